@@ -1,0 +1,27 @@
+# The two commands are `make dev` and `make test`; both first see to the system packages they need.
+.DEFAULT_GOAL := help
+.PHONY: help dev test setup
+
+# rustup's folder last: a shell that has not read its profile yet still finds cargo.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+CARGO ?= cargo
+ARGS ?=
+BINARY = $(or $(CARGO_TARGET_DIR),target)/debug/holdpoint
+
+help: ## print this list
+	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@echo '  ARGS="..." is passed on: make dev ARGS="--help", make test ARGS="-- --nocapture"'
+
+dev: ## start one node for development in ./.holdpoint and print the next command
+	@./scripts/setup.sh build
+	@test -x $(BINARY) || echo 'building Holdpoint: the first time takes about 15 minutes on 2 cores (most of it RocksDB), later ones seconds' >&2
+	@$(CARGO) run --locked --package holdpoint --bin holdpoint -- dev $(ARGS)
+
+test: ## run every test, the house rules and the documentation's examples included
+	@./scripts/setup.sh test
+	@test -x $(BINARY) || echo 'building Holdpoint and its tests: the first time takes about 25 minutes on 2 cores' >&2
+	@$(CARGO) build --locked --workspace --bins --tests
+	@$(CARGO) test --locked --workspace $(ARGS)
+
+setup: ## install the system packages of both (Debian, Ubuntu), or name what is missing
+	@./scripts/setup.sh test
