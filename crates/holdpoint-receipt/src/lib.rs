@@ -1,1 +1,30 @@
-//! Placeholder.
+//! What was decided, in bytes that anyone can check offline.
+//!
+//! This crate holds the vocabulary of the gate ([`names`], [`Decision`], [`Reason`]), the strict JSON
+//! of requests and its one canonical form ([`json`], [`request`]), and the digests over them
+//! ([`digest`]).
+//!
+//! It never reads a file, a clock, the environment or a random source, never awaits, and never
+//! iterates in hash order: the same input gives the same bytes on every node and in every run. It is
+//! the only crate that names `sha2` and `ed25519-dalek`.
+#![deny(
+    clippy::iter_over_hash_type,
+    clippy::float_arithmetic,
+    clippy::wildcard_enum_match_arm,
+    clippy::arithmetic_side_effects
+)]
+
+pub mod digest;
+pub mod json;
+pub mod names;
+pub mod reason;
+pub mod request;
+
+pub use digest::{Digest, Hasher, sha256, sha256_domain};
+pub use json::{INT_MAX, Json, JsonError, Limits};
+pub use names::{
+    Actor, BoundKey, Caller, ClusterId, ClusterTime, Fence, IdempotencyKey, Name, NameError,
+    NodeId, PermitId, PolicyVersion, RedemptionId, SessionId, StepId,
+};
+pub use reason::{Decision, Reason, Scope};
+pub use request::{Params, Request, RequestError};
