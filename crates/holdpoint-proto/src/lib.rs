@@ -22,3 +22,19 @@ pub mod v1 {
     /// The compiled protocol files, for the reflection service.
     pub const DESCRIPTORS: &[u8] = include_bytes!("gen/holdpoint.v1.bin");
 }
+
+/// What nodes say to each other, on a port of its own.
+pub mod peer {
+    /// The protocol between nodes: `proto/holdpoint/peer/v1`.
+    #[expect(
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        clippy::pedantic,
+        missing_docs,
+        unused_qualifications,
+        reason = "generated; a field whose name says it all carries no comment"
+    )]
+    pub mod v1 {
+        include!("gen/holdpoint.peer.v1.rs");
+    }
+}
