@@ -19,12 +19,14 @@ pub mod json;
 pub mod names;
 pub mod reason;
 pub mod request;
+pub mod statement;
 
 pub use digest::{Digest, Hasher, sha256, sha256_domain};
 pub use json::{INT_MAX, Json, JsonError, Limits};
 pub use names::{
     Actor, BoundKey, Caller, ClusterId, ClusterTime, Fence, IdempotencyKey, Name, NameError,
-    NodeId, PermitId, PolicyVersion, RedemptionId, SessionId, StepId,
+    NodeId, PermitId, PolicyVersion, RedemptionId, SessionId, StepId, TreeSize,
 };
 pub use reason::{Decision, Reason, Scope};
 pub use request::{Params, Request, RequestError};
+pub use statement::{Body, Salt, Statement, StatementError, StatementText, commit};

@@ -11,7 +11,8 @@ mod text;
 mod tests;
 
 pub use ids::{ClusterId, IdError, PermitId};
-pub use numbers::{ClusterTime, Fence, NodeId, NumberError, PolicyVersion};
+pub(crate) use numbers::check_number;
+pub use numbers::{ClusterTime, Fence, NodeId, NumberError, PolicyVersion, TreeSize};
 pub use text::{
     Actor, BoundKey, Caller, IdempotencyKey, Name, NameError, RedemptionId, SessionId, StepId,
 };

@@ -139,8 +139,8 @@ reasons! {
     BoundExhausted = 203 "BOUND_EXHAUSTED" Deny "A capacity or a budget that this request needs is used up.";
     AlreadyCommitted = 204 "ALREADY_COMMITTED" Deny "This operation may be committed once, and it was.";
 
-    IdempotencyKeyReused = 300 "IDEMPOTENCY_KEY_REUSED" Silence "The idempotency key belongs to another request or another not_after; use a new key.";
-    AttemptExpired = 301 "ATTEMPT_EXPIRED" Silence "The attempt's not_after has passed and nothing was decided; use a new key.";
+    IdempotencyKeyReused = 300 "IDEMPOTENCY_KEY_REUSED" Silence "The idempotency key belongs to another request or to another end of the attempt; use a new key.";
+    AttemptExpired = 301 "ATTEMPT_EXPIRED" Silence "The attempt ended before anything was decided; use a new key.";
     PolicyMoved = 302 "POLICY_MOVED" Silence "The policy changed faster than the request could be decided; repeat with the same key.";
     FactsMoved = 303 "FACTS_MOVED" Silence "A fact that the verdict rests on changed faster than the request could be decided; repeat with the same key.";
     NoQuorum = 304 "NO_QUORUM" Silence "No majority of the nodes could be reached; repeat with the same key.";

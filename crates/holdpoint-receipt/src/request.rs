@@ -9,7 +9,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use crate::digest::{Digest, sha256_domain};
-use crate::json::{INT_MAX, Json, JsonError, Limits, parse};
+use crate::json::{Json, JsonError, Limits, parse};
 use crate::names::{Actor, Caller, IdError, Name, NameError, PermitId, SessionId, StepId};
 
 /// Separates request digests from every other digest.
@@ -75,6 +75,17 @@ pub enum RequestError {
     /// The parameters are beyond their limits.
     #[error("`params` is not acceptable: {0}")]
     Params(JsonError),
+    /// The parameters are longer than their limit in canonical form.
+    #[error("`params` has {bytes} bytes in canonical form, at most {bytes_max} are accepted")]
+    ParamsTooLong {
+        /// Their length.
+        bytes: usize,
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// The parameters are nested deeper than their limit.
+    #[error("`params` is nested deeper than {} levels", Limits::PARAMS.depth_max)]
+    ParamsTooDeep,
     /// An integer that was not read from text is beyond ±(2^53-1).
     #[error("`params` holds the integer {0}, which is beyond ±9007199254740991 (2^53-1)")]
     Integer(i64),
@@ -98,8 +109,8 @@ impl Params {
     ///
     /// # Errors
     ///
-    /// It is not an object, holds an integer beyond ±[`INT_MAX`], or its canonical form is beyond
-    /// [`Limits::PARAMS`].
+    /// It is not an object, holds an integer beyond ±[`crate::INT_MAX`], or is beyond
+    /// [`Limits::PARAMS`] in canonical form.
     pub fn from_json(value: Json) -> Result<Self, RequestError> {
         if value.as_object().is_none() {
             let (found, expected) = (value.kind(), "an object");
@@ -109,14 +120,13 @@ impl Params {
                 expected,
             });
         }
-        // Values built in memory have passed no parser, so the canonical form goes through ours.
-        match integer_beyond_max(&value, Limits::PARAMS.depth_max) {
-            Some(integer) => Err(RequestError::Integer(integer)),
-            None => match parse(value.to_canonical().as_bytes(), Limits::PARAMS) {
-                Ok(_) => Ok(Self(value)),
-                Err(error) => Err(RequestError::Params(error)),
-            },
+        check_built(&value, Limits::PARAMS.depth_max)?;
+        let bytes = value.to_canonical().len();
+        let bytes_max = Limits::PARAMS.bytes_max;
+        if bytes > bytes_max {
+            return Err(RequestError::ParamsTooLong { bytes, bytes_max });
         }
+        Ok(Self(value))
     }
 
     /// No parameters: `{}`.
@@ -147,18 +157,24 @@ impl Params {
     }
 }
 
-/// The first integer beyond the maximum, looking at most `depth` levels down.
-fn integer_beyond_max(value: &Json, depth: usize) -> Option<i64> {
-    let depth_below = depth.checked_sub(1);
-    match (value, depth_below) {
-        (Json::Int(integer), _) if !(-INT_MAX..=INT_MAX).contains(integer) => Some(*integer),
-        (Json::Array(items), Some(depth)) => items
-            .iter()
-            .find_map(|item| integer_beyond_max(item, depth)),
-        (Json::Object(members), Some(depth)) => members
-            .values()
-            .find_map(|item| integer_beyond_max(item, depth)),
-        _ => None,
+/// What the parser would have refused in a value that was built in memory, with `depth` levels left.
+///
+/// Done before the value is written, because the writer follows it however deep it is.
+fn check_built(value: &Json, depth: usize) -> Result<(), RequestError> {
+    let below = || depth.checked_sub(1).ok_or(RequestError::ParamsTooDeep);
+    match value {
+        Json::Int(integer) if Json::int(*integer).is_none() => Err(RequestError::Integer(*integer)),
+        Json::Null | Json::Bool(_) | Json::Int(_) | Json::Str(_) => Ok(()),
+        Json::Array(items) => {
+            let below = below()?;
+            items.iter().try_for_each(|item| check_built(item, below))
+        }
+        Json::Object(members) => {
+            let below = below()?;
+            members
+                .values()
+                .try_for_each(|item| check_built(item, below))
+        }
     }
 }
 

@@ -15,6 +15,15 @@ pub struct NumberError {
     min: u64,
 }
 
+/// `value`, if a statement can carry it.
+pub(crate) const fn check_number(what: &'static str, value: u64) -> Result<u64, NumberError> {
+    if value > NUMBER_MAX {
+        Err(NumberError { what, min: 0 })
+    } else {
+        Ok(value)
+    }
+}
+
 macro_rules! number_types {
     ($($(#[$doc:meta])* $name:ident, $what:literal;)*) => {$(
         $(#[$doc])*
@@ -31,10 +40,10 @@ macro_rules! number_types {
             ///
             /// The number is 2^53 or more.
             pub const fn new(value: u64) -> Result<Self, NumberError> {
-                if value > NUMBER_MAX {
-                    return Err(NumberError { what: $what, min: 0 });
+                match check_number($what, value) {
+                    Ok(value) => Ok(Self(value)),
+                    Err(error) => Err(error),
                 }
-                Ok(Self(value))
             }
 
             /// The number.
@@ -64,6 +73,8 @@ number_types! {
     PolicyVersion, "the policy version";
     /// Milliseconds since the Unix epoch, as the log says it. It never goes back.
     ClusterTime, "the cluster time";
+    /// How many leaves a namespace's log of statements has.
+    TreeSize, "the tree size";
 }
 
 /// A node of the cluster, from 1. Never used a second time.
@@ -171,6 +182,12 @@ impl PolicyVersion {
 }
 
 impl fmt::Display for PolicyVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for TreeSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
     }

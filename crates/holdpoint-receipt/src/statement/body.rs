@@ -1,0 +1,455 @@
+//! What each kind of statement says.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::codec::{Reader, Writer};
+use super::{BoundCommitments, StatementError, StatementText};
+use crate::digest::Digest;
+use crate::names::{ClusterTime, Fence, Name, PermitId, PolicyVersion, TreeSize};
+use crate::reason::{Decision, Reason, Scope};
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The word in a statement.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ();
+
+            fn from_str(text: &str) -> Result<Self, ()> {
+                Self::ALL.iter().copied().find(|known| known.as_str() == text).ok_or(())
+            }
+        }
+    };
+}
+
+words! {
+    /// What a statement is about.
+    Kind {
+        /// A PERMIT or a DENY.
+        Decision "decision",
+        /// A permit was redeemed.
+        Redeemed "redeemed",
+        /// A redeemed permit has an outcome.
+        Completed "completed",
+        /// A second outcome contradicts the first.
+        Conflict "conflict",
+        /// A permit was revoked.
+        Revoked "revoked",
+        /// A retry under a later policy version replaced a permit.
+        Superseded "superseded",
+        /// A permit in doubt gave up its bounds.
+        Released "released",
+        /// A policy version came into force.
+        Policy "policy",
+        /// A set of signing keys came into force.
+        Keys "keys",
+    }
+}
+
+words! {
+    /// How a redeemed permit ended.
+    Outcome {
+        /// The effect happened.
+        Committed "committed",
+        /// The effect did not happen.
+        Aborted "aborted",
+    }
+}
+
+/// What is stated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// A request was decided.
+    Decision(Box<DecisionStatement>),
+    /// A permit was redeemed: the commit point.
+    Redeemed {
+        /// The permit and who redeemed it.
+        step: PermitStep,
+        /// Commitment to the redemption id.
+        redemption_commitment: Digest,
+        /// When the permit is in doubt if no outcome is known.
+        complete_by: ClusterTime,
+    },
+    /// A redeemed permit was completed.
+    Completed {
+        /// The permit and who completed it.
+        step: PermitStep,
+        /// How it ended.
+        outcome: Outcome,
+        /// SHA-256 of the evidence, if there is any.
+        evidence_digest: Option<Digest>,
+    },
+    /// A completion contradicts the recorded outcome, which stays.
+    Conflict {
+        /// The permit and who contradicted.
+        step: PermitStep,
+        /// The outcome that was refused.
+        outcome: Outcome,
+        /// SHA-256 of its evidence, if there is any.
+        evidence_digest: Option<Digest>,
+    },
+    /// A permit was revoked.
+    Revoked(PermitStep),
+    /// A permit was superseded.
+    Superseded(PermitStep),
+    /// A permit in doubt was released.
+    Released(PermitStep),
+    /// A policy version came into force.
+    Policy(PolicyStatement),
+    /// A key set came into force.
+    Keys(KeysStatement),
+}
+
+/// A PERMIT or a DENY, and everything it rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionStatement {
+    /// What was decided.
+    pub verdict: Verdict,
+    /// The kind of effect.
+    pub surface: Name,
+    /// What is to be done.
+    pub action: Name,
+    /// The request that the decision is about.
+    pub request_digest: Digest,
+    /// Commitment to the caller.
+    pub caller_commitment: Digest,
+    /// Commitment to the actor, if one was named.
+    pub actor_commitment: Option<Digest>,
+    /// Commitment to the idempotency key.
+    pub idempotency_key_commitment: Digest,
+    /// When the attempt ended.
+    pub not_after: ClusterTime,
+    /// The policy version that decided.
+    pub policy_version: PolicyVersion,
+    /// Its bundle.
+    pub policy_digest: Digest,
+    /// The evaluator and its version.
+    pub evaluator: StatementText,
+    /// Digest of every fact that the verdict rests on, with its version.
+    pub inputs_digest: Digest,
+    /// Commitments to the keys of the claimed bounds.
+    pub bounds: BoundCommitments,
+    /// The codes of the deciding policies, sorted, with a comma between.
+    pub policy_codes: Option<StatementText>,
+    /// The ids of the deciding policies, sorted, with a comma between.
+    pub policy_ids: Option<StatementText>,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// PERMIT, with the reason `GRANTED`.
+    Permit(Grant),
+    /// DENY.
+    Deny {
+        /// Why; a reason of [`Scope::Deny`].
+        reason: Reason,
+        /// When a new attempt can first succeed, where that is known.
+        retry_at: Option<ClusterTime>,
+    },
+}
+
+impl Verdict {
+    /// The decision.
+    #[must_use]
+    pub const fn decision(&self) -> Decision {
+        match self {
+            Self::Permit(_) => Decision::Permit,
+            Self::Deny { .. } => Decision::Deny,
+        }
+    }
+
+    /// The reason.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Permit(_) => Reason::Granted,
+            Self::Deny { reason, .. } => *reason,
+        }
+    }
+}
+
+/// What a permit grants, from the statement's `issued_at` until `expires_at`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The permit.
+    pub permit_id: PermitId,
+    /// Its fence.
+    pub fence: Fence,
+    /// The first moment at which it is no longer live, unless redeemed.
+    pub expires_at: ClusterTime,
+}
+
+/// A later step of a permit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PermitStep {
+    /// The permit.
+    pub permit_id: PermitId,
+    /// Its fence.
+    pub fence: Fence,
+    /// The kind of effect.
+    pub surface: Name,
+    /// What is to be done.
+    pub action: Name,
+    /// The request that it was granted for.
+    pub request_digest: Digest,
+    /// Commitment to the principal that took the step; none if the gate took it itself.
+    pub caller_commitment: Option<Digest>,
+    /// The policy version in force at the step.
+    pub policy_version: PolicyVersion,
+    /// Receipt hash of the previous statement of this permit.
+    pub previous: Digest,
+}
+
+/// A policy version came into force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyStatement {
+    /// The version.
+    pub policy_version: PolicyVersion,
+    /// Its bundle.
+    pub policy_digest: Digest,
+    /// The evaluator and its version.
+    pub evaluator: StatementText,
+    /// Commitment to the principal that activated it.
+    pub caller_commitment: Digest,
+}
+
+/// A set of signing keys came into force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeysStatement {
+    /// SHA-256 of the canonical key set.
+    pub keys_digest: Digest,
+    /// How many nodes must sign a head.
+    pub signers_needed: u32,
+    /// The first tree size whose head the set signs.
+    pub tree_size_from: TreeSize,
+}
+
+impl Body {
+    /// What the statement is about.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Decision(_) => Kind::Decision,
+            Self::Redeemed { .. } => Kind::Redeemed,
+            Self::Completed { .. } => Kind::Completed,
+            Self::Conflict { .. } => Kind::Conflict,
+            Self::Revoked(_) => Kind::Revoked,
+            Self::Superseded(_) => Kind::Superseded,
+            Self::Released(_) => Kind::Released,
+            Self::Policy(_) => Kind::Policy,
+            Self::Keys(_) => Kind::Keys,
+        }
+    }
+
+    /// The permit, if the statement is about one.
+    #[must_use]
+    pub fn permit_id(&self) -> Option<PermitId> {
+        match self {
+            Self::Decision(decision) => match &decision.verdict {
+                Verdict::Permit(grant) => Some(grant.permit_id),
+                Verdict::Deny { .. } => None,
+            },
+            Self::Redeemed { step, .. }
+            | Self::Completed { step, .. }
+            | Self::Conflict { step, .. }
+            | Self::Revoked(step)
+            | Self::Superseded(step)
+            | Self::Released(step) => Some(step.permit_id),
+            Self::Policy(_) | Self::Keys(_) => None,
+        }
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer) {
+        match self {
+            Self::Decision(decision) => decision.write(writer),
+            Self::Redeemed {
+                step,
+                redemption_commitment,
+                complete_by,
+            } => {
+                step.write(writer);
+                writer.put("redemption_commitment", redemption_commitment);
+                writer.put("complete_by_ms", complete_by);
+            }
+            Self::Completed {
+                step,
+                outcome,
+                evidence_digest,
+            }
+            | Self::Conflict {
+                step,
+                outcome,
+                evidence_digest,
+            } => {
+                step.write(writer);
+                writer.put("outcome", outcome);
+                writer.put_optional("evidence_digest", evidence_digest.as_ref());
+            }
+            Self::Revoked(step) | Self::Superseded(step) | Self::Released(step) => {
+                step.write(writer);
+            }
+            Self::Policy(policy) => {
+                writer.put("policy_version", &policy.policy_version);
+                writer.put("policy_digest", &policy.policy_digest);
+                writer.put("evaluator", &policy.evaluator);
+                writer.put("caller_commitment", &policy.caller_commitment);
+            }
+            Self::Keys(keys) => {
+                writer.put("keys_digest", &keys.keys_digest);
+                writer.put("signers_needed", &keys.signers_needed);
+                writer.put("tree_size_from", &keys.tree_size_from);
+            }
+        }
+    }
+
+    pub(super) fn read(kind: Kind, reader: &mut Reader) -> Result<Self, StatementError> {
+        Ok(match kind {
+            Kind::Decision => Self::Decision(Box::new(DecisionStatement::read(reader)?)),
+            Kind::Redeemed => Self::Redeemed {
+                step: PermitStep::read(reader)?,
+                redemption_commitment: reader.take("redemption_commitment")?,
+                complete_by: reader.take("complete_by_ms")?,
+            },
+            Kind::Completed => Self::Completed {
+                step: PermitStep::read(reader)?,
+                outcome: reader.take("outcome")?,
+                evidence_digest: reader.take_optional("evidence_digest")?,
+            },
+            Kind::Conflict => Self::Conflict {
+                step: PermitStep::read(reader)?,
+                outcome: reader.take("outcome")?,
+                evidence_digest: reader.take_optional("evidence_digest")?,
+            },
+            Kind::Revoked => Self::Revoked(PermitStep::read(reader)?),
+            Kind::Superseded => Self::Superseded(PermitStep::read(reader)?),
+            Kind::Released => Self::Released(PermitStep::read(reader)?),
+            Kind::Policy => Self::Policy(PolicyStatement {
+                policy_version: reader.take("policy_version")?,
+                policy_digest: reader.take("policy_digest")?,
+                evaluator: reader.take("evaluator")?,
+                caller_commitment: reader.take("caller_commitment")?,
+            }),
+            Kind::Keys => Self::Keys(KeysStatement {
+                keys_digest: reader.take("keys_digest")?,
+                signers_needed: reader.take("signers_needed")?,
+                tree_size_from: reader.take("tree_size_from")?,
+            }),
+        })
+    }
+}
+
+impl DecisionStatement {
+    fn write(&self, writer: &mut Writer) {
+        writer.put("decision", &self.verdict.decision());
+        writer.put("reason", &self.verdict.reason());
+        match &self.verdict {
+            Verdict::Permit(grant) => {
+                writer.put("permit_id", &grant.permit_id);
+                writer.put("fence", &grant.fence);
+                writer.put("expires_at_ms", &grant.expires_at);
+            }
+            Verdict::Deny { retry_at, .. } => {
+                writer.put_optional("retry_at_ms", retry_at.as_ref());
+            }
+        }
+        writer.put("surface", &self.surface);
+        writer.put("action", &self.action);
+        writer.put("request_digest", &self.request_digest);
+        writer.put("caller_commitment", &self.caller_commitment);
+        writer.put_optional("actor_commitment", self.actor_commitment.as_ref());
+        writer.put(
+            "idempotency_key_commitment",
+            &self.idempotency_key_commitment,
+        );
+        writer.put("not_after_ms", &self.not_after);
+        writer.put("policy_version", &self.policy_version);
+        writer.put("policy_digest", &self.policy_digest);
+        writer.put("evaluator", &self.evaluator);
+        writer.put("inputs_digest", &self.inputs_digest);
+        writer.put_bounds(&self.bounds);
+        writer.put_optional("policy_codes", self.policy_codes.as_ref());
+        writer.put_optional("policy_ids", self.policy_ids.as_ref());
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, StatementError> {
+        let reason: Reason = reader.take("reason")?;
+        let verdict = match (reader.take::<Decision>("decision")?, reason.scope()) {
+            (Decision::Permit, Scope::Permit) => Verdict::Permit(Grant {
+                permit_id: reader.take("permit_id")?,
+                fence: reader.take("fence")?,
+                expires_at: reader.take("expires_at_ms")?,
+            }),
+            (Decision::Deny, Scope::Deny) => Verdict::Deny {
+                reason,
+                retry_at: reader.take_optional("retry_at_ms")?,
+            },
+            (Decision::Silence | Decision::Permit | Decision::Deny, _) => {
+                return Err(StatementError::Value("decision".to_owned()));
+            }
+        };
+        Ok(Self {
+            verdict,
+            surface: reader.take("surface")?,
+            action: reader.take("action")?,
+            request_digest: reader.take("request_digest")?,
+            caller_commitment: reader.take("caller_commitment")?,
+            actor_commitment: reader.take_optional("actor_commitment")?,
+            idempotency_key_commitment: reader.take("idempotency_key_commitment")?,
+            not_after: reader.take("not_after_ms")?,
+            policy_version: reader.take("policy_version")?,
+            policy_digest: reader.take("policy_digest")?,
+            evaluator: reader.take("evaluator")?,
+            inputs_digest: reader.take("inputs_digest")?,
+            bounds: reader.take_bounds()?,
+            policy_codes: reader.take_optional("policy_codes")?,
+            policy_ids: reader.take_optional("policy_ids")?,
+        })
+    }
+}
+
+impl PermitStep {
+    fn write(&self, writer: &mut Writer) {
+        writer.put("permit_id", &self.permit_id);
+        writer.put("fence", &self.fence);
+        writer.put("surface", &self.surface);
+        writer.put("action", &self.action);
+        writer.put("request_digest", &self.request_digest);
+        writer.put_optional("caller_commitment", self.caller_commitment.as_ref());
+        writer.put("policy_version", &self.policy_version);
+        writer.put("previous", &self.previous);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, StatementError> {
+        Ok(Self {
+            permit_id: reader.take("permit_id")?,
+            fence: reader.take("fence")?,
+            surface: reader.take("surface")?,
+            action: reader.take("action")?,
+            request_digest: reader.take("request_digest")?,
+            caller_commitment: reader.take_optional("caller_commitment")?,
+            policy_version: reader.take("policy_version")?,
+            previous: reader.take("previous")?,
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! Values that could be guessed appear in statements only as salted commitments.
+//!
+//! Who holds the value and the salt can show that the statement is about it; nobody else can tell.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::digest::{Digest, sha256_domain};
+use crate::names::Name;
+
+/// Separates commitments from every other digest.
+const COMMITMENT_DOMAIN: &str = "holdpoint/commitment/v1";
+
+/// How many bounds one request may claim, so that every statement stays within its size.
+pub const BOUNDS_MAX: usize = 8;
+
+/// Drawn by the leader for one decision and carried by the command. Never in a statement.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Salt([u8; 32]);
+
+impl Salt {
+    /// Takes 32 random bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Salt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Salt")
+    }
+}
+
+/// Commits to `value` as the statement's member `member`.
+///
+/// ```text
+/// sha256_domain("holdpoint/commitment/v1", [member, salt, value])
+/// ```
+///
+/// `member` is the member's name, such as `caller_commitment` or `bound.workspace`, so that equal
+/// values of two members cannot be seen to be equal.
+#[must_use]
+pub fn commit(salt: &Salt, member: &str, value: &[u8]) -> Digest {
+    sha256_domain(COMMITMENT_DOMAIN, &[member.as_bytes(), &salt.0, value])
+}
+
+/// Commitments to the keys of the bounds that a request claims, by the bound's name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BoundCommitments(BTreeMap<Name, Digest>);
+
+/// Why a statement cannot name another bound.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BoundsError {
+    /// There are [`BOUNDS_MAX`] already.
+    #[error("a request claims at most {BOUNDS_MAX} bounds")]
+    TooMany,
+    /// This bound is named already.
+    #[error("the bound `{0}` is claimed twice")]
+    Twice(Name),
+}
+
+impl BoundCommitments {
+    /// The statement's member for this bound.
+    #[must_use]
+    pub fn member(name: &Name) -> String {
+        format!("bound.{name}")
+    }
+
+    /// Commits to the key of one more bound.
+    ///
+    /// # Errors
+    ///
+    /// There are too many, or this one is there already.
+    pub fn commit(&mut self, salt: &Salt, name: &Name, key: &str) -> Result<(), BoundsError> {
+        self.insert(
+            name.clone(),
+            commit(salt, &Self::member(name), key.as_bytes()),
+        )
+    }
+
+    /// Adds a commitment that was made before.
+    ///
+    /// # Errors
+    ///
+    /// There are too many, or this one is there already.
+    pub fn insert(&mut self, name: Name, commitment: Digest) -> Result<(), BoundsError> {
+        if self.0.contains_key(&name) {
+            return Err(BoundsError::Twice(name));
+        }
+        if self.0.len() >= BOUNDS_MAX {
+            return Err(BoundsError::TooMany);
+        }
+        self.0.insert(name, commitment);
+        Ok(())
+    }
+
+    /// The commitments in the order of the bounds' names.
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, &Digest)> {
+        self.0.iter()
+    }
+}
