@@ -1,39 +1,53 @@
 //! House rules, code generation and the checks of CI, as `cargo xtask <task>`.
 //!
-//! Nothing that ships depends on this crate, and it never writes outside the checkout: `tidy`, `ci`
-//! and `codegen --check` only read, `fix` and `codegen` write what they are named for.
+//! Nothing that ships depends on this crate. `tidy`, `ci` and `codegen --check` never write to the
+//! checkout; `fix` and `codegen` write what they are named for.
 
+mod ci;
 mod codegen;
+mod tidy;
 mod tree;
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask <task>
 
-  codegen [--check]  generate crates/holdpoint-proto/src/gen from proto/ (--check: compare only)
+  ci                 every check beside the tests: format, house rules, generated code, clippy,
+                     documentation, licences and advisories (reads only)
+  fix                generate, apply clippy's suggestions, format
+  codegen [--check]  make crates/holdpoint-proto/src/gen from proto/ (--check: compare only)
+  tidy               the house rules alone
   help               print this text
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let result = match arguments.as_slice() {
-        ["codegen"] => codegen::write(&tree::root()).map_err(|error| error.to_string()),
-        ["codegen", "--check"] => codegen::check(&tree::root()).map_err(|error| error.to_string()),
+    let root = tree::root();
+    match arguments.as_slice() {
+        ["ci"] => conclude(ci::check(&root)),
+        ["fix"] => conclude(ci::fix(&root)),
+        ["codegen"] => conclude(codegen::write(&root)),
+        ["codegen", "--check"] => conclude(codegen::check(&root)),
+        ["tidy"] => conclude(tidy::check(&root)),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
-            Ok(())
+            ExitCode::SUCCESS
         }
         _ => {
             eprint!("{USAGE}");
-            return ExitCode::from(2);
+            ExitCode::from(2)
         }
-    };
+    }
+}
+
+fn conclude<E: Display>(result: Result<(), E>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("error: {message}");
+        Err(error) => {
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
