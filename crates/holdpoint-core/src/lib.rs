@@ -1,1 +1,36 @@
-//! Placeholder.
+//! The replicated state machine: what every command means.
+//!
+//! [`command`] is what can be asked, [`outcome`] what it meant, [`entry`] what stands in the log,
+//! [`record`] what the state holds under its [`key`]s, [`view`] how it is read, [`codec`] the bytes of
+//! all of them.
+//!
+//! This crate never reads a file, a clock, the environment or a random source, never awaits, never
+//! evaluates policy, never signs, and never iterates in hash order: the same entries give the same
+//! state on every node and in every run.
+#![deny(
+    clippy::iter_over_hash_type,
+    clippy::float_arithmetic,
+    clippy::wildcard_enum_match_arm,
+    clippy::arithmetic_side_effects
+)]
+
+pub mod codec;
+pub mod command;
+pub mod entry;
+pub mod key;
+pub mod limits;
+pub mod outcome;
+pub mod outline;
+pub mod position;
+pub mod record;
+pub mod rejection;
+pub mod view;
+
+pub use codec::CodecError;
+pub use command::Command;
+pub use entry::Entry;
+pub use key::{KeySpace, Kind, StateKey};
+pub use outcome::Outcome;
+pub use position::{GroupId, LogPosition};
+pub use rejection::Rejection;
+pub use view::{MapView, Overlay, View, Write};

@@ -1,0 +1,97 @@
+//! Encodings of outcomes, which nodes that forward a command get back.
+
+use super::{enums, structs};
+use crate::outcome::{
+    ActivateOutcome, AuthorizeOutcome, Current, Decided, Decision, Outcome, PermitView, PutOutcome,
+    Statement, StepOutcome,
+};
+use crate::rejection::{Bounded, EvaluationProblem, OutlineProblem, Rejection};
+
+structs! {
+    Statement { bytes, leaf }
+    PermitView { record, state, in_doubt, as_of }
+    Current { now, policy, facts }
+    Decision {
+        verdict, policies, policy, replay, statement, not_after, request_digest,
+    }
+}
+
+enums! {
+    Outcome {
+        1 => Bootstrapped,
+        2 => TimeStepped { now },
+        3 => Announced,
+        4 => FeatureLevelRaised { level },
+        5 => PolicyPut(outcome),
+        6 => Activated(outcome),
+        7 => Authorized(outcome),
+        8 => Redeemed(outcome),
+        9 => Completed(outcome),
+        10 => Revoked(outcome),
+        11 => Rejected(rejection),
+    }
+    PutOutcome {
+        1 => Put { digest, replay },
+        2 => Refused { reason },
+    }
+    ActivateOutcome {
+        1 => Activated { version, digest, statement },
+        2 => Refused { reason, active, surface },
+    }
+    AuthorizeOutcome {
+        1 => Decided(decision),
+        2 => Silent { reason },
+        3 => NotCurrent { reason, current },
+    }
+    Decided {
+        1 => Permit(permit),
+        2 => Deny(denial),
+    }
+    StepOutcome {
+        1 => Done { permit, statement, replay },
+        2 => Refused { reason, permit, conflict },
+    }
+    Rejection {
+        1 => NotBootstrapped,
+        2 => AlreadyBootstrapped,
+        3 => UnknownNamespace,
+        4 => FeatureLevel { needed, level },
+        5 => TooMuch { what, count, count_max },
+        6 => DigestMismatch,
+        7 => NotAfterTooFar { not_after, now },
+        8 => Evaluation(problem),
+        9 => Outline(problem),
+        10 => DigestTaken,
+        11 => Epoch { epoch },
+        12 => Voters,
+        13 => Clocks,
+        14 => Incarnation { node },
+        15 => Keys { node },
+        16 => LevelOutOfReach { to },
+    }
+    Bounded {
+        1 => RequestBytes,
+        2 => Prerequisites,
+        3 => Policies,
+        4 => BundleBytes,
+        5 => Voters,
+        6 => Nodes,
+        7 => Clocks,
+        8 => Commands,
+    }
+    EvaluationProblem {
+        1 => Surface,
+        2 => Action,
+        3 => Claims,
+        4 => Prerequisites,
+        5 => Reason,
+        6 => Order,
+    }
+    OutlineProblem {
+        1 => TooMany,
+        2 => Order,
+        3 => Empty,
+        4 => Template,
+        5 => Lifetime,
+    }
+}

@@ -1,0 +1,137 @@
+//! Encodings of the state's records.
+
+use super::{CodecError, Wire, decode, encode, enums, structs};
+use crate::outline::SurfaceOutline;
+use crate::record::{
+    ActivationRecord, ActivePolicy, AttemptRecord, BundleRecord, ClockRecord, Completion, Decided,
+    Denial, DisclosureRecord, GroupRecord, LeafRecord, NamespaceRecord, NodeRecord, OnceRecord,
+    PermitRecord, PermitState, PermitStep, Redemption, RefusedBound, StatementRef, TombstoneRecord,
+    TreeRecord,
+};
+use holdpoint_receipt::{Digest, PermitId};
+
+structs! {
+    GroupRecord { cluster, epoch, voters, feature_level, nodes }
+    ClockRecord { now }
+    NodeRecord {
+        incarnation, log_key, cosign_key, feature_level_max, evaluator_version, announced_at,
+    }
+    NamespaceRecord { fence, active, frozen, bundles }
+    ActivePolicy { version, digest }
+    BundleRecord { bundle, put_at, put_by }
+    ActivationRecord { digest, activated_at, activated_by, leaf }
+    AttemptRecord { request_digest, not_after, decided, policies, policy, decided_at, leaf }
+    Denial { reason, codes, refused, retry_at }
+    RefusedBound { claim, fence, until }
+    PermitRecord {
+        id, fence, caller, idempotency_key, actor, surface, action, session, step, prerequisites,
+        request_digest, policy, evaluator_version, issued_at, expires_at, claims, state,
+        redemption, completion, statements,
+    }
+    StatementRef { step, leaf }
+    Redemption { id, principal, redeemed_at, complete_by }
+    Completion { result, principal, operator, completed_at }
+    TombstoneRecord { permit, fence, committed_at }
+    OnceRecord { template, tombstones }
+    TreeRecord { size, frontier }
+    LeafRecord { statement }
+    DisclosureRecord { salt, request, evaluation }
+}
+
+enums! {
+    Decided {
+        1 => Permit(permit),
+        2 => Deny(denial),
+    }
+    PermitState {
+        1 => Issued,
+        2 => Redeemed,
+        3 => Committed,
+        4 => Aborted,
+        5 => Expired,
+        6 => Revoked,
+        7 => Superseded,
+    }
+    PermitStep {
+        1 => Decision,
+        2 => Redeemed,
+        3 => Completed,
+        4 => Conflict,
+        5 => Revoked,
+        6 => Superseded,
+    }
+}
+
+/// A type that rows hold.
+pub trait Record: Sized + sealed::Sealed {
+    /// The bytes of the row.
+    ///
+    /// # Errors
+    ///
+    /// Never for a record that fits its limits.
+    fn to_bytes(&self) -> Result<Vec<u8>, CodecError>;
+
+    /// Reads a row.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are not what [`Record::to_bytes`] of this version writes: the state is damaged.
+    fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! rows {
+    ($($type:ty),* $(,)?) => {$(
+        impl sealed::Sealed for $type {}
+
+        impl Record for $type {
+            fn to_bytes(&self) -> Result<Vec<u8>, CodecError> {
+                encode(self)
+            }
+
+            fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
+                decode(bytes)
+            }
+        }
+    )*};
+}
+
+rows!(
+    GroupRecord,
+    ClockRecord,
+    NodeRecord,
+    NamespaceRecord,
+    BundleRecord,
+    SurfaceOutline,
+    ActivationRecord,
+    AttemptRecord,
+    PermitRecord,
+    TombstoneRecord,
+    OnceRecord,
+    TreeRecord,
+    LeafRecord,
+    DisclosureRecord,
+    // The rows of indexes.
+    PermitId,
+    Digest,
+    Present,
+);
+
+/// The row of an index that says no more than its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Present;
+
+impl Wire for Present {
+    fn put<E: bincode::enc::Encoder>(&self, _: &mut E) -> Result<(), bincode::error::EncodeError> {
+        Ok(())
+    }
+
+    fn take<D: bincode::de::Decoder<Context = ()>>(
+        _: &mut D,
+    ) -> Result<Self, bincode::error::DecodeError> {
+        Ok(Self)
+    }
+}

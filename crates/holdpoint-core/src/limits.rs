@@ -1,0 +1,135 @@
+//! Every maximum of the state machine, with its reason.
+//!
+//! Changing one that [`crate::judge`] compares with changes what a command means, so nodes of
+//! different builds would drift apart: such a change needs a new command kind and a feature level.
+
+use holdpoint_receipt::{Actor, Fence, Name};
+
+/// Commands in one entry. Beyond about this many, the processor is the limit and not the disk.
+pub const ENTRY_COMMANDS_MAX: usize = 1_024;
+
+/// Encoded bytes of one entry.
+pub const ENTRY_BYTES_MAX: usize = 512 * 1024;
+
+/// Bytes that decoding one value may claim. A guard against lengths that lie, above everything that
+/// this crate encodes.
+pub const DECODE_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Items of one encoded list.
+pub const LIST_ITEMS_MAX: usize = 4_096;
+
+/// Canonical bytes of one request: parameters of 64 KiB and the fields around them.
+pub const REQUEST_BYTES_MAX: usize = holdpoint_receipt::request::REQUEST_BYTES_MAX;
+
+/// Permits that one request may name as prerequisites.
+pub const PREREQUISITES_MAX: usize = holdpoint_receipt::request::PREREQUISITES_MAX;
+
+/// Bytes of one policy bundle.
+pub const BUNDLE_BYTES_MAX: usize = 384 * 1024;
+
+/// Bundles that one namespace keeps. Retention of bundles is a later feature; until then this
+/// bounds what puts can fill.
+pub const BUNDLES_MAX: u64 = 1_024;
+
+/// Surfaces of one bundle.
+pub const SURFACES_MAX: usize = 256;
+
+/// Actions of one surface.
+pub const ACTIONS_MAX: usize = 64;
+
+/// Bounds of one surface, and so claims of one request.
+pub const BOUNDS_MAX: usize = 16;
+
+/// Executors that one surface names.
+pub const EXECUTORS_MAX: usize = 64;
+
+/// Codes, and ids of policies, that one decision names.
+pub const POLICIES_MAX: usize = 64;
+
+/// Bytes of one code, one policy id, one key template.
+pub const WORD_BYTES_MAX: usize = 512;
+
+/// The farthest that `not_after` may lie ahead: the retry horizon.
+pub const RETRY_HORIZON_MS: u64 = 10 * 60 * 1_000;
+
+/// The largest skew between wall clocks that the cluster tolerates.
+pub const SKEW_MS_MAX: u64 = 500;
+
+/// How long a record of an attempt is kept after its `not_after`: the largest skew, and a margin
+/// for clients that count their deadline from the answer.
+pub const ATTEMPT_KEPT_MS: u64 = SKEW_MS_MAX + 60 * 1_000;
+
+/// The age up to which an evaluation counts as current.
+pub const FACT_AGE_MS_MAX: u64 = 1_000;
+
+/// The farthest that one entry moves cluster time. Larger steps are [`crate::command::StepTime`].
+pub const ENTRY_STEP_MS_MAX: u64 = 5_000;
+
+/// The shortest life of a permit.
+pub const PERMIT_FOR_MS_MIN: u64 = 1_000;
+
+/// The longest life of a permit, and the longest time in which it may have to be completed.
+pub const PERMIT_FOR_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+
+/// Voters of a cluster.
+pub const VOTERS_MAX: usize = 31;
+
+/// Nodes that a cluster knows, voters or not, now or earlier.
+pub const NODES_MAX: usize = 1_024;
+
+/// The largest epoch of a cluster history.
+pub const EPOCH_MAX: u64 = Fence::EPOCH_MAX;
+
+/// Expired permits that one entry lets go besides those that its commands meet, per command and
+/// once more. More than one per command, so that a backlog shrinks.
+pub const EXPIRIES_PER_COMMAND: usize = 2;
+
+/// Live permits that one activation looks at per surface before it gives up and refuses.
+pub const LIVE_SCAN_MAX: usize = 10_000;
+
+/// Rows of one page of a listing.
+pub const PAGE_MAX: usize = 1_000;
+
+/// The feature level that a new cluster starts with.
+pub const FEATURE_LEVEL_FIRST: u32 = 1;
+
+/// The highest feature level that this build can apply.
+pub const FEATURE_LEVEL_MAX: u32 = 1;
+
+const _: () = assert!(
+    BUNDLE_BYTES_MAX < ENTRY_BYTES_MAX,
+    "a full bundle fits one entry"
+);
+const _: () = assert!(
+    REQUEST_BYTES_MAX < ENTRY_BYTES_MAX,
+    "a full request fits one entry"
+);
+const _: () = assert!(ENTRY_BYTES_MAX < DECODE_BYTES_MAX, "a full entry decodes");
+const _: () = assert!(
+    ENTRY_COMMANDS_MAX <= LIST_ITEMS_MAX,
+    "a full entry's list decodes"
+);
+const _: () = assert!(
+    ATTEMPT_KEPT_MS > SKEW_MS_MAX,
+    "a late retry meets its record"
+);
+const _: () = assert!(
+    PERMIT_FOR_MS_MIN < PERMIT_FOR_MS_MAX,
+    "a permit can have a life"
+);
+const _: () = assert!(
+    EXPIRIES_PER_COMMAND > 1,
+    "a backlog of expired permits shrinks"
+);
+const _: () = assert!(
+    FEATURE_LEVEL_FIRST <= FEATURE_LEVEL_MAX,
+    "this build starts a cluster"
+);
+const _: () = assert!(
+    Name::BYTES_MAX <= u8::MAX as usize,
+    "a namespace's length is one byte"
+);
+const _: () = assert!(
+    Actor::BYTES_MAX <= WORD_BYTES_MAX,
+    "every word of a request fits"
+);

@@ -1,0 +1,211 @@
+//! What a command meant: the answer to whoever proposed it.
+//!
+//! Refusals are outcomes. An outcome is made by [`crate::judge`] and is the same on every node.
+
+use holdpoint_receipt::{ClusterTime, Digest, Fence, Name, PolicyVersion, Reason};
+
+use crate::record::{ActivePolicy, Denial, PermitRecord, PermitState};
+use crate::rejection::Rejection;
+
+/// What a command meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The cluster exists now.
+    Bootstrapped,
+    /// Cluster time is `now`; it may have been there before.
+    TimeStepped {
+        /// Cluster time.
+        now: ClusterTime,
+    },
+    /// The node is known.
+    Announced,
+    /// The feature level is `level`.
+    FeatureLevelRaised {
+        /// The level.
+        level: u32,
+    },
+    /// The answer to [`crate::command::PutPolicy`].
+    PolicyPut(PutOutcome),
+    /// The answer to [`crate::command::ActivatePolicy`].
+    Activated(ActivateOutcome),
+    /// The answer to [`crate::command::Authorize`].
+    Authorized(Box<AuthorizeOutcome>),
+    /// The answer to [`crate::command::Redeem`].
+    Redeemed(Box<StepOutcome>),
+    /// The answer to [`crate::command::Complete`].
+    Completed(Box<StepOutcome>),
+    /// The answer to [`crate::command::Revoke`].
+    Revoked(Box<StepOutcome>),
+    /// The command decodes but makes no sense here. Nothing changed.
+    Rejected(Rejection),
+}
+
+/// What became of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PutOutcome {
+    /// It is registered.
+    Put {
+        /// Its digest.
+        digest: Digest,
+        /// Whether it was registered before.
+        replay: bool,
+    },
+    /// It is not.
+    Refused {
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// What became of an activation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActivateOutcome {
+    /// The bundle is in force.
+    Activated {
+        /// The number of the activation.
+        version: PolicyVersion,
+        /// The bundle.
+        digest: Digest,
+        /// Its statement.
+        statement: Statement,
+    },
+    /// Nothing changed.
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// What is in force.
+        active: Option<ActivePolicy>,
+        /// The surface that stands in the way, where one does.
+        surface: Option<Name>,
+    },
+}
+
+/// A statement and where it stands in the namespace's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// Its canonical bytes, the same on every node and every retry.
+    pub bytes: Vec<u8>,
+    /// Its leaf.
+    pub leaf: u64,
+}
+
+/// A permit as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PermitView {
+    /// What is recorded.
+    pub record: PermitRecord,
+    /// Where it stands at `as_of`.
+    pub state: PermitState,
+    /// Whether it is in doubt at `as_of`.
+    pub in_doubt: bool,
+    /// Cluster time of the state that was read.
+    pub as_of: ClusterTime,
+}
+
+impl PermitView {
+    /// The permit at `now`.
+    #[must_use]
+    pub fn at(record: PermitRecord, now: ClusterTime) -> Self {
+        Self {
+            state: record.state_at(now),
+            in_doubt: record.in_doubt_at(now),
+            as_of: now,
+            record,
+        }
+    }
+
+    /// The fence.
+    #[must_use]
+    pub const fn fence(&self) -> Fence {
+        self.record.fence
+    }
+
+    /// From when on it is in doubt without an outcome; none before it is redeemed.
+    #[must_use]
+    pub fn complete_by(&self) -> Option<ClusterTime> {
+        let redemption = self.record.redemption.as_ref();
+        redemption.map(|redemption| redemption.complete_by)
+    }
+}
+
+/// What became of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthorizeOutcome {
+    /// There is a decision.
+    Decided(Decision),
+    /// There is none, and this submission makes none.
+    Silent {
+        /// Why.
+        reason: Reason,
+    },
+    /// Nothing changed: the attempt must be evaluated (again) on what `current` says. With a
+    /// bounded number of repetitions, `reason` is the answer.
+    NotCurrent {
+        /// [`Reason::PolicyMoved`] or [`Reason::FactsMoved`].
+        reason: Reason,
+        /// What holds now.
+        current: Current,
+    },
+}
+
+/// What an evaluation must rest on to be current.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Current {
+    /// Cluster time.
+    pub now: ClusterTime,
+    /// The policy in force.
+    pub policy: ActivePolicy,
+    /// The facts of the state.
+    pub facts: crate::command::Facts,
+}
+
+/// A recorded decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What was decided.
+    pub verdict: Decided,
+    /// Ids of the deciding policies, sorted.
+    pub policies: Vec<String>,
+    /// The policy under which it was decided.
+    pub policy: ActivePolicy,
+    /// Whether it was recorded before.
+    pub replay: bool,
+    /// Its statement.
+    pub statement: Statement,
+    /// The attempt's end.
+    pub not_after: ClusterTime,
+    /// The digest of the request.
+    pub request_digest: Digest,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decided {
+    /// A permit was granted; this is how it stands now.
+    Permit(PermitView),
+    /// The gate decided against.
+    Deny(Denial),
+}
+
+/// What became of a later step of a permit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepOutcome {
+    /// The step was taken.
+    Done {
+        /// The permit as it stands now.
+        permit: PermitView,
+        /// The statement of the step.
+        statement: Statement,
+        /// Whether it was taken before.
+        replay: bool,
+    },
+    /// It was not.
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// The permit as it stands now; none if it is not known, or not to this principal.
+        permit: Option<PermitView>,
+        /// The statement of a conflict, where one is recorded.
+        conflict: Option<Statement>,
+    },
+}

@@ -1,0 +1,73 @@
+//! What the state machine knows of a policy bundle.
+//!
+//! `judge` never evaluates a policy and never reads a bundle. It needs only what bounds, lifetimes
+//! and executors a surface has, so that it can hold every evaluation to it: a leader that leaves a
+//! bound out is refused.
+
+use holdpoint_receipt::{Caller, Name};
+
+/// The outline of one bundle.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyOutline {
+    /// The surfaces, sorted by name, none twice.
+    pub surfaces: Vec<SurfaceOutline>,
+}
+
+/// The outline of one surface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SurfaceOutline {
+    /// The surface.
+    pub surface: Name,
+    /// Its actions, sorted, none twice.
+    pub actions: Vec<Name>,
+    /// Its bounds, sorted by name, none twice. A request claims every one of them.
+    pub bounds: Vec<BoundOutline>,
+    /// Who may redeem its permits.
+    pub executors: Vec<Executor>,
+    /// How long a permit can be redeemed.
+    pub permit_for_ms: u64,
+    /// How long a redeemed permit may take before it is in doubt.
+    pub complete_within_ms: u64,
+    /// Whether, while this is the active bundle, permits of earlier versions can be redeemed.
+    pub honor_issued: bool,
+}
+
+/// One bound of a surface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundOutline {
+    /// Its name.
+    pub name: Name,
+    /// What it bounds.
+    pub kind: BoundKind,
+    /// The template that keys are rendered by, as the bundle writes it.
+    pub template: String,
+}
+
+/// What a bound allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BoundKind {
+    /// One live permit per key.
+    Exclusive,
+    /// One committed effect per key, and so one live permit.
+    Once,
+}
+
+impl BoundKind {
+    /// `exclusive` or `once`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exclusive => "exclusive",
+            Self::Once => "once",
+        }
+    }
+}
+
+/// Who may redeem.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Executor {
+    /// The caller of the permit itself.
+    Caller,
+    /// This principal.
+    Principal(Caller),
+}

@@ -1,0 +1,388 @@
+//! The state's records: what the rows hold.
+//!
+//! Records are written by [`crate::judge`] only. They are read with [`crate::query`], and
+//! [`crate::check`] says what must hold between them.
+
+use holdpoint_receipt::{
+    Actor, Caller, ClusterId, ClusterTime, Digest, Fence, IdempotencyKey, Name, NodeId, PermitId,
+    PolicyVersion, Reason, RedemptionId, SessionId, StepId,
+};
+
+use crate::command::{BoundClaim, CompletionResult, Salt};
+
+/// The group ([`crate::key::Kind::Group`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupRecord {
+    /// The identity of this cluster history.
+    pub cluster: ClusterId,
+    /// The epoch of its fences.
+    pub epoch: u64,
+    /// The voters, sorted.
+    pub voters: Vec<NodeId>,
+    /// The feature level that command kinds are held to.
+    pub feature_level: u32,
+    /// Nodes that have announced themselves.
+    pub nodes: u64,
+}
+
+/// Cluster time ([`crate::key::Kind::Clock`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockRecord {
+    /// The time, which never goes back.
+    pub now: ClusterTime,
+}
+
+/// A node ([`crate::key::Kind::Node`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeRecord {
+    /// The random identity of its data directory.
+    pub incarnation: [u8; 16],
+    /// The public key that signs its heads as a log.
+    pub log_key: [u8; 32],
+    /// The public key that co-signs heads.
+    pub cosign_key: [u8; 32],
+    /// The highest feature level that it can apply.
+    pub feature_level_max: u32,
+    /// The version of its policy evaluator.
+    pub evaluator_version: u32,
+    /// When it first announced itself.
+    pub announced_at: ClusterTime,
+}
+
+/// The counters of a namespace ([`crate::key::Kind::Namespace`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceRecord {
+    /// The last fence given out.
+    pub fence: Fence,
+    /// The policy in force.
+    pub active: Option<ActivePolicy>,
+    /// Whether an operator has frozen it.
+    pub frozen: bool,
+    /// Bundles that are registered.
+    pub bundles: u64,
+}
+
+/// The policy in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActivePolicy {
+    /// The number of its activation.
+    pub version: PolicyVersion,
+    /// The digest of the bundle.
+    pub digest: Digest,
+}
+
+/// A policy bundle ([`crate::key::Kind::Bundle`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundleRecord {
+    /// The bundle, in the encoding of the policy crate.
+    pub bundle: Vec<u8>,
+    /// When it was registered.
+    pub put_at: ClusterTime,
+    /// Who registered it.
+    pub put_by: Caller,
+}
+
+/// An activation ([`crate::key::Kind::Activation`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActivationRecord {
+    /// The bundle.
+    pub digest: Digest,
+    /// When it was put in force.
+    pub activated_at: ClusterTime,
+    /// Who put it in force.
+    pub activated_by: Caller,
+    /// Where its statement stands.
+    pub leaf: u64,
+}
+
+/// An attempt ([`crate::key::Kind::Attempt`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptRecord {
+    /// The digest of the request.
+    pub request_digest: Digest,
+    /// The attempt's end.
+    pub not_after: ClusterTime,
+    /// What was decided.
+    pub decided: Decided,
+    /// Ids of the deciding policies, sorted.
+    pub policies: Vec<String>,
+    /// The policy in force when it was decided.
+    pub policy: ActivePolicy,
+    /// When it was decided.
+    pub decided_at: ClusterTime,
+    /// Where the statement of the decision stands.
+    pub leaf: u64,
+}
+
+/// A recorded decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decided {
+    /// A permit was granted.
+    Permit(PermitId),
+    /// The gate decided against.
+    Deny(Denial),
+}
+
+/// Why the gate decided against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// The reason.
+    pub reason: Reason,
+    /// Codes of the deciding policies, sorted.
+    pub codes: Vec<String>,
+    /// The bounds that were refused, in the order of their names; empty if policy decided.
+    pub refused: Vec<RefusedBound>,
+    /// When a new attempt can first succeed, where that is known.
+    pub retry_at: Option<ClusterTime>,
+}
+
+/// A bound that could not be claimed, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedBound {
+    /// The claim.
+    pub claim: BoundClaim,
+    /// The fence of the permit in the way.
+    pub fence: Fence,
+    /// When that permit lets go at the latest, where that is known. A redeemed permit holds until
+    /// it is completed, a committed effect for ever.
+    pub until: Option<ClusterTime>,
+}
+
+/// Where a permit stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PermitState {
+    /// Granted, not yet redeemed.
+    Issued,
+    /// Redeemed: the executor may act, once.
+    Redeemed,
+    /// The effect happened.
+    Committed,
+    /// The effect did not happen.
+    Aborted,
+    /// Its time passed before it was redeemed.
+    Expired,
+    /// Taken back before it was redeemed.
+    Revoked,
+    /// Its attempt was decided again under a later policy version.
+    Superseded,
+}
+
+impl PermitState {
+    /// Every state.
+    pub const ALL: &'static [Self] = &[
+        Self::Issued,
+        Self::Redeemed,
+        Self::Committed,
+        Self::Aborted,
+        Self::Expired,
+        Self::Revoked,
+        Self::Superseded,
+    ];
+
+    /// Whether a permit in this state holds its bounds.
+    #[must_use]
+    pub const fn is_live(self) -> bool {
+        match self {
+            Self::Issued | Self::Redeemed => true,
+            Self::Committed | Self::Aborted | Self::Expired | Self::Revoked | Self::Superseded => {
+                false
+            }
+        }
+    }
+
+    /// The state in `UPPER_SNAKE`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "ISSUED",
+            Self::Redeemed => "REDEEMED",
+            Self::Committed => "COMMITTED",
+            Self::Aborted => "ABORTED",
+            Self::Expired => "EXPIRED",
+            Self::Revoked => "REVOKED",
+            Self::Superseded => "SUPERSEDED",
+        }
+    }
+}
+
+/// A permit ([`crate::key::Kind::Permit`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PermitRecord {
+    /// Its identifier.
+    pub id: PermitId,
+    /// Its fence.
+    pub fence: Fence,
+    /// Who asked.
+    pub caller: Caller,
+    /// The attempt.
+    pub idempotency_key: IdempotencyKey,
+    /// On whose behalf.
+    pub actor: Option<Actor>,
+    /// The surface.
+    pub surface: Name,
+    /// The action.
+    pub action: Name,
+    /// The session.
+    pub session: Option<SessionId>,
+    /// The place in the session.
+    pub step: Option<StepId>,
+    /// Permits that must be committed.
+    pub prerequisites: Vec<PermitId>,
+    /// The digest of the request that it permits.
+    pub request_digest: Digest,
+    /// The policy that permits it.
+    pub policy: ActivePolicy,
+    /// The evaluator that said so.
+    pub evaluator_version: u32,
+    /// When it was granted.
+    pub issued_at: ClusterTime,
+    /// The first instant at which it can no longer be redeemed.
+    pub expires_at: ClusterTime,
+    /// The bounded operations that it holds while it is live.
+    // INVARIANT: a live permit is the holder of each of these, and of nothing else.
+    pub claims: Vec<BoundClaim>,
+    /// Where it stands, as far as the log says: see [`PermitRecord::state_at`].
+    pub state: PermitState,
+    /// How it was redeemed.
+    // INVARIANT: set exactly in the states redeemed, committed and aborted.
+    pub redemption: Option<Redemption>,
+    /// How it ended.
+    // INVARIANT: set exactly in the states committed and aborted.
+    pub completion: Option<Completion>,
+    /// Its statements, oldest first: the decision, then each later step.
+    pub statements: Vec<StatementRef>,
+}
+
+impl PermitRecord {
+    /// Where it stands at `now`: an issued permit is expired from `expires_at` on, whether or not
+    /// an entry has let it go yet.
+    #[must_use]
+    pub fn state_at(&self, now: ClusterTime) -> PermitState {
+        if self.state == PermitState::Issued && now >= self.expires_at {
+            PermitState::Expired
+        } else {
+            self.state
+        }
+    }
+
+    /// Whether nobody knows if its effect happened: redeemed, and past its time without an outcome.
+    #[must_use]
+    pub fn in_doubt_at(&self, now: ClusterTime) -> bool {
+        let due = self
+            .redemption
+            .as_ref()
+            .map(|redemption| redemption.complete_by);
+        self.state == PermitState::Redeemed && due.is_some_and(|due| now >= due)
+    }
+
+    /// The leaf of its statement of `step`.
+    #[must_use]
+    pub fn leaf_of(&self, step: PermitStep) -> Option<u64> {
+        let found = self
+            .statements
+            .iter()
+            .find(|statement| statement.step == step);
+        found.map(|statement| statement.leaf)
+    }
+}
+
+/// A statement about a permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatementRef {
+    /// What it says.
+    pub step: PermitStep,
+    /// Where it stands in the namespace's log.
+    pub leaf: u64,
+}
+
+/// What a statement says about a permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PermitStep {
+    /// It was granted.
+    Decision,
+    /// It was redeemed.
+    Redeemed,
+    /// It was completed.
+    Completed,
+    /// It was completed again, otherwise.
+    Conflict,
+    /// It was taken back.
+    Revoked,
+    /// It was replaced under a later policy version.
+    Superseded,
+}
+
+/// How a permit was redeemed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redemption {
+    /// The executor process.
+    pub id: RedemptionId,
+    /// Its principal.
+    pub principal: Caller,
+    /// When.
+    pub redeemed_at: ClusterTime,
+    /// From when on it is in doubt without an outcome.
+    pub complete_by: ClusterTime,
+}
+
+/// How a permit ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// What was said.
+    pub result: CompletionResult,
+    /// Who said so.
+    pub principal: Caller,
+    /// Whether that was an operator.
+    pub operator: bool,
+    /// When.
+    pub completed_at: ClusterTime,
+}
+
+/// A committed effect ([`crate::key::Kind::Tombstone`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TombstoneRecord {
+    /// The permit whose effect it is.
+    pub permit: PermitId,
+    /// Its fence.
+    pub fence: Fence,
+    /// When it was committed.
+    pub committed_at: ClusterTime,
+}
+
+/// What the tombstones of one `once` bound rest on ([`crate::key::Kind::Once`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnceRecord {
+    /// The template that their keys were rendered by. It cannot change while there are any.
+    pub template: String,
+    /// How many there are.
+    pub tombstones: u64,
+}
+
+/// The namespace's log of statements ([`crate::key::Kind::Tree`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TreeRecord {
+    /// Leaves.
+    pub size: u64,
+    /// The roots of its complete subtrees, the largest first.
+    pub frontier: Vec<Digest>,
+}
+
+/// A statement ([`crate::key::Kind::Leaf`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeafRecord {
+    /// Its canonical bytes.
+    pub statement: Vec<u8>,
+}
+
+/// What a statement only commits to ([`crate::key::Kind::Disclosure`]).
+///
+/// Kept apart from the statement, so that it can be erased while the proof stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisclosureRecord {
+    /// The salt of the commitments.
+    pub salt: Salt,
+    /// The canonical request and the facts of its evaluation; none for the later steps of a permit.
+    pub request: Option<Vec<u8>>,
+    /// The encoded evaluation.
+    pub evaluation: Option<Vec<u8>>,
+}
