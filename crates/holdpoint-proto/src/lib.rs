@@ -7,6 +7,9 @@
 //! The modules under `src/gen` are made by `cargo xtask codegen`, which a test compares with the
 //! protocol files.
 
+pub mod convert;
+pub mod hint;
+
 /// The protocol that clients speak: `proto/holdpoint/v1`.
 #[expect(
     clippy::allow_attributes,

@@ -312,6 +312,28 @@ pub struct StatusResponse {
     /// This node can decide: it leads and its last read-index round succeeded recently enough.
     #[prost(bool, tag = "14")]
     pub serving: bool,
+    /// What the answering node says of itself; the leader announces it to the cluster.
+    #[prost(message, optional, tag = "15")]
+    pub identity: ::core::option::Option<NodeIdentity>,
+}
+/// What a node says of itself.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NodeIdentity {
+    /// The random identity of its data directory, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub incarnation: ::prost::alloc::vec::Vec<u8>,
+    /// The public key that signs its heads as a log, 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub log_key: ::prost::alloc::vec::Vec<u8>,
+    /// The public key that co-signs heads, 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub cosign_key: ::prost::alloc::vec::Vec<u8>,
+    /// The highest feature level that it can apply.
+    #[prost(uint32, tag = "4")]
+    pub feature_level_max: u32,
+    /// Version of its policy evaluator.
+    #[prost(uint32, tag = "5")]
+    pub evaluator_version: u32,
 }
 /// One member.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

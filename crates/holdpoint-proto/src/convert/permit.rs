@@ -1,0 +1,53 @@
+//! Permits as they stand.
+
+use holdpoint_core::command::BoundClaim;
+use holdpoint_core::outcome::PermitView;
+use holdpoint_core::record::PermitState;
+
+use crate::v1;
+
+impl From<PermitState> for v1::PermitState {
+    fn from(state: PermitState) -> Self {
+        match state {
+            PermitState::Issued => Self::Issued,
+            PermitState::Redeemed => Self::Redeemed,
+            PermitState::Committed => Self::Committed,
+            PermitState::Aborted => Self::Aborted,
+            PermitState::Expired => Self::Expired,
+            PermitState::Revoked => Self::Revoked,
+            PermitState::Superseded => Self::Superseded,
+        }
+    }
+}
+
+impl From<&BoundClaim> for v1::BoundKey {
+    fn from(claim: &BoundClaim) -> Self {
+        Self {
+            name: claim.name.to_string(),
+            kind: claim.kind.as_str().to_owned(),
+            key: claim.key.to_string(),
+        }
+    }
+}
+
+impl From<&PermitView> for v1::Permit {
+    fn from(view: &PermitView) -> Self {
+        let record = &view.record;
+        Self {
+            id: record.id.to_string(),
+            fence: record.fence.get(),
+            issued_at_ms: record.issued_at.get(),
+            expires_at_ms: record.expires_at.get(),
+            complete_by_ms: view.complete_by().map_or(0, |at| at.get()),
+            state: v1::PermitState::from(view.state).into(),
+            request_digest: record.request_digest.as_bytes().to_vec(),
+            bounds: record.claims.iter().map(v1::BoundKey::from).collect(),
+            surface: record.surface.to_string(),
+            action: record.action.to_string(),
+            caller: record.caller.to_string(),
+            in_doubt: view.in_doubt,
+            policy_version: record.policy.version.get(),
+            policy_digest: record.policy.digest.as_bytes().to_vec(),
+        }
+    }
+}
