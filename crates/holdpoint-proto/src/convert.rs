@@ -5,8 +5,9 @@
 
 mod answer;
 mod call;
+mod decision;
 mod operation;
-
+mod permit;
 
 #[cfg(test)]
 mod tests;
@@ -17,8 +18,8 @@ use holdpoint_receipt::{Digest, Name};
 
 pub use answer::{decided_never, decided_unknown, refusal};
 pub use call::{CompleteCall, Completed, Named, RedeemCall};
+pub use decision::decision;
 pub use operation::Draft;
-
 
 /// The namespace of a message that names none.
 pub const NAMESPACE_DEFAULT: &str = "default";
@@ -34,7 +35,10 @@ pub struct Malformed {
 impl Malformed {
     /// Says what is wrong with `field`.
     pub fn new(field: &'static str, problem: impl Display) -> Self {
-        Self { field, problem: problem.to_string() }
+        Self {
+            field,
+            problem: problem.to_string(),
+        }
     }
 
     /// The field of the message.
@@ -50,7 +54,11 @@ impl Malformed {
 ///
 /// It is not a name.
 pub fn namespace(text: &str) -> Result<Name, Malformed> {
-    let text = if text.is_empty() { NAMESPACE_DEFAULT } else { text };
+    let text = if text.is_empty() {
+        NAMESPACE_DEFAULT
+    } else {
+        text
+    };
     Name::new(text).map_err(|error| Malformed::new("namespace", error))
 }
 
@@ -61,7 +69,10 @@ pub fn namespace(text: &str) -> Result<Name, Malformed> {
 /// It does not have 32 bytes.
 pub fn digest(field: &'static str, bytes: &[u8]) -> Result<Digest, Malformed> {
     let exact: [u8; 32] = bytes.try_into().map_err(|_| {
-        Malformed::new(field, format_args!("has {} bytes, a digest has 32", bytes.len()))
+        Malformed::new(
+            field,
+            format_args!("has {} bytes, a digest has 32", bytes.len()),
+        )
     })?;
     Ok(Digest::from_bytes(exact))
 }
@@ -72,7 +83,11 @@ pub fn digest(field: &'static str, bytes: &[u8]) -> Result<Digest, Malformed> {
 ///
 /// It has neither 0 nor 32 bytes.
 pub fn optional_digest(field: &'static str, bytes: &[u8]) -> Result<Option<Digest>, Malformed> {
-    if bytes.is_empty() { Ok(None) } else { digest(field, bytes).map(Some) }
+    if bytes.is_empty() {
+        Ok(None)
+    } else {
+        digest(field, bytes).map(Some)
+    }
 }
 
 /// A text that must be there.
@@ -90,5 +105,9 @@ fn optional<T, E: Display>(
     text: String,
     read: fn(String) -> Result<T, E>,
 ) -> Result<Option<T>, Malformed> {
-    if text.is_empty() { Ok(None) } else { required(field, text, read).map(Some) }
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        required(field, text, read).map(Some)
+    }
 }

@@ -30,7 +30,11 @@ mod tests {
 
     #[test]
     fn hint_comes_back_from_the_status_that_carries_it() {
-        let hint = LeaderHint { leader: None, nodes: Vec::new(), term: 7 };
+        let hint = LeaderHint {
+            leader: None,
+            nodes: Vec::new(),
+            term: 7,
+        };
         let status = with_leader_hint(Status::unavailable("not leader"), &hint);
         assert_eq!(leader_hint(&status), Some(hint));
         assert_eq!(leader_hint(&Status::unavailable("not leader")), None);

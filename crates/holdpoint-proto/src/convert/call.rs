@@ -22,9 +22,15 @@ impl Named {
     /// [`Malformed`] names the field that does not fit.
     pub fn parse(namespace_text: &str, permit: &str) -> Result<Self, Malformed> {
         let permit = permit.parse().map_err(|error| {
-            Malformed::new("permit_id", format_args!("`{}`: {error}", permit.escape_debug()))
+            Malformed::new(
+                "permit_id",
+                format_args!("`{}`: {error}", permit.escape_debug()),
+            )
         })?;
-        Ok(Self { namespace: namespace(namespace_text)?, permit })
+        Ok(Self {
+            namespace: namespace(namespace_text)?,
+            permit,
+        })
     }
 }
 
@@ -84,13 +90,19 @@ impl TryFrom<CompleteRequest> for CompleteCall {
             (Ok(Completion::Committed), evidence) => Completed::Committed { evidence },
             (Ok(Completion::Aborted), None) => Completed::Aborted,
             (Ok(Completion::Aborted), Some(_)) => {
-                return Err(Malformed::new("evidence_digest", "only a committed effect has evidence"));
+                return Err(Malformed::new(
+                    "evidence_digest",
+                    "only a committed effect has evidence",
+                ));
             }
             (Ok(Completion::Unspecified) | Err(_), _) => {
                 let problem = "name COMPLETION_COMMITTED or COMPLETION_ABORTED";
                 return Err(Malformed::new("completion", problem));
             }
         };
-        Ok(Self { named: Named::parse(&call.namespace, &call.permit_id)?, completed })
+        Ok(Self {
+            named: Named::parse(&call.namespace, &call.permit_id)?,
+            completed,
+        })
     }
 }

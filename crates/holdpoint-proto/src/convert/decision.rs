@@ -50,7 +50,10 @@ fn denied(answer: v1::AuthorizeResponse, denial: &Denial) -> v1::AuthorizeRespon
         let key = &refused.claim.key;
         match (denial.reason, refused.until) {
             (Reason::AlreadyCommitted, _) => {
-                format!("{key} may be committed once, and it was (fence {}).", refused.fence)
+                format!(
+                    "{key} may be committed once, and it was (fence {}).",
+                    refused.fence
+                )
             }
             (_, Some(until)) => format!(
                 "{key} is held by another permit (fence {}) until {until} at the latest; a new \

@@ -28,13 +28,16 @@ impl Draft {
     /// [`Malformed`] names the field that does not fit.
     pub fn parse(operation: Operation, caller: Caller) -> Result<Self, Malformed> {
         let prerequisites = operation.prerequisites.iter().map(|text| {
-            text.parse::<PermitId>().map_err(|error| {
-                Malformed::new("prerequisites", format_args!("`{text}`: {error}"))
-            })
+            text.parse::<PermitId>()
+                .map_err(|error| Malformed::new("prerequisites", format_args!("`{text}`: {error}")))
         });
         let params = Params::parse(&operation.params_json)
             .map_err(|error| Malformed::new("params_json", error))?;
-        let step = if operation.step == 0 { String::new() } else { operation.step.to_string() };
+        let step = if operation.step == 0 {
+            String::new()
+        } else {
+            operation.step.to_string()
+        };
         let draft = Self {
             action: optional("action", operation.action, Name::new)?,
             namespace: namespace(&operation.namespace)?,
@@ -48,7 +51,9 @@ impl Draft {
         };
         // The action is no part of what is checked here, so any name stands for it.
         let checked = draft.clone().with_action(draft.surface.clone());
-        checked.check().map_err(|error| Malformed::new("prerequisites", error))?;
+        checked
+            .check()
+            .map_err(|error| Malformed::new("prerequisites", error))?;
         Ok(draft)
     }
 

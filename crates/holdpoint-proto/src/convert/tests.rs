@@ -28,13 +28,21 @@ fn action_is_the_one_named_and_else_the_one_given() {
     let draft = parse(operation()).unwrap();
     assert_eq!(draft.action, None);
     assert_eq!(draft.with_action(action("echo")).action, action("echo"));
-    let named = v1::Operation { action: "shout".to_owned(), ..operation() };
-    assert_eq!(parse(named).unwrap().with_action(action("echo")).action, action("shout"));
+    let named = v1::Operation {
+        action: "shout".to_owned(),
+        ..operation()
+    };
+    assert_eq!(
+        parse(named).unwrap().with_action(action("echo")).action,
+        action("shout")
+    );
 }
 
 #[test]
 fn absent_fields_do_not_enter_the_request() {
-    let request = parse(operation()).unwrap().with_action(Name::new("echo").unwrap());
+    let request = parse(operation())
+        .unwrap()
+        .with_action(Name::new("echo").unwrap());
     assert_eq!(
         request.to_canonical(),
         r#"{"action":"echo","caller":"loopback:dev","namespace":"default","params":{"message":"hello"},"surface":"demo.echo"}"#
@@ -50,7 +58,10 @@ fn malformed_parameters_are_refused_with_the_field() {
         (r#"{"a":9007199254740992}"#, "byte"),
         ("[]", "an array"),
     ] {
-        let changed = v1::Operation { params_json: params.into(), ..operation() };
+        let changed = v1::Operation {
+            params_json: params.into(),
+            ..operation()
+        };
         let error = parse(changed).unwrap_err();
         assert_eq!(error.field(), "params_json", "{params}: {error}");
         let text = error.to_string().to_lowercase();
@@ -61,13 +72,19 @@ fn malformed_parameters_are_refused_with_the_field() {
 #[test]
 fn parameters_beyond_their_size_are_refused() {
     let params = format!(r#"{{"a":"{}"}}"#, "x".repeat(64 * 1024));
-    let changed = v1::Operation { params_json: params.into_bytes(), ..operation() };
+    let changed = v1::Operation {
+        params_json: params.into_bytes(),
+        ..operation()
+    };
     assert_eq!(parse(changed).unwrap_err().field(), "params_json");
 }
 
 #[test]
 fn malformed_names_and_permits_are_refused_with_the_field() {
-    check(|o| o.surface = String::new(), "`surface`: the name is empty");
+    check(
+        |o| o.surface = String::new(),
+        "`surface`: the name is empty",
+    );
     check(
         |o| o.namespace = "Default".to_owned(),
         "`namespace`: the name has 'D' at byte 0; accepted are `a` to `z`, `0` to `9`, `.`, `_` and `-`",
@@ -96,10 +113,34 @@ fn redeem_shows_permit_fence_digest_and_redemption_id() {
     let call = RedeemCall::try_from(good.clone()).unwrap();
     assert_eq!(call.named.namespace.as_str(), "default");
     let field = |call: v1::RedeemRequest| RedeemCall::try_from(call).unwrap_err().field();
-    assert_eq!(field(v1::RedeemRequest { request_digest: vec![7; 31], ..good.clone() }), "request_digest");
-    assert_eq!(field(v1::RedeemRequest { redemption_id: String::new(), ..good.clone() }), "redemption_id");
-    assert_eq!(field(v1::RedeemRequest { fence: 1 << 53, ..good.clone() }), "fence");
-    assert_eq!(field(v1::RedeemRequest { permit_id: "41".to_owned(), ..good }), "permit_id");
+    assert_eq!(
+        field(v1::RedeemRequest {
+            request_digest: vec![7; 31],
+            ..good.clone()
+        }),
+        "request_digest"
+    );
+    assert_eq!(
+        field(v1::RedeemRequest {
+            redemption_id: String::new(),
+            ..good.clone()
+        }),
+        "redemption_id"
+    );
+    assert_eq!(
+        field(v1::RedeemRequest {
+            fence: 1 << 53,
+            ..good.clone()
+        }),
+        "fence"
+    );
+    assert_eq!(
+        field(v1::RedeemRequest {
+            permit_id: "41".to_owned(),
+            ..good
+        }),
+        "permit_id"
+    );
 }
 
 #[test]
@@ -112,12 +153,24 @@ fn completion_names_an_outcome_and_only_a_committed_one_has_evidence() {
             ..v1::CompleteRequest::default()
         })
     };
-    assert_eq!(call(v1::Completion::Aborted, 0).unwrap().completed, Completed::Aborted);
+    assert_eq!(
+        call(v1::Completion::Aborted, 0).unwrap().completed,
+        Completed::Aborted
+    );
     assert!(matches!(
         call(v1::Completion::Committed, 32).unwrap().completed,
         Completed::Committed { evidence: Some(_) }
     ));
-    assert_eq!(call(v1::Completion::Aborted, 32).unwrap_err().field(), "evidence_digest");
-    assert_eq!(call(v1::Completion::Committed, 5).unwrap_err().field(), "evidence_digest");
-    assert_eq!(call(v1::Completion::Unspecified, 0).unwrap_err().field(), "completion");
+    assert_eq!(
+        call(v1::Completion::Aborted, 32).unwrap_err().field(),
+        "evidence_digest"
+    );
+    assert_eq!(
+        call(v1::Completion::Committed, 5).unwrap_err().field(),
+        "evidence_digest"
+    );
+    assert_eq!(
+        call(v1::Completion::Unspecified, 0).unwrap_err().field(),
+        "completion"
+    );
 }
