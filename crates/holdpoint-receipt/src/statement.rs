@@ -38,6 +38,10 @@ pub const STATEMENT_BYTES_MAX: usize = 4096;
 pub const STATEMENT_SCHEMA: &str = "holdpoint.statement/1";
 
 /// Where in the replicated log and in the namespace's log of statements a statement stands.
+#[expect(
+    clippy::struct_field_names,
+    reason = "the members have these names in a statement"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     leaf_index: u64,
