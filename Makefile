@@ -12,11 +12,14 @@ help: ## print this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST)
 	@echo '  ARGS="..." is passed on: make dev ARGS="--help", make test ARGS="-- --nocapture"'
 
+# No --package anywhere: dependencies are built with the features that the whole workspace asks for,
+# so both commands share one build of RocksDB.
 dev: ## start one node for development in ./.holdpoint and print the next command
 	@./scripts/setup.sh build
 	@test -x $(BINARY) || echo 'building Holdpoint: the first time takes about 15 minutes on 2 cores (most of it RocksDB), later ones seconds' >&2
-	@$(CARGO) run --locked --package holdpoint --bin holdpoint -- dev $(ARGS)
+	@$(CARGO) run --locked --bin holdpoint -- dev $(ARGS)
 
+# The tests start the binary, so it is built with them and not left over from before.
 test: ## run every test, the house rules and the documentation's examples included
 	@./scripts/setup.sh test
 	@test -x $(BINARY) || echo 'building Holdpoint and its tests: the first time takes about 25 minutes on 2 cores' >&2
