@@ -15,16 +15,16 @@ help: ## print this list
 # No --package anywhere: dependencies are built with the features that the whole workspace asks for,
 # so both commands share one build of RocksDB.
 dev: ## start one node for development in ./.holdpoint and print the next command
-	@./scripts/setup.sh build
+	@sh scripts/setup.sh build
 	@test -x $(BINARY) || echo 'building Holdpoint: the first time takes about 15 minutes on 2 cores (most of it RocksDB), later ones seconds' >&2
 	@$(CARGO) run --locked --bin holdpoint -- dev $(ARGS)
 
 # The tests start the binary, so it is built with them and not left over from before.
 test: ## run every test, the house rules and the documentation's examples included
-	@./scripts/setup.sh test
+	@sh scripts/setup.sh test
 	@test -x $(BINARY) || echo 'building Holdpoint and its tests: the first time takes about 25 minutes on 2 cores' >&2
 	@$(CARGO) build --locked --workspace --bins --tests
-	@$(CARGO) test --locked --workspace $(ARGS)
+	@$(CARGO) test --locked --workspace --no-fail-fast $(ARGS)
 
 setup: ## install the system packages of both (Debian, Ubuntu), or name what is missing
-	@./scripts/setup.sh test
+	@sh scripts/setup.sh test
