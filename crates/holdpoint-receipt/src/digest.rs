@@ -189,7 +189,7 @@ mod tests {
         let text = digest.to_string();
         assert_eq!(text.parse(), Ok(digest));
         assert_eq!(text.to_uppercase().parse::<Digest>(), Err(DigestError));
-        assert_eq!(text[1..].parse::<Digest>(), Err(DigestError));
+        assert_eq!(text.get(1..).unwrap().parse::<Digest>(), Err(DigestError));
         assert_eq!(format!("{text}0").parse::<Digest>(), Err(DigestError));
     }
 }

@@ -15,16 +15,21 @@
 // Tests may overflow: they panic then, as they should.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod checkpoint;
+pub mod cosignature;
 pub mod digest;
 pub mod json;
+pub mod keys;
 pub mod merkle;
 pub mod names;
+pub mod note;
 pub mod reason;
 pub mod request;
 pub mod statement;
 
 pub use digest::{Digest, Hasher, sha256, sha256_domain};
 pub use json::{INT_MAX, Json, JsonError, Limits};
+pub use keys::{KeySet, NodeSecretKeys, PublicKey, SecretKey};
 pub use names::{
     Actor, BoundKey, Caller, ClusterId, ClusterTime, Fence, IdempotencyKey, Name, NameError,
     NodeId, PermitId, PolicyVersion, RedemptionId, SessionId, StepId, TreeSize,

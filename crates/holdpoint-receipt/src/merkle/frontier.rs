@@ -82,6 +82,10 @@ impl Frontier {
     /// # Errors
     ///
     /// The tree is full; nothing has changed.
+    ///
+    /// # Panics
+    ///
+    /// If the frontier broke its own invariant: no root of it would be worth a signature.
     pub fn append(&mut self, leaf: Digest) -> Result<Vec<Node>, FrontierError> {
         let size = self.size.checked_add(1).ok_or(FrontierError::Full)?;
         let mut node = Node {

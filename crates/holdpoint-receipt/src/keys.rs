@@ -1,0 +1,20 @@
+//! Signing keys of nodes and the published set that verifies them.
+//!
+//! Each node has two Ed25519 keys: the *log key* signs tree heads as notes, the *co-signing key*
+//! states when this node saw a head. Neither signs anything else. Verification is strict only
+//! (`verify_strict`, never in batches), and weak keys are refused when they are loaded.
+//!
+//! Secret keys are wiped from memory when dropped and are never shown; this module draws none.
+
+mod public;
+mod secret;
+mod set;
+mod verifier;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use public::{KeyError, PublicKey, SignatureInvalid};
+pub use secret::{HeadSignature, NodePublicKeys, NodeSecretKeys, SecretKey, SecretPem};
+pub use set::{Epoch, KEYS_BYTES_MAX, KEYS_SCHEMA, KeySet, KeySetError};
+pub use verifier::{Algorithm, KeyId, KeyName, VerifierKey, VerifierKeyError};

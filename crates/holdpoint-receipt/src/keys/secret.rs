@@ -1,0 +1,200 @@
+//! Secret keys: held, used, wiped.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signer as _, SigningKey};
+use zeroize::Zeroizing;
+
+use super::{Algorithm, KeyError, KeyName, PublicKey, VerifierKey};
+use crate::checkpoint::{Checkpoint, Origin};
+use crate::cosignature;
+use crate::names::{ClusterId, NodeId};
+use crate::note::NoteSignature;
+
+/// What stands before the 32 bytes of an Ed25519 key in a PKCS#8 `PrivateKeyInfo` (RFC 8410).
+const PKCS8_PREFIX: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
+const PEM_BEGIN: &str = "-----BEGIN PRIVATE KEY-----\n";
+const PEM_END: &str = "\n-----END PRIVATE KEY-----\n";
+
+/// An Ed25519 secret key. Wiped when dropped; its `Debug` shows nothing of it.
+pub struct SecretKey(SigningKey);
+
+/// A secret key as text for its file. Wiped when dropped; its `Debug` shows nothing of it.
+pub struct SecretPem(Zeroizing<String>);
+
+impl SecretPem {
+    /// The text, for the file that only its owner reads.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl SecretKey {
+    /// Takes 32 random bytes. Wiping the caller's own copy is the caller's part.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self(SigningKey::from_bytes(seed))
+    }
+
+    /// Reads the text that [`SecretKey::to_pem`] wrote, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::SecretEncoding`].
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let body = text
+            .strip_prefix(PEM_BEGIN)
+            .and_then(|text| text.strip_suffix(PEM_END));
+        let body = body.ok_or(KeyError::SecretEncoding)?;
+        let der = STANDARD.decode(body).map(Zeroizing::new);
+        let der = der.map_err(|_| KeyError::SecretEncoding)?;
+        let seed = der
+            .strip_prefix(PKCS8_PREFIX.as_slice())
+            .ok_or(KeyError::SecretEncoding)?;
+        let seed: &[u8; 32] = seed.try_into().map_err(|_| KeyError::SecretEncoding)?;
+        Ok(Self::from_seed(seed))
+    }
+
+    /// The key in PKCS#8 PEM, as openssl reads it too.
+    #[must_use]
+    pub fn to_pem(&self) -> SecretPem {
+        let der = Zeroizing::new([PKCS8_PREFIX.as_slice(), self.0.as_bytes()].concat());
+        let body = Zeroizing::new(STANDARD.encode(&*der));
+        // Room for everything at once, so that no partial copy is left behind by growing.
+        let length = [PEM_BEGIN, &body, PEM_END]
+            .iter()
+            .fold(0, |sum: usize, part| sum.saturating_add(part.len()));
+        let mut text = Zeroizing::new(String::with_capacity(length));
+        text.push_str(PEM_BEGIN);
+        text.push_str(&body);
+        text.push_str(PEM_END);
+        SecretPem(text)
+    }
+
+    /// The public key.
+    #[must_use]
+    pub fn public(&self) -> PublicKey {
+        PublicKey::of(self.0.verifying_key())
+    }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).to_bytes()
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey")
+    }
+}
+
+impl fmt::Debug for SecretPem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretPem")
+    }
+}
+
+/// The two secret keys of a node.
+#[derive(Debug)]
+pub struct NodeSecretKeys {
+    log: SecretKey,
+    cosign: SecretKey,
+}
+
+/// The two public keys of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodePublicKeys {
+    /// Signs heads as notes.
+    pub log: PublicKey,
+    /// Signs heads with the time at which the node saw them.
+    pub cosign: PublicKey,
+}
+
+/// A node's two signatures of one head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeadSignature {
+    /// Who signed.
+    pub node: NodeId,
+    /// The line of the log key.
+    pub log: NoteSignature,
+    /// The line of the co-signing key.
+    pub cosign: NoteSignature,
+}
+
+impl NodeSecretKeys {
+    /// Takes a node's two keys.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::SameKey`]: what one key may sign, the other must not be able to.
+    pub fn new(log: SecretKey, cosign: SecretKey) -> Result<Self, KeyError> {
+        if log.public() == cosign.public() {
+            return Err(KeyError::SameKey);
+        }
+        Ok(Self { log, cosign })
+    }
+
+    /// The two public keys.
+    #[must_use]
+    pub fn public(&self) -> NodePublicKeys {
+        NodePublicKeys {
+            log: self.log.public(),
+            cosign: self.cosign.public(),
+        }
+    }
+
+    /// Signs a head with both keys. `at_s` is the node's own wall clock, in seconds since the Unix
+    /// epoch.
+    ///
+    /// The caller has applied the tree itself and has made durable that it signs this size: nothing
+    /// here remembers what was signed before.
+    #[must_use]
+    pub fn sign_head(
+        &self,
+        cluster: &ClusterId,
+        node: NodeId,
+        head: &Checkpoint,
+        at_s: u64,
+    ) -> HeadSignature {
+        let text = head.to_text();
+        let public = self.public();
+        let log_key = public.log_verifier(&head.origin);
+        let cosign_key = public.cosign_verifier(cluster, node);
+        HeadSignature {
+            node,
+            log: NoteSignature {
+                name: log_key.name().clone(),
+                key_id: log_key.key_id(),
+                signature: self.log.sign(text.as_bytes()).to_vec(),
+            },
+            cosign: NoteSignature {
+                name: cosign_key.name().clone(),
+                key_id: cosign_key.key_id(),
+                signature: cosignature::sign(&self.cosign, at_s, &text).to_vec(),
+            },
+        }
+    }
+}
+
+impl NodePublicKeys {
+    /// The log key under the name that heads of this origin are signed with: the origin itself.
+    #[must_use]
+    pub fn log_verifier(&self, origin: &Origin) -> VerifierKey {
+        VerifierKey::new(KeyName::of_origin(origin), Algorithm::Ed25519, self.log)
+    }
+
+    /// The co-signing key under the node's name.
+    #[must_use]
+    pub fn cosign_verifier(&self, cluster: &ClusterId, node: NodeId) -> VerifierKey {
+        VerifierKey::new(
+            KeyName::of_node(cluster, node),
+            Algorithm::CosignatureV1,
+            self.cosign,
+        )
+    }
+}
