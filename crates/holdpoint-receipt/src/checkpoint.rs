@@ -13,8 +13,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::digest::Digest;
-use crate::keys::KeyName;
+use crate::keys::{HeadSignature, KeyName};
 use crate::names::{ClusterId, Name, TreeSize};
+use crate::note::{Note, NoteError};
 
 /// Why a text is not a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +85,19 @@ impl Checkpoint {
     pub fn to_text(&self) -> String {
         let root = STANDARD.encode(self.root.as_bytes());
         format!("{}\n{}\n{root}\n", self.origin, self.size)
+    }
+
+    /// The signed note: for each node, in the order of their ids, its two lines.
+    ///
+    /// # Errors
+    ///
+    /// There are no signatures, or more than a note may have.
+    pub fn to_note(&self, mut signatures: Vec<HeadSignature>) -> Result<Note, NoteError> {
+        signatures.sort_by_key(|signature| signature.node);
+        let lines = signatures
+            .into_iter()
+            .flat_map(|both| [both.log, both.cosign]);
+        Note::new(self.to_text(), lines.collect())
     }
 }
 

@@ -11,9 +11,6 @@ mod secret;
 mod set;
 mod verifier;
 
-#[cfg(test)]
-pub(crate) mod tests;
-
 pub use public::{KeyError, PublicKey, SignatureInvalid};
 pub use secret::{HeadSignature, NodePublicKeys, NodeSecretKeys, SecretKey, SecretPem};
 pub use set::{Epoch, KEYS_BYTES_MAX, KEYS_SCHEMA, KeySet, KeySetError};

@@ -1,8 +1,9 @@
 //! What was decided, in bytes that anyone can check offline.
 //!
 //! This crate holds the vocabulary of the gate ([`names`], [`Decision`], [`Reason`]), the strict JSON
-//! of requests and its one canonical form ([`json`], [`request`]), and the digests over them
-//! ([`digest`]).
+//! of requests and its one canonical form ([`json`], [`request`]), statements ([`statement`]), the
+//! tree over them ([`merkle`]), signed heads ([`checkpoint`], [`keys`]), the file that proves a
+//! statement ([`receipt`]) and its offline verifier ([`mod@verify`]).
 //!
 //! It never reads a file, a clock, the environment or a random source, never awaits, and never
 //! iterates in hash order: the same input gives the same bytes on every node and in every run. It is
@@ -24,8 +25,10 @@ pub mod merkle;
 pub mod names;
 pub mod note;
 pub mod reason;
+pub mod receipt;
 pub mod request;
 pub mod statement;
+pub mod verify;
 
 pub use digest::{Digest, Hasher, sha256, sha256_domain};
 pub use json::{INT_MAX, Json, JsonError, Limits};
@@ -35,5 +38,7 @@ pub use names::{
     NodeId, PermitId, PolicyVersion, RedemptionId, SessionId, StepId, TreeSize,
 };
 pub use reason::{Decision, Reason, Scope};
+pub use receipt::{Proof, Receipt};
 pub use request::{Params, Request, RequestError};
 pub use statement::{Body, Salt, Statement, StatementError, StatementText, commit};
+pub use verify::{Verified, VerifyError, verify, verify_permit_for};

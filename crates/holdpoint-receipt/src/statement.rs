@@ -13,9 +13,6 @@ mod codec;
 mod commitment;
 mod text;
 
-#[cfg(test)]
-pub(crate) mod tests;
-
 use std::fmt;
 
 use crate::digest::{Digest, sha256};

@@ -1,0 +1,286 @@
+//! The offline verifier.
+//!
+//! ```text
+//! the file has its one encoding          MALFORMED, NOT_CANONICAL, UNKNOWN_SCHEMA
+//! the statement has the proof's hash     RECEIPT_HASH_MISMATCH, STATEMENT_MALFORMED
+//! it is of the keys' cluster and log     WRONG_AUTHORITY, WRONG_NAMESPACE
+//! the head is one of that log            CHECKPOINT_MALFORMED, WRONG_LOG, WRONG_SIZE
+//! exactly k of its nodes signed it       UNKNOWN_KEY, SIGNATURE_INVALID, SIGNATURE_ORDER,
+//!                                        TIMESTAMP, NOT_ENOUGH_SIGNATURES, SURPLUS_SIGNATURES
+//! the statement is a leaf under it       INCLUSION_PROOF
+//! ```
+//!
+//! The checks run in this order and the first that fails is the answer. This is an audit: it says
+//! what was decided, not whether a permit is live now. It needs the published keys, and never a
+//! network or a clock.
+
+mod binding;
+mod signatures;
+
+use crate::checkpoint::Checkpoint;
+use crate::digest::Digest;
+use crate::keys::KeySet;
+use crate::merkle;
+use crate::names::NodeId;
+use crate::receipt::Receipt;
+use crate::statement::{Statement, StatementError};
+
+pub use binding::verify_permit_for;
+
+/// Why a receipt is not believed: the first check that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The file is not JSON, or its members are not those of a receipt.
+    #[error("the file is not a receipt: {0}")]
+    Malformed(String),
+    /// The file says the same in another encoding.
+    #[error("the file is not what `jq -cS .` prints; a receipt has exactly one encoding")]
+    NotCanonical,
+    /// The receipt is of a form that is not known here.
+    #[error("the receipt is of a form that this program does not know; a newer one may")]
+    UnknownSchema,
+    /// The statement's hash is another one than the proof names.
+    #[error("the statement is not the one that was signed")]
+    ReceiptHashMismatch,
+    /// The statement is not one.
+    #[error("the statement is malformed: {0}")]
+    StatementMalformed(#[source] StatementError),
+    /// Another cluster states it.
+    #[error("the receipt is of cluster {found}, the keys are of another; get that cluster's keys")]
+    WrongAuthority {
+        /// The cluster that the statement names.
+        found: String,
+    },
+    /// It is about another namespace.
+    #[error("the receipt is of namespace `{found}`, the keys are of another")]
+    WrongNamespace {
+        /// The namespace that the statement names.
+        found: String,
+    },
+    /// The head is not a signed note about a checkpoint.
+    #[error("the checkpoint is malformed: {0}")]
+    CheckpointMalformed(String),
+    /// The head is of another log.
+    #[error("the checkpoint is of the log `{found}`, not of the statement's")]
+    WrongLog {
+        /// The origin that the head names.
+        found: String,
+    },
+    /// The head is of another size than the proof.
+    #[error("the checkpoint and the proof are of different tree sizes")]
+    WrongSize,
+    /// A line is of a key that is not published for this size.
+    #[error(
+        "the key `{name}` ({key_id}) is not published for this tree size; are the keys current?"
+    )]
+    UnknownKey {
+        /// The name in the line.
+        name: String,
+        /// The hint in the line.
+        key_id: String,
+    },
+    /// A signature does not verify.
+    #[error("the signature of node {node} is not valid")]
+    SignatureInvalid {
+        /// The node whose key it names.
+        node: NodeId,
+    },
+    /// The lines are not a pair for each node, in the order of the nodes' ids.
+    #[error("the signature lines are not a log and a co-signing line for each node, in order")]
+    SignatureOrder,
+    /// A co-signature names no time that a clock shows.
+    #[error("the co-signature of node {node} has an impossible time")]
+    Timestamp {
+        /// The node that co-signed.
+        node: NodeId,
+    },
+    /// Fewer nodes signed than must.
+    #[error("{found} nodes signed the checkpoint, {needed} must")]
+    NotEnoughSignatures {
+        /// How many did.
+        found: usize,
+        /// How many must.
+        needed: u32,
+    },
+    /// More nodes signed than a receipt carries.
+    #[error("{found} nodes signed the checkpoint; a receipt carries exactly {needed}")]
+    SurplusSignatures {
+        /// How many did.
+        found: usize,
+        /// How many a receipt carries.
+        needed: u32,
+    },
+    /// The statement is not a leaf under the head.
+    #[error("the statement is not in the log under the signed checkpoint: {0}")]
+    InclusionProof(#[source] merkle::ProofError),
+    /// The receipt is genuine, but of another kind than was asked for.
+    #[error("the receipt is genuine, but it is not {expected}")]
+    WrongKind {
+        /// What was asked for.
+        expected: &'static str,
+    },
+    /// The receipt is genuine, but about something else.
+    #[error("the receipt is genuine, but its `{member}` is another")]
+    BindingMismatch {
+        /// The statement's member that differs.
+        member: &'static str,
+    },
+}
+
+impl VerifyError {
+    /// The published code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "MALFORMED",
+            Self::NotCanonical => "NOT_CANONICAL",
+            Self::UnknownSchema => "UNKNOWN_SCHEMA",
+            Self::ReceiptHashMismatch => "RECEIPT_HASH_MISMATCH",
+            Self::StatementMalformed(_) => "STATEMENT_MALFORMED",
+            Self::WrongAuthority { .. } => "WRONG_AUTHORITY",
+            Self::WrongNamespace { .. } => "WRONG_NAMESPACE",
+            Self::CheckpointMalformed(_) => "CHECKPOINT_MALFORMED",
+            Self::WrongLog { .. } => "WRONG_LOG",
+            Self::WrongSize => "WRONG_SIZE",
+            Self::UnknownKey { .. } => "UNKNOWN_KEY",
+            Self::SignatureInvalid { .. } => "SIGNATURE_INVALID",
+            Self::SignatureOrder => "SIGNATURE_ORDER",
+            Self::Timestamp { .. } => "TIMESTAMP",
+            Self::NotEnoughSignatures { .. } => "NOT_ENOUGH_SIGNATURES",
+            Self::SurplusSignatures { .. } => "SURPLUS_SIGNATURES",
+            Self::InclusionProof(_) => "INCLUSION_PROOF",
+            Self::WrongKind { .. } => "WRONG_KIND",
+            Self::BindingMismatch { .. } => "BINDING_MISMATCH",
+        }
+    }
+}
+
+/// A node that signed a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signer {
+    /// The node.
+    pub node: NodeId,
+    /// When it says it did, in seconds since the Unix epoch by its own clock.
+    pub at_s: u64,
+}
+
+/// A receipt that verifies. Only [`verify`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    receipt: Receipt,
+    receipt_hash: Digest,
+    head: Checkpoint,
+    signers: Vec<Signer>,
+    signers_needed: u32,
+}
+
+impl Verified {
+    /// What is stated.
+    #[must_use]
+    pub const fn statement(&self) -> &Statement {
+        &self.receipt.statement
+    }
+
+    /// The receipt as it was read.
+    #[must_use]
+    pub const fn receipt(&self) -> &Receipt {
+        &self.receipt
+    }
+
+    /// SHA-256 of the statement.
+    #[must_use]
+    pub const fn receipt_hash(&self) -> &Digest {
+        &self.receipt_hash
+    }
+
+    /// The head that covers it.
+    #[must_use]
+    pub const fn head(&self) -> &Checkpoint {
+        &self.head
+    }
+
+    /// The nodes that signed that head, in the order of their ids.
+    #[must_use]
+    pub fn signers(&self) -> &[Signer] {
+        &self.signers
+    }
+
+    /// How many nodes had to sign.
+    #[must_use]
+    pub const fn signers_needed(&self) -> u32 {
+        self.signers_needed
+    }
+}
+
+/// Verifies a receipt's file against published keys.
+///
+/// # Errors
+///
+/// [`VerifyError`] is the first check that failed, in the order of the module's table.
+pub fn verify(file: &[u8], keys: &KeySet) -> Result<Verified, VerifyError> {
+    verify_parsed(Receipt::parse(file)?, keys)
+}
+
+/// Verifies a receipt that was read or put together before.
+///
+/// # Errors
+///
+/// As for [`verify`].
+pub fn verify_parsed(receipt: Receipt, keys: &KeySet) -> Result<Verified, VerifyError> {
+    let statement = &receipt.statement;
+    if statement.authority != *keys.authority() {
+        return Err(VerifyError::WrongAuthority {
+            found: statement.authority.to_string(),
+        });
+    }
+    if statement.namespace != *keys.namespace() {
+        return Err(VerifyError::WrongNamespace {
+            found: statement.namespace.to_string(),
+        });
+    }
+    let head: Checkpoint = receipt
+        .checkpoint
+        .text()
+        .parse()
+        .map_err(|error| VerifyError::CheckpointMalformed(format!("{error}")))?;
+    if head.origin != keys.origin() {
+        return Err(VerifyError::WrongLog {
+            found: head.origin.to_string(),
+        });
+    }
+    if head.size != receipt.proof.tree_size {
+        return Err(VerifyError::WrongSize);
+    }
+    let (signers, signers_needed) = signatures::verify(&receipt.checkpoint, head.size, keys)?;
+    let receipt_hash = statement.receipt_hash();
+    verify_place(&receipt, &receipt_hash, &head)?;
+    Ok(Verified {
+        receipt,
+        receipt_hash,
+        head,
+        signers,
+        signers_needed,
+    })
+}
+
+/// That the statement is the leaf that it says, under the head.
+fn verify_place(
+    receipt: &Receipt,
+    receipt_hash: &Digest,
+    head: &Checkpoint,
+) -> Result<(), VerifyError> {
+    let proof = &receipt.proof;
+    if receipt.statement.place.leaf_index() != proof.leaf_index {
+        return Err(VerifyError::InclusionProof(merkle::ProofError::NoSuchLeaf));
+    }
+    let leaf = merkle::leaf_of(receipt_hash);
+    merkle::verify_inclusion(
+        proof.leaf_index,
+        head.size.get(),
+        &leaf,
+        &proof.hashes,
+        &head.root,
+    )
+    .map_err(VerifyError::InclusionProof)
+}
