@@ -1,0 +1,206 @@
+use std::os::unix::fs::PermissionsExt;
+
+use tempfile::TempDir;
+
+use super::*;
+
+pub(crate) fn identity() -> Identity {
+    Identity {
+        cluster: ClusterId::from_bytes([7; 16]),
+        node: NodeId::new(1).unwrap(),
+        incarnation: Incarnation::from_bytes([9; 16]),
+    }
+}
+
+/// A new data directory, and what removes it.
+pub(crate) fn new_dir() -> (TempDir, DataDir) {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = DataDir::create(&temp.path().join("node"), identity()).unwrap();
+    (temp, dir)
+}
+
+/// Opens it again, as the next start of the process does.
+pub(crate) fn reopen(temp: &TempDir) -> Result<DataDir, OpenError> {
+    let Identity { cluster, node, .. } = identity();
+    DataDir::open(&temp.path().join("node"), Some(Owner { cluster, node }))
+}
+
+#[test]
+fn a_created_directory_opens_with_the_identity_it_was_given() {
+    let (temp, dir) = new_dir();
+    let root = dir.root().to_owned();
+    drop(dir);
+    assert_eq!(*reopen(&temp).unwrap().identity(), identity());
+    let again = DataDir::create(&root, identity());
+    assert!(
+        matches!(again, Err(CreateError::AlreadyInitialised { .. })),
+        "{again:?}"
+    );
+}
+
+#[test]
+fn a_directory_in_use_is_refused_to_everybody_else() {
+    let (temp, dir) = new_dir();
+    assert!(matches!(reopen(&temp), Err(OpenError::Locked { .. })));
+    assert!(matches!(
+        DataDir::create(dir.root(), identity()),
+        Err(CreateError::Locked { .. })
+    ));
+    // An open database keeps it, also after the handle is gone.
+    let log = dir
+        .open_log(LogOptions::default(), FaultLatch::new())
+        .unwrap();
+    drop(dir);
+    assert!(matches!(reopen(&temp), Err(OpenError::Locked { .. })));
+    drop(log);
+    reopen(&temp).unwrap();
+}
+
+#[test]
+fn a_directory_of_another_node_or_cluster_is_refused_by_name() {
+    let (temp, dir) = new_dir();
+    let root = dir.root().to_owned();
+    drop(dir);
+    let other = |cluster, node| {
+        let owner = Owner {
+            cluster: ClusterId::from_bytes([cluster; 16]),
+            node: NodeId::new(node).unwrap(),
+        };
+        DataDir::open(&root, Some(owner)).unwrap_err().to_string()
+    };
+    let path = root.display();
+    assert_eq!(
+        other(8, 1),
+        format!(
+            "`{path}` belongs to cluster `{}`, not to `{}`",
+            "07".repeat(16),
+            "08".repeat(16)
+        )
+    );
+    assert_eq!(
+        other(7, 2),
+        format!("`{path}` belongs to node 1, not to node 2")
+    );
+    drop(temp);
+}
+
+#[test]
+fn what_is_missing_or_damaged_in_a_directory_is_named() {
+    let (temp, dir) = new_dir();
+    let root = dir.root().to_owned();
+    drop(dir);
+    let nowhere = DataDir::open(&root.join("nowhere"), None);
+    assert!(
+        matches!(nowhere, Err(OpenError::NotInitialised { .. })),
+        "{nowhere:?}"
+    );
+    let text = fs::read_to_string(root.join("identity.json")).unwrap();
+
+    fs::write(
+        root.join("identity.json"),
+        text.replace("\"format\": 1", "\"format\": 2"),
+    )
+    .unwrap();
+    assert!(matches!(
+        reopen(&temp),
+        Err(OpenError::Format {
+            found: 2,
+            known: 1,
+            ..
+        })
+    ));
+    fs::write(root.join("identity.json"), &text[..20]).unwrap();
+    assert!(matches!(reopen(&temp), Err(OpenError::DamagedFile { .. })));
+    fs::remove_file(root.join("identity.json")).unwrap();
+    assert!(matches!(
+        reopen(&temp),
+        Err(OpenError::IdentityMissing { .. })
+    ));
+    let again = DataDir::create(&root, identity());
+    assert!(
+        matches!(again, Err(CreateError::NotEmpty { .. })),
+        "{again:?}"
+    );
+
+    fs::write(root.join("identity.json"), text).unwrap();
+    fs::rename(root.join("CURRENT"), root.join("pointer")).unwrap();
+    let refused = reopen(&temp)
+        .unwrap()
+        .open_state(GroupId::FIRST, FaultLatch::new());
+    assert!(matches!(refused, Err(OpenError::Missing { path }) if path == root.join("CURRENT")));
+    fs::write(root.join("CURRENT"), "state-01\n").unwrap();
+    let refused = reopen(&temp)
+        .unwrap()
+        .open_state(GroupId::FIRST, FaultLatch::new());
+    assert!(
+        matches!(refused, Err(OpenError::DamagedFile { file, .. }) if file == root.join("CURRENT"))
+    );
+    fs::write(root.join("CURRENT"), "state-4\n").unwrap();
+    let refused = reopen(&temp)
+        .unwrap()
+        .open_state(GroupId::FIRST, FaultLatch::new());
+    assert!(matches!(refused, Err(OpenError::Missing { path }) if path == root.join("state-4")));
+
+    for part in ["log", "log.high"] {
+        fs::rename(root.join(part), root.join("kept")).unwrap();
+        let refused = reopen(&temp)
+            .unwrap()
+            .open_log(LogOptions::default(), FaultLatch::new());
+        assert!(matches!(refused, Err(OpenError::Missing { path }) if path == root.join(part)));
+        fs::rename(root.join("kept"), root.join(part)).unwrap();
+    }
+}
+
+#[test]
+fn an_interrupted_creation_is_started_over() {
+    let (temp, dir) = new_dir();
+    let root = dir.root().to_owned();
+    drop(dir);
+    // As a crash just before the identity leaves it.
+    fs::remove_file(root.join("identity.json")).unwrap();
+    fs::write(root.join("CREATING"), "").unwrap();
+    assert!(matches!(
+        reopen(&temp),
+        Err(OpenError::NotInitialised { .. })
+    ));
+    drop(DataDir::create(&root, identity()).unwrap());
+    reopen(&temp).unwrap();
+}
+
+#[test]
+fn a_directory_that_holds_something_else_is_left_alone() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("thesis.txt"), "dear").unwrap();
+    let refused = DataDir::create(temp.path(), identity())
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("`thesis.txt`"), "{refused}");
+    assert_eq!(
+        fs::read_to_string(temp.path().join("thesis.txt")).unwrap(),
+        "dear"
+    );
+}
+
+#[test]
+fn a_key_is_written_once_and_refused_if_others_can_read_it() {
+    let (temp, dir) = new_dir();
+    assert_eq!(dir.read_key(KeyFile::Log).unwrap(), None);
+    dir.write_key(KeyFile::Log, b"secret").unwrap();
+    let path = dir.key_path(KeyFile::Log);
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert_eq!(dir.read_key(KeyFile::Log).unwrap().unwrap(), b"secret");
+    assert_eq!(dir.read_key(KeyFile::Node).unwrap(), None);
+    assert!(matches!(
+        dir.write_key(KeyFile::Log, b"other"),
+        Err(KeyError::Exists { .. })
+    ));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(matches!(
+        dir.read_key(KeyFile::Log),
+        Err(KeyError::Exposed { mode: 0o640, .. })
+    ));
+    drop(temp);
+}

@@ -1,0 +1,471 @@
+//! The log on disk.
+//!
+//! One RocksDB with its write-ahead log on, one thread that writes it, and the recent entries in
+//! memory for followers and apply.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use bytes::Bytes;
+use holdpoint_core::GroupId;
+use rocksdb::{DB, DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions};
+
+use super::high::High;
+use super::key::LogKey;
+use super::window::Window;
+use super::writer::{Job, Queue, Writer};
+use super::{Bounds, Done, LOCAL_NAME_BYTES_MAX, LogStore, Op, Purged};
+use crate::data_dir::{DataDir, DirLock, LOG};
+use crate::durable;
+use crate::error::{DiskError, OpenError};
+use crate::fault::{Fault, FaultLatch, StoreError};
+use crate::{framing, rocks};
+
+/// Recent entries kept in memory, per group, beyond those that are not durable yet.
+pub const CACHE_BYTES: usize = 16 << 20;
+/// Size of the database's own log files above which it writes them out and starts anew.
+const WAL_BYTES_MAX: u64 = 64 << 20;
+
+/// How the log is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct LogOptions {
+    cache_bytes: usize,
+    is_synced: bool,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self {
+            cache_bytes: CACHE_BYTES,
+            is_synced: true,
+        }
+    }
+}
+
+impl LogOptions {
+    /// Keeps this many bytes of recent entries in memory instead of [`CACHE_BYTES`].
+    #[must_use]
+    pub fn with_cache_bytes(mut self, cache_bytes: usize) -> Self {
+        self.cache_bytes = cache_bytes;
+        self
+    }
+
+    /// Acknowledges without a sync: a power loss then takes what was acknowledged.
+    ///
+    /// Breaks the promise on purpose, so that a power-loss test can prove that it would notice.
+    #[cfg(any(test, feature = "fault-sync-off"))]
+    #[must_use]
+    pub fn fault_sync_off(mut self) -> Self {
+        self.is_synced = false;
+        self
+    }
+}
+
+/// The log of a node, on disk. Dropping it writes what is queued and stops the thread.
+pub struct RocksLog {
+    shared: Arc<Shared>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// What callers and the writer share.
+pub(super) struct Shared {
+    pub(super) db: DB,
+    pub(super) faults: FaultLatch,
+    cache_bytes: usize,
+    state: Mutex<State>,
+    /// Something waits, or the log is closing.
+    filled: Condvar,
+    /// The queue has room again.
+    drained: Condvar,
+    /// After `db`, so that the directory is free only once the database is closed.
+    _lock: Arc<DirLock>,
+}
+
+#[derive(Default)]
+struct State {
+    groups: BTreeMap<GroupId, Window>,
+    queue: Queue,
+    write_count: u64,
+    is_closing: bool,
+}
+
+impl fmt::Debug for RocksLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults = &self.shared.faults;
+        f.debug_struct("RocksLog")
+            .field("faults", faults)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RocksLog {
+    /// Creates an empty log in a data directory that is being created.
+    pub(crate) fn create(root: &Path) -> Result<(), DiskError> {
+        let folder = root.join(LOG);
+        DB::open(&options(true), &folder).map_err(|error| {
+            DiskError::at("create the database", &folder)(std::io::Error::other(error))
+        })?;
+        durable::sync_dir(root)?;
+        High::default().write(root)
+    }
+
+    pub(crate) fn open(
+        dir: &DataDir,
+        options: LogOptions,
+        faults: FaultLatch,
+    ) -> Result<Self, OpenError> {
+        let root = dir.root();
+        let folder = root.join(LOG);
+        if !folder.is_dir() {
+            return Err(OpenError::Missing { path: folder });
+        }
+        let mut high = High::read(root)?;
+        high.check_newest_file(&folder)?;
+        framing::check_database(&folder)?;
+        let db = DB::open(&self::options(false), &folder)
+            .map_err(|error| rocks::refusal(&folder, error))?;
+        let groups = load(&db, &folder)?;
+        for (group, high) in high.groups() {
+            let last = groups.get(&group).and_then(|window| window.bounds.last());
+            if last < Some(high) {
+                let last = last.unwrap_or(0);
+                return Err(OpenError::LogShort {
+                    group: group.0,
+                    last,
+                    high,
+                });
+            }
+        }
+        for (group, window) in &groups {
+            high.set_last(*group, window.bounds.last());
+        }
+        // What was read may not be durable yet (a kill, then a start, then a power loss), and from
+        // here on it counts as acknowledged.
+        db.flush_wal(true)
+            .map_err(|error| rocks::refusal(&folder, error))?;
+        high.write(root)?;
+
+        let state = State {
+            groups: groups.clone(),
+            ..State::default()
+        };
+        let shared = Arc::new(Shared {
+            db,
+            faults,
+            cache_bytes: options.cache_bytes,
+            state: Mutex::new(state),
+            filled: Condvar::new(),
+            drained: Condvar::new(),
+            _lock: dir.lock(),
+        });
+        let writer = Writer::new(
+            Arc::clone(&shared),
+            root.into(),
+            &groups,
+            high,
+            options.is_synced,
+        );
+        let writer = thread::Builder::new()
+            .name("log-writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(DiskError::at("start the writer of", &folder))?;
+        Ok(Self {
+            shared,
+            writer: Some(writer),
+        })
+    }
+
+    fn submit(&self, group: GroupId, op: Op, done: Done) {
+        match self.shared.enqueue(group, op, done) {
+            Ok(()) => {}
+            Err((error, done)) => done(Err(error)),
+        }
+    }
+
+    fn window<T>(&self, group: GroupId, look: impl FnOnce(&Window) -> T) -> Result<T, StoreError> {
+        self.shared.faults.check()?;
+        let state = self.shared.lock();
+        let none = Window::default();
+        Ok(look(state.groups.get(&group).unwrap_or(&none)))
+    }
+}
+
+impl Drop for RocksLog {
+    fn drop(&mut self) {
+        self.shared.lock().is_closing = true;
+        self.shared.filled.notify_all();
+        self.shared.drained.notify_all();
+        if let Some(writer) = self.writer.take()
+            // The last owner may be a callback, on the writer's own thread.
+            && writer.thread().id() != thread::current().id()
+            && writer.join().is_err()
+        {
+            tracing::error!("the log writer panicked");
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic under the lock is a broken invariant: what it left is not used any further.
+        self.state
+            .lock()
+            .unwrap_or_else(|poisoned: PoisonError<_>| {
+                self.faults.trip(Fault {
+                    doing: "go on with the log",
+                    file: None,
+                    cause: "a thread panicked while it changed it".to_owned(),
+                });
+                poisoned.into_inner()
+            })
+    }
+
+    /// Fixes the place of a write in the order of all writes, and makes its effect readable.
+    fn enqueue(&self, group: GroupId, mut op: Op, done: Done) -> Result<(), (StoreError, Done)> {
+        let mut state = self.lock();
+        while state.queue.is_full() && !state.is_closing {
+            state = self
+                .drained
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        if let Err(error) = self.faults.check() {
+            return Err((error, done));
+        }
+        if state.is_closing {
+            return Err((StoreError::Closed, done));
+        }
+        let write = state.write_count.saturating_add(1);
+        let window = state.groups.entry(group).or_default();
+        // A purge below an earlier one says the earlier one again.
+        if let (Op::Purge(purged), Some(earlier)) = (&mut op, &window.bounds.purged)
+            && purged.index < earlier.index
+        {
+            *purged = earlier.clone();
+        }
+        if let Err(error) = window.accept(&op, write) {
+            return Err((error, done));
+        }
+        state.write_count = write;
+        state.queue.push(Job {
+            write,
+            group,
+            op,
+            done,
+        });
+        drop(state);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Waits for writes; `None` once the log is closing and nothing waits any more.
+    pub(super) fn next_batch(&self) -> Option<Vec<Job>> {
+        let mut state = self.lock();
+        while state.queue.is_empty() && !state.is_closing {
+            state = self
+                .filled
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        let batch = state.queue.take_batch();
+        drop(state);
+        self.drained.notify_all();
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    /// Lets go of cached entries that the database now has.
+    pub(super) fn complete(&self, batch: &[Job]) {
+        let Some(last) = batch.last() else {
+            return;
+        };
+        let mut state = self.lock();
+        for job in batch {
+            if let (Op::Append(_), Some(window)) = (&job.op, state.groups.get_mut(&job.group)) {
+                window.shrink(self.cache_bytes, last.write);
+            }
+        }
+    }
+
+    /// Reads entries that are not cached.
+    fn read_stored(
+        &self,
+        group: GroupId,
+        range: std::ops::Range<u64>,
+        bytes_max: usize,
+    ) -> Result<Vec<(u64, Bytes)>, StoreError> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(LogKey::Entry(range.end).encode(group));
+        let start = LogKey::Entry(range.start).encode(group);
+        let mode = IteratorMode::From(&start, Direction::Forward);
+        let mut entries = Vec::new();
+        let mut bytes_read = 0_usize;
+        for (row, index) in self.db.iterator_opt(mode, options).zip(range) {
+            let (key, value) =
+                row.map_err(|error| self.faults.trip(rocks::fault("read the log", &error)))?;
+            bytes_read = bytes_read.saturating_add(value.len());
+            if LogKey::decode(&key) != Some((group, LogKey::Entry(index)))
+                || (bytes_read > bytes_max && !entries.is_empty())
+            {
+                break;
+            }
+            entries.push((index, Bytes::from(value)));
+        }
+        Ok(entries)
+    }
+}
+
+impl LogStore for RocksLog {
+    fn append(&self, group: GroupId, entries: Vec<(u64, Bytes)>, done: Done) {
+        self.submit(group, Op::Append(entries), done);
+    }
+
+    fn save_vote(&self, group: GroupId, vote: Bytes, done: Done) {
+        self.submit(group, Op::Vote(vote), done);
+    }
+
+    fn save_committed(&self, group: GroupId, committed: Bytes, done: Done) {
+        self.submit(group, Op::Committed(committed), done);
+    }
+
+    fn truncate_after(&self, group: GroupId, index: Option<u64>, done: Done) {
+        self.submit(group, Op::Truncate(index), done);
+    }
+
+    fn purge_to(&self, group: GroupId, purged: Purged, done: Done) {
+        self.submit(group, Op::Purge(purged), done);
+    }
+
+    fn put_local(&self, group: GroupId, name: &str, value: Bytes, done: Done) {
+        assert!(
+            name.len() <= LOCAL_NAME_BYTES_MAX,
+            "names of records are our own and short"
+        );
+        self.submit(group, Op::Local(name.to_owned(), value), done);
+    }
+
+    fn vote(&self, group: GroupId) -> Result<Option<Bytes>, StoreError> {
+        self.window(group, |window| window.vote.clone())
+    }
+
+    fn committed(&self, group: GroupId) -> Result<Option<Bytes>, StoreError> {
+        self.window(group, |window| window.committed.clone())
+    }
+
+    fn local(&self, group: GroupId, name: &str) -> Result<Option<Bytes>, StoreError> {
+        self.window(group, |window| window.locals.get(name).cloned())
+    }
+
+    fn bounds(&self, group: GroupId) -> Result<Bounds, StoreError> {
+        self.window(group, |window| window.bounds.clone())
+    }
+
+    fn read_range(
+        &self,
+        group: GroupId,
+        from: u64,
+        to: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<(u64, Bytes)>, StoreError> {
+        let plan = self.window(group, |window| window.plan(from, to))?;
+        let end = plan.stored.end;
+        let mut entries = if plan.stored.is_empty() {
+            Vec::new()
+        } else {
+            self.shared.read_stored(group, plan.stored, bytes_max)?
+        };
+        let mut bytes_read: usize = entries.iter().map(|(_, bytes)| bytes.len()).sum();
+        let next = entries
+            .last()
+            .map_or(from, |(index, _)| index.saturating_add(1));
+        if next < end {
+            // Cut by `bytes_max`, or the log was truncated or purged meanwhile.
+            if entries.is_empty() {
+                self.check_not_held(group, from)?;
+            }
+            return Ok(entries);
+        }
+        for (index, bytes) in plan.cached {
+            bytes_read = bytes_read.saturating_add(bytes.len());
+            if bytes_read > bytes_max && !entries.is_empty() {
+                break;
+            }
+            entries.push((index, bytes));
+        }
+        Ok(entries)
+    }
+
+    fn faults(&self) -> &FaultLatch {
+        &self.shared.faults
+    }
+}
+
+impl RocksLog {
+    /// An entry that is held and durable, and that the database does not have, is a fault.
+    fn check_not_held(&self, group: GroupId, index: u64) -> Result<(), StoreError> {
+        let plan = self.window(group, |window| window.plan(index, index.saturating_add(1)))?;
+        if plan.stored.is_empty() {
+            return Ok(());
+        }
+        Err(self.shared.faults.trip(Fault {
+            doing: "read the log",
+            file: None,
+            cause: format!("entry {index} of group {group} is missing"),
+        }))
+    }
+}
+
+fn options(create: bool) -> Options {
+    let mut options = rocks::options(create);
+    // A torn last record is the normal mark of a crash; anything else stops the node. The default
+    // drops everything after a damaged record without a word.
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    options.set_track_and_verify_wals_in_manifest(true);
+    options.set_max_total_wal_size(WAL_BYTES_MAX);
+    options
+}
+
+/// Reads what the log holds, every key of it, so that a hole or a damaged block shows now.
+fn load(db: &DB, folder: &Path) -> Result<BTreeMap<GroupId, Window>, OpenError> {
+    let mut groups: BTreeMap<GroupId, Window> = BTreeMap::new();
+    for row in db.iterator(IteratorMode::Start) {
+        let (key, value) = row.map_err(|error| rocks::refusal(folder, error))?;
+        let damaged = |problem: &str| OpenError::DamagedFile {
+            file: folder.to_owned(),
+            problem: problem.to_owned(),
+        };
+        let (group, key) =
+            LogKey::decode(&key).ok_or_else(|| damaged("it holds a record of an unknown kind"))?;
+        let window = groups.entry(group).or_default();
+        match key {
+            LogKey::Vote => window.vote = Some(Bytes::from(value)),
+            LogKey::Committed => window.committed = Some(Bytes::from(value)),
+            LogKey::Local(name) => {
+                window.locals.insert(name, Bytes::from(value));
+            }
+            LogKey::Purged => {
+                let (index, bytes) = value
+                    .split_first_chunk::<8>()
+                    .ok_or_else(|| damaged("the record of the last purged entry is short"))?;
+                let index = u64::from_be_bytes(*index);
+                let bytes = Bytes::copy_from_slice(bytes);
+                window.bounds.purged = Some(Purged { index, bytes });
+            }
+            LogKey::Entry(found) => {
+                // Kinds sort so that the purged record comes before the entries.
+                if let Some(expected) = window.bounds.next().filter(|next| *next != found) {
+                    return Err(OpenError::LogHole {
+                        group: group.0,
+                        expected,
+                        found,
+                    });
+                }
+                let first = window.bounds.held.map_or(found, |(first, _)| first);
+                window.bounds.held = Some((first, found));
+            }
+        }
+    }
+    Ok(groups)
+}
