@@ -61,11 +61,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "holdpoint-tests",
         &[
+            "holdpoint-chaos",
             "holdpoint-client",
             "holdpoint-proto",
             "holdpoint-policy",
             "holdpoint-receipt",
         ],
+    ),
+    // What clients saw, and what it proves: no node is ever asked.
+    ("holdpoint-chaos", &[]),
+    // The load generator is a user like any other.
+    (
+        "holdpoint-benches",
+        &["holdpoint-client", "holdpoint-receipt"],
     ),
     ("xtask", &[]),
 ];
