@@ -57,6 +57,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "holdpoint-receipt",
         ],
     ),
+    // What clients saw, and what it proves: no node is ever asked.
+    ("holdpoint-chaos", &[]),
     // From outside only: through the client, the wire and the binary.
     (
         "holdpoint-tests",
@@ -68,8 +70,6 @@ const ARROWS: &[(&str, &[&str])] = &[
             "holdpoint-receipt",
         ],
     ),
-    // What clients saw, and what it proves: no node is ever asked.
-    ("holdpoint-chaos", &[]),
     // The load generator is a user like any other.
     (
         "holdpoint-benches",
