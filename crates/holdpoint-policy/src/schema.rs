@@ -1,0 +1,282 @@
+//! The bundle's Cedar schema, and the part of it that typed contexts and templates need.
+//!
+//! Cedar decides whether the schema is valid. This module only reads the types that Cedar accepted,
+//! so that parameters become typed values and a misspelt placeholder is found at load.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cedar_policy::{Schema as CedarSchema, SchemaFragment};
+use serde_json::Value as JsonValue;
+
+use crate::labels;
+use crate::problem::File;
+use crate::scan;
+
+/// Types inside each other, names followed.
+const TYPE_DEPTH_MAX: usize = 32;
+
+/// A Cedar type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Type {
+    Bool,
+    Long,
+    String,
+    Datetime,
+    Duration,
+    Decimal,
+    Ip,
+    Set(Box<Type>),
+    Record(Record),
+    Entity(String),
+}
+
+/// The attributes of a record, by name.
+pub(crate) type Record = BTreeMap<String, Attribute>;
+
+/// One attribute of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Attribute {
+    pub(crate) ty: Type,
+    pub(crate) required: bool,
+}
+
+impl Type {
+    /// As the schema writes it, for messages.
+    pub(crate) fn show(&self) -> String {
+        match self {
+            Self::Bool => "Bool".to_owned(),
+            Self::Long => "Long".to_owned(),
+            Self::String => "String".to_owned(),
+            Self::Datetime => "datetime".to_owned(),
+            Self::Duration => "duration".to_owned(),
+            Self::Decimal => "decimal".to_owned(),
+            Self::Ip => "ipaddr".to_owned(),
+            Self::Set(element) => format!("Set<{}>", element.show()),
+            Self::Record(record) => {
+                let attributes: Vec<String> = record
+                    .iter()
+                    .map(|(name, attribute)| {
+                        let mark = if attribute.required { "" } else { "?" };
+                        format!("{name}{mark}: {}", attribute.ty.show())
+                    })
+                    .collect();
+                format!("{{ {} }}", attributes.join(", "))
+            }
+            Self::Entity(name) => name.clone(),
+        }
+    }
+}
+
+/// What an action applies to.
+#[derive(Clone, Debug)]
+pub(crate) struct Action {
+    pub(crate) principals: BTreeSet<String>,
+    pub(crate) resources: BTreeSet<String>,
+    pub(crate) context: Record,
+}
+
+/// The schema as Cedar has it and as this crate reads it.
+#[derive(Debug)]
+pub(crate) struct Schema {
+    pub(crate) cedar: CedarSchema,
+    /// Records that have a name, by name.
+    pub(crate) records: BTreeMap<String, Record>,
+    /// Entity types, and whether each can exist without attributes.
+    pub(crate) entities: BTreeMap<String, bool>,
+    pub(crate) actions: BTreeMap<String, Action>,
+}
+
+/// Reads the schema in `text`. Errors go to `file`.
+pub(crate) fn parse(file: &File<'_>, text: &str) -> Option<Schema> {
+    if let Err(refused) = scan::schema(text) {
+        file.error(refused.line, refused.message);
+        return None;
+    }
+    let fragment = match SchemaFragment::from_cedarschema_str(text) {
+        Ok((fragment, warnings)) => {
+            for warning in warnings {
+                file.error(labels::line(text, &warning), warning.to_string());
+            }
+            fragment
+        }
+        Err(error) => {
+            file.error(labels::line(text, &error), labels::with_help(&error));
+            return None;
+        }
+    };
+    let json = fragment.clone().to_json_value();
+    let cedar = match CedarSchema::from_schema_fragments([fragment]) {
+        Ok(cedar) => cedar,
+        Err(error) => {
+            file.error(labels::line(text, &error), labels::with_help(&error));
+            return None;
+        }
+    };
+    let read = json
+        .map_err(|error| error.to_string())
+        .and_then(|json| read_model(&json));
+    match read {
+        Ok((records, entities, actions)) => Some(Schema {
+            cedar,
+            records,
+            entities,
+            actions,
+        }),
+        Err(why) => {
+            file.error(1, why);
+            None
+        }
+    }
+}
+
+type Model = (
+    BTreeMap<String, Record>,
+    BTreeMap<String, bool>,
+    BTreeMap<String, Action>,
+);
+
+/// Reads the types from the JSON form of the schema.
+fn read_model(json: &JsonValue) -> Result<Model, String> {
+    let namespaces = json.as_object().ok_or("the schema has no JSON form")?;
+    if let Some(named) = namespaces.keys().find(|name| !name.is_empty()) {
+        return Err(format!(
+            "namespace `{named}`: declare types and actions outside of namespaces"
+        ));
+    }
+    let Some(body) = namespaces.get("") else {
+        return Err("the schema is empty".to_owned());
+    };
+    let reader = Reader {
+        common: members(body, "commonTypes"),
+        entities: members(body, "entityTypes"),
+    };
+    let mut records = BTreeMap::new();
+    for (name, shape) in &reader.common {
+        if let Type::Record(record) = reader.ty(shape, 0)? {
+            records.insert((*name).to_owned(), record);
+        }
+    }
+    let mut entities = BTreeMap::new();
+    for (name, entity) in &reader.entities {
+        let shape = match entity.get("shape") {
+            None => Type::Record(Record::new()),
+            Some(shape) => reader.ty(shape, 0)?,
+        };
+        let bare = match shape {
+            Type::Record(record) => record.values().all(|attribute| !attribute.required),
+            _ => false,
+        };
+        entities.insert((*name).to_owned(), bare && entity.get("enum").is_none());
+    }
+    let mut actions = BTreeMap::new();
+    for (name, action) in members(body, "actions") {
+        let applies = action.get("appliesTo").unwrap_or(&JsonValue::Null);
+        let context = match applies.get("context") {
+            None => Type::Record(Record::new()),
+            Some(shape) => reader.ty(shape, 0)?,
+        };
+        let Type::Record(context) = context else {
+            return Err(format!("the context of action `{name}` is not a record"));
+        };
+        let (principals, resources) = (
+            texts(applies, "principalTypes"),
+            texts(applies, "resourceTypes"),
+        );
+        actions.insert(
+            name.to_owned(),
+            Action {
+                principals,
+                resources,
+                context,
+            },
+        );
+    }
+    Ok((records, entities, actions))
+}
+
+fn members<'a>(value: &'a JsonValue, key: &str) -> BTreeMap<&'a str, &'a JsonValue> {
+    let object = value.get(key).and_then(JsonValue::as_object);
+    object
+        .into_iter()
+        .flatten()
+        .map(|(name, member)| (name.as_str(), member))
+        .collect()
+}
+
+fn texts(value: &JsonValue, key: &str) -> BTreeSet<String> {
+    let items = value.get(key).and_then(JsonValue::as_array);
+    items
+        .into_iter()
+        .flatten()
+        .filter_map(JsonValue::as_str)
+        .map(str::to_owned)
+        .collect()
+}
+
+struct Reader<'a> {
+    common: BTreeMap<&'a str, &'a JsonValue>,
+    entities: BTreeMap<&'a str, &'a JsonValue>,
+}
+
+impl Reader<'_> {
+    fn ty(&self, shape: &JsonValue, depth: usize) -> Result<Type, String> {
+        if depth > TYPE_DEPTH_MAX {
+            return Err(format!(
+                "a type is nested deeper than {TYPE_DEPTH_MAX} levels"
+            ));
+        }
+        let deeper = depth.saturating_add(1);
+        let text = |key: &str| shape.get(key).and_then(JsonValue::as_str);
+        let kind = text("type").ok_or("a type of the schema has no kind")?;
+        match kind {
+            "Record" => self.record(shape, deeper).map(Type::Record),
+            "Set" => {
+                let element = shape
+                    .get("element")
+                    .ok_or("a set of the schema has no element type")?;
+                Ok(Type::Set(Box::new(self.ty(element, deeper)?)))
+            }
+            "EntityOrCommon" | "Entity" | "Extension" => self.named(
+                text("name").ok_or("a type of the schema has no name")?,
+                deeper,
+            ),
+            name => self.named(name, deeper),
+        }
+    }
+
+    fn record(&self, shape: &JsonValue, depth: usize) -> Result<Record, String> {
+        let mut record = Record::new();
+        for (name, attribute) in members(shape, "attributes") {
+            let required = attribute
+                .get("required")
+                .and_then(JsonValue::as_bool)
+                .unwrap_or(true);
+            let ty = self.ty(attribute, depth)?;
+            record.insert(name.to_owned(), Attribute { ty, required });
+        }
+        Ok(record)
+    }
+
+    /// A name as Cedar resolves it: a common type, an entity type, a type of the language.
+    fn named(&self, name: &str, depth: usize) -> Result<Type, String> {
+        if let Some(shape) = self.common.get(name) {
+            return self.ty(shape, depth);
+        }
+        if self.entities.contains_key(name) {
+            return Ok(Type::Entity(name.to_owned()));
+        }
+        match name.strip_prefix("__cedar::").unwrap_or(name) {
+            "Bool" | "Boolean" => Ok(Type::Bool),
+            "Long" => Ok(Type::Long),
+            "String" => Ok(Type::String),
+            "datetime" => Ok(Type::Datetime),
+            "duration" => Ok(Type::Duration),
+            "decimal" => Ok(Type::Decimal),
+            "ipaddr" => Ok(Type::Ip),
+            _ => Err(format!("type `{name}` is not one that this version knows")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

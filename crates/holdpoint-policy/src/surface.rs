@@ -1,0 +1,197 @@
+//! What a surface is once its declaration has been checked.
+
+use std::collections::BTreeMap;
+
+use cedar_policy::{EntityUid, PolicySet};
+use holdpoint_receipt::{BoundKey, Caller, Name};
+
+use crate::schema::Record;
+use crate::template::Template;
+
+/// A registered kind of irreversible effect.
+#[derive(Debug)]
+pub(crate) struct Surface {
+    pub(crate) name: Name,
+    pub(crate) principals: Vec<String>,
+    pub(crate) principal_must_exist: bool,
+    pub(crate) actions: BTreeMap<Name, Action>,
+    pub(crate) resource_type: String,
+    pub(crate) resource: ResourceId,
+    pub(crate) resource_must_exist: bool,
+    pub(crate) params: Record,
+    pub(crate) bounds: Vec<Bound>,
+    pub(crate) approvals: Vec<Name>,
+    pub(crate) terms: Terms,
+}
+
+/// The id of the resource: a constant, or made from the parameters.
+#[derive(Debug)]
+pub(crate) enum ResourceId {
+    Constant(String),
+    Template(Template),
+}
+
+/// A Cedar action with what is evaluated for it.
+#[derive(Debug)]
+pub(crate) struct Action {
+    pub(crate) uid: EntityUid,
+    pub(crate) policies: PolicySet,
+    /// The facts that the context of this action has.
+    pub(crate) facts: Vec<ContextFact>,
+}
+
+/// A fact that a context may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ContextFact {
+    Now,
+    Windows,
+    Caller,
+    Surface,
+    Action,
+    Approvals,
+    Evidence,
+    Params,
+}
+
+/// A bound that the surface declares.
+#[derive(Clone, Debug)]
+pub(crate) struct Bound {
+    pub(crate) name: Name,
+    pub(crate) kind: BoundKind,
+    pub(crate) key: Template,
+}
+
+/// What kind of bound an operation has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BoundKind {
+    /// One live permit for each key.
+    Exclusive,
+    /// One committed effect for each key, for ever.
+    Once,
+    /// So many live permits for each key. Declared only: this version refuses to claim it.
+    Capacity {
+        /// How many.
+        limit: u64,
+    },
+    /// A sum of a parameter for each key and UTC window. Declared only: this version refuses to
+    /// claim it.
+    Budget {
+        /// The parameter that is summed.
+        field: String,
+        /// The length of the window.
+        window_ms: u64,
+        /// The largest sum.
+        limit: u64,
+    },
+}
+
+impl BoundKind {
+    /// The word of the surfaces file.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Exclusive => "exclusive",
+            Self::Once => "once",
+            Self::Capacity { .. } => "capacity",
+            Self::Budget { .. } => "budget",
+        }
+    }
+
+    /// The kind of the claim, if this version can claim it.
+    pub(crate) const fn claim(&self) -> Option<ClaimKind> {
+        match self {
+            Self::Exclusive => Some(ClaimKind::Exclusive),
+            Self::Once => Some(ClaimKind::Once),
+            Self::Capacity { .. } | Self::Budget { .. } => None,
+        }
+    }
+}
+
+/// What kind of claim a request makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ClaimKind {
+    /// No other live permit may hold the key.
+    Exclusive,
+    /// No other live or committed permit may hold the key.
+    Once,
+}
+
+impl ClaimKind {
+    /// The word of the surfaces file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exclusive => "exclusive",
+            Self::Once => "once",
+        }
+    }
+}
+
+/// A bounded operation that a request claims.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Claim {
+    /// The name of the bound.
+    pub bound: Name,
+    /// What is claimed.
+    pub kind: ClaimKind,
+    /// The rendered key. Two requests for different values never share one.
+    pub key: BoundKey,
+}
+
+/// Who may redeem a permit.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Executor {
+    /// The caller that asked for it.
+    Caller,
+    /// This principal.
+    Named(Caller),
+}
+
+/// What becomes of a permit whose command ran and failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FailedExit {
+    /// Nobody knows whether the effect happened: the bounds stay held until somebody says.
+    #[default]
+    InDoubt,
+    /// The author of the bundle says that a failing command has had no effect.
+    Aborted,
+}
+
+/// What a permit of a surface carries besides its claims.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Who may redeem it. Sorted, never empty.
+    pub executors: Vec<Executor>,
+    /// How long it can be redeemed.
+    pub permit_for_ms: u64,
+    /// How long after the redeem it is in doubt.
+    pub complete_within_ms: u64,
+    /// Whether permits of earlier policy versions can be redeemed under this one.
+    pub honor_issued: bool,
+    /// What `holdpoint run` makes of a failing command.
+    pub failed_exit: FailedExit,
+}
+
+/// A surface as other crates see it: the facts that outlive one evaluation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SurfaceOutline {
+    /// The name of the surface.
+    pub surface: Name,
+    /// Its actions, sorted.
+    pub actions: Vec<Name>,
+    /// Its bounds, in the order of their names.
+    pub bounds: Vec<BoundOutline>,
+    /// What its permits carry.
+    pub terms: Terms,
+}
+
+/// A bound as other crates see it: a change of any field matters to live permits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundOutline {
+    /// The name of the bound.
+    pub name: Name,
+    /// Its kind, with its limits.
+    pub kind: BoundKind,
+    /// Its key template, as written.
+    pub template: String,
+}

@@ -1,0 +1,131 @@
+//! The bounds of a surface.
+
+use holdpoint_receipt::{INT_MAX, Name};
+
+use crate::fields::Fields;
+use crate::problem::File;
+use crate::schema::Type;
+use crate::surface::{Bound, BoundKind};
+use crate::template::{Params, Template};
+use crate::time::{DAY_MS, MINUTE_MS};
+use crate::yaml::Node;
+
+/// The most bounds of a surface.
+const BOUNDS_MAX: usize = 8;
+/// The shortest and the longest window of a budget.
+const WINDOW_MS: (u64, u64) = (MINUTE_MS, 366 * DAY_MS);
+
+/// Reads `bounds`, in the order of their names.
+pub(super) fn parse(file: &File<'_>, node: &Node, params: Params<'_>) -> Vec<Bound> {
+    let nodes = file.list(node, "bounds").unwrap_or_default();
+    if nodes.len() > BOUNDS_MAX {
+        file.error(
+            node.line,
+            format!("a surface has at most {BOUNDS_MAX} bounds"),
+        );
+    }
+    let mut bounds: Vec<Bound> = Vec::new();
+    for node in nodes {
+        let Some(bound) = bound(file, node, params) else {
+            continue;
+        };
+        if bounds.iter().any(|before| before.name == bound.name) {
+            file.error(
+                node.line,
+                format!("bound `{}` is declared twice", bound.name),
+            );
+        }
+        bounds.push(bound);
+    }
+    bounds.sort_by(|a, b| a.name.cmp(&b.name));
+    bounds
+}
+
+fn bound(file: &File<'_>, node: &Node, params: Params<'_>) -> Option<Bound> {
+    let kinds = ["exclusive", "once", "capacity", "budget"];
+    let known = ["name", "exclusive", "once", "capacity", "budget"];
+    let fields = Fields::of(file, node, "a bound", &known)?;
+    let text = fields
+        .required("name")
+        .and_then(|node| file.text(node, "name"))?;
+    let name = file.name(text, node.line, "bound")?;
+    let mut declared = kinds
+        .iter()
+        .filter_map(|kind| Some((*kind, fields.get(kind)?)));
+    let (Some((kind, value)), None) = (declared.next(), declared.next()) else {
+        file.error(
+            node.line,
+            format!(
+                "bound `{name}` must have exactly one of {}",
+                kinds.join(", ")
+            ),
+        );
+        return None;
+    };
+    let (kind, key) = match kind {
+        "exclusive" => (BoundKind::Exclusive, value),
+        "once" => (BoundKind::Once, value),
+        "capacity" => capacity(file, value)?,
+        _ => budget(file, &name, value, params)?,
+    };
+    let source = file.text(key, kind.as_str())?;
+    match Template::parse(source, params) {
+        Ok(key) => Some(Bound { name, kind, key }),
+        Err(why) => {
+            file.error(key.line, format!("bound `{name}` {why}"));
+            None
+        }
+    }
+}
+
+fn capacity<'n>(file: &'n File<'n>, node: &'n Node) -> Option<(BoundKind, &'n Node)> {
+    let fields = Fields::of(file, node, "`capacity`", &["key", "limit"])?;
+    let key = fields.required("key");
+    let limit = fields.required("limit").and_then(|node| limit(file, node));
+    Some((BoundKind::Capacity { limit: limit? }, key?))
+}
+
+fn budget<'n>(
+    file: &'n File<'n>,
+    name: &Name,
+    node: &'n Node,
+    params: Params<'_>,
+) -> Option<(BoundKind, &'n Node)> {
+    let fields = Fields::of(file, node, "`budget`", &["key", "field", "window", "limit"])?;
+    let key = fields.required("key");
+    let limit = fields.required("limit").and_then(|node| limit(file, node));
+    let window_ms = fields
+        .required("window")
+        .and_then(|node| file.duration_ms(node, "window", WINDOW_MS.0, WINDOW_MS.1));
+    let field = fields.required("field").and_then(|node| {
+        let field = file.text(node, "field")?;
+        let summed = field
+            .strip_prefix("params.")
+            .and_then(|name| params.record.get(name));
+        if summed.is_some_and(|attribute| attribute.required && attribute.ty == Type::Long) {
+            return Some(field.to_owned());
+        }
+        let why =
+            format!("bound `{name}` sums `{field}`, which is not a required Long of `params`");
+        file.error(node.line, why);
+        None
+    });
+    let (limit, window_ms, field) = (limit?, window_ms?, field?);
+    Some((
+        BoundKind::Budget {
+            field,
+            window_ms,
+            limit,
+        },
+        key?,
+    ))
+}
+
+fn limit(file: &File<'_>, node: &Node) -> Option<u64> {
+    let limit = file.int(node, "limit", 1)?;
+    if limit > INT_MAX {
+        file.error(node.line, format!("`limit` must be at most {INT_MAX}"));
+        return None;
+    }
+    u64::try_from(limit).ok()
+}
