@@ -5,14 +5,11 @@
 
 use holdpoint_receipt::{
     Actor, BoundKey, Caller, ClusterId, ClusterTime, Digest, Fence, IdempotencyKey, Name, NodeId,
-    PermitId, PolicyVersion, Reason, RedemptionId, SessionId, StepId,
+    PermitId, PolicyVersion, Reason, RedemptionId, Salt, SessionId, StepId,
 };
 
 use crate::outline::{BoundKind, PolicyOutline};
 use crate::record::PermitState;
-
-/// Random bytes that the leader draws, so that what a statement commits to cannot be guessed.
-pub type Salt = [u8; 32];
 
 /// Everything that can stand in the log. New meaning is a new variant, never a changed one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +53,27 @@ impl Command {
             | Self::Revoke(_) => 1,
         }
     }
+
+    /// The namespace that the command is about; none if it is about the group.
+    #[must_use]
+    pub const fn namespace(&self) -> Option<&Name> {
+        match self {
+            Self::PutPolicy(command) => Some(&command.namespace),
+            Self::ActivatePolicy(command) => Some(&command.namespace),
+            Self::Authorize(command) => Some(&command.namespace),
+            Self::Redeem(command) => Some(&command.namespace),
+            Self::Complete(command) => Some(&command.namespace),
+            Self::Revoke(command) => Some(&command.namespace),
+            Self::Bootstrap(_)
+            | Self::StepTime(_)
+            | Self::AnnounceNode(_)
+            | Self::RaiseFeatureLevel(_) => None,
+        }
+    }
 }
+
+/// The namespace that exists from the start.
+pub const NAMESPACE_FIRST: &str = "default";
 
 /// The first command of a cluster: creates the group and the namespace `default`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +84,8 @@ pub struct Bootstrap {
     pub epoch: u64,
     /// The voters, at most [`crate::limits::VOTERS_MAX`].
     pub voters: Vec<NodeId>,
+    /// Whether this is a development cluster, which every statement then says.
+    pub is_dev: bool,
 }
 
 /// The wall clocks of a majority of voters.
@@ -126,6 +145,8 @@ pub struct ActivatePolicy {
     pub digest: Digest,
     /// The version that must be active for this to take effect; 0 for none.
     pub expected: PolicyVersion,
+    /// The version of the evaluator that loaded the bundle.
+    pub evaluator_version: u32,
     /// Who activates it.
     pub principal: Caller,
     /// For the statement.

@@ -37,8 +37,8 @@ pub const SURFACES_MAX: usize = 256;
 /// Actions of one surface.
 pub const ACTIONS_MAX: usize = 64;
 
-/// Bounds of one surface, and so claims of one request.
-pub const BOUNDS_MAX: usize = 16;
+/// Bounds of one surface, and so claims of one request: as many as a statement can name.
+pub const BOUNDS_MAX: usize = holdpoint_receipt::statement::BOUNDS_MAX;
 
 /// Executors that one surface names.
 pub const EXECUTORS_MAX: usize = 64;
@@ -80,12 +80,13 @@ pub const NODES_MAX: usize = 1_024;
 /// The largest epoch of a cluster history.
 pub const EPOCH_MAX: u64 = Fence::EPOCH_MAX;
 
-/// Expired permits that one entry lets go besides those that its commands meet, per command and
-/// once more. More than one per command, so that a backlog shrinks.
+/// Expired permits that one entry lets go in a namespace for each of its commands there, besides
+/// those that the commands meet. More than one, so that a backlog shrinks.
 pub const EXPIRIES_PER_COMMAND: usize = 2;
 
-/// Live permits that one activation looks at per surface before it gives up and refuses.
-pub const LIVE_SCAN_MAX: usize = 10_000;
+/// Expired permits that one activation lets go. Beyond it the activation is refused and the next
+/// attempt continues.
+pub const ACTIVATION_EXPIRIES_MAX: usize = 1_000;
 
 /// Rows of one page of a listing.
 pub const PAGE_MAX: usize = 1_000;

@@ -29,7 +29,7 @@ pub enum Outcome {
     /// The answer to [`crate::command::ActivatePolicy`].
     Activated(ActivateOutcome),
     /// The answer to [`crate::command::Authorize`].
-    Authorized(Box<AuthorizeOutcome>),
+    Authorized(AuthorizeOutcome),
     /// The answer to [`crate::command::Redeem`].
     Redeemed(Box<StepOutcome>),
     /// The answer to [`crate::command::Complete`].
@@ -132,7 +132,7 @@ impl PermitView {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthorizeOutcome {
     /// There is a decision.
-    Decided(Decision),
+    Decided(Box<Decision>),
     /// There is none, and this submission makes none.
     Silent {
         /// Why.
@@ -182,7 +182,7 @@ pub struct Decision {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decided {
     /// A permit was granted; this is how it stands now.
-    Permit(PermitView),
+    Permit(Box<PermitView>),
     /// The gate decided against.
     Deny(Denial),
 }

@@ -5,10 +5,10 @@
 
 use holdpoint_receipt::{
     Actor, Caller, ClusterId, ClusterTime, Digest, Fence, IdempotencyKey, Name, NodeId, PermitId,
-    PolicyVersion, Reason, RedemptionId, SessionId, StepId,
+    PolicyVersion, Reason, RedemptionId, Salt, SessionId, StepId,
 };
 
-use crate::command::{BoundClaim, CompletionResult, Salt};
+use crate::command::{BoundClaim, CompletionResult};
 
 /// The group ([`crate::key::Kind::Group`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct GroupRecord {
     pub feature_level: u32,
     /// Nodes that have announced themselves.
     pub nodes: u64,
+    /// Whether this is a development cluster.
+    pub is_dev: bool,
 }
 
 /// Cluster time ([`crate::key::Kind::Clock`]).
@@ -91,6 +93,8 @@ pub struct ActivationRecord {
     pub activated_at: ClusterTime,
     /// Who put it in force.
     pub activated_by: Caller,
+    /// The evaluator that loaded it.
+    pub evaluator_version: u32,
     /// Where its statement stands.
     pub leaf: u64,
 }
@@ -141,6 +145,8 @@ pub struct Denial {
 pub struct RefusedBound {
     /// The claim.
     pub claim: BoundClaim,
+    /// [`Reason::BoundHeld`] or [`Reason::AlreadyCommitted`].
+    pub reason: Reason,
     /// The fence of the permit in the way.
     pub fence: Fence,
     /// When that permit lets go at the latest, where that is known. A redeemed permit holds until

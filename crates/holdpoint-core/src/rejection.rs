@@ -105,8 +105,6 @@ pub enum Bounded {
     Nodes,
     /// Clocks of a time step.
     Clocks,
-    /// Commands of an entry.
-    Commands,
 }
 
 impl Bounded {
@@ -121,7 +119,6 @@ impl Bounded {
             Self::Voters => "voters",
             Self::Nodes => "nodes",
             Self::Clocks => "clocks",
-            Self::Commands => "commands",
         }
     }
 }

@@ -11,14 +11,14 @@ use crate::outline::{BoundKind, BoundOutline, Executor, PolicyOutline, SurfaceOu
 
 structs! {
     Entry { group, time, commands }
-    Bootstrap { cluster, epoch, voters }
+    Bootstrap { cluster, epoch, voters, is_dev }
     StepTime { clocks }
     AnnounceNode {
         node, incarnation, log_key, cosign_key, feature_level_max, evaluator_version,
     }
     RaiseFeatureLevel { to }
     PutPolicy { namespace, digest, bundle, outline, principal }
-    ActivatePolicy { namespace, digest, expected, principal, salt }
+    ActivatePolicy { namespace, digest, expected, evaluator_version, principal, salt }
     Authorize {
         namespace, caller, idempotency_key, not_after, request, request_digest, surface, action,
         actor, session, step, prerequisites, evaluation, salt,

@@ -5,7 +5,7 @@ use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use holdpoint_receipt::{
     Actor, BoundKey, Caller, ClusterId, ClusterTime, Digest, Fence, IdempotencyKey, Name, NodeId,
-    PermitId, PolicyVersion, Reason, RedemptionId, SessionId, StepId,
+    PermitId, PolicyVersion, Reason, RedemptionId, Salt, SessionId, StepId,
 };
 
 use super::Wire;
@@ -57,6 +57,7 @@ macro_rules! through {
 through! {
     GroupId: u32, |group| group.0, |number| Ok(Self(number));
     Digest: [u8; 32], |digest| *digest.as_bytes(), |bytes| Ok(Self::from_bytes(bytes));
+    Salt: [u8; 32], |salt| *salt.as_bytes(), |bytes| Ok(Self::from_bytes(bytes));
     ClusterId: [u8; 16], |id| *id.as_bytes(), |bytes| Ok(Self::from_bytes(bytes));
     PermitId: [u8; 16], |id| *id.as_bytes(), |bytes| Ok(Self::from_bytes(bytes));
     Fence: u64, |fence| fence.get(), |number| Self::new(number).map_err(unfit);

@@ -77,7 +77,6 @@ enums! {
         5 => Voters,
         6 => Nodes,
         7 => Clocks,
-        8 => Commands,
     }
     EvaluationProblem {
         1 => Surface,

@@ -11,7 +11,7 @@ use crate::record::{
 use holdpoint_receipt::{Digest, PermitId};
 
 structs! {
-    GroupRecord { cluster, epoch, voters, feature_level, nodes }
+    GroupRecord { cluster, epoch, voters, feature_level, nodes, is_dev }
     ClockRecord { now }
     NodeRecord {
         incarnation, log_key, cosign_key, feature_level_max, evaluator_version, announced_at,
@@ -19,10 +19,10 @@ structs! {
     NamespaceRecord { fence, active, frozen, bundles }
     ActivePolicy { version, digest }
     BundleRecord { bundle, put_at, put_by }
-    ActivationRecord { digest, activated_at, activated_by, leaf }
+    ActivationRecord { digest, activated_at, activated_by, evaluator_version, leaf }
     AttemptRecord { request_digest, not_after, decided, policies, policy, decided_at, leaf }
     Denial { reason, codes, refused, retry_at }
-    RefusedBound { claim, fence, until }
+    RefusedBound { claim, reason, fence, until }
     PermitRecord {
         id, fence, caller, idempotency_key, actor, surface, action, session, step, prerequisites,
         request_digest, policy, evaluator_version, issued_at, expires_at, claims, state,

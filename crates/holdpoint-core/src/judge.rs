@@ -1,0 +1,163 @@
+//! Says what a command means.
+//!
+//! ```text
+//! judge(view, position, now, command) -> outcome, writes
+//! ```
+//!
+//! [`judge`] borrows the state, so it cannot change it. It never evaluates policy, never reads a
+//! clock and never draws a random number: all of that stands in the command. Each submodule holds
+//! one kind of command, with its steps in the order of the specification.
+
+mod activate;
+mod authorize;
+mod bounds;
+mod cluster;
+mod complete;
+mod draft;
+mod facts;
+mod gate;
+mod lifecycle;
+mod outline;
+mod put;
+mod redeem;
+mod statements;
+
+use holdpoint_receipt::{ClusterTime, Name};
+
+use crate::command::Command;
+use crate::fault::ApplyError;
+use crate::key::{KeySpace, Kind};
+use crate::outcome::Outcome;
+use crate::position::LogPosition;
+use crate::record::GroupRecord;
+use crate::rejection::Rejection;
+use crate::view::{View, Write};
+
+use draft::Draft;
+use gate::Gate;
+
+pub(crate) use lifecycle::let_expired_go;
+
+/// What a command meant, and what it changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The answer.
+    pub outcome: Outcome,
+    /// The changes, one per key, in order of the keys.
+    pub writes: Vec<Write>,
+}
+
+impl Judged {
+    fn unchanged(outcome: Outcome) -> Self {
+        let writes = Vec::new();
+        Self { outcome, writes }
+    }
+}
+
+/// What came of a command in a draft: whether its writes count.
+enum Verdict {
+    /// The writes of the draft take effect.
+    Changed(Outcome),
+    /// They do not.
+    Unchanged(Outcome),
+}
+
+impl Verdict {
+    fn reject(rejection: Rejection) -> Self {
+        Self::Unchanged(Outcome::Rejected(rejection))
+    }
+
+    fn judged<V: View>(self, draft: Draft<'_, V>) -> Judged {
+        match self {
+            Self::Changed(outcome) => Judged {
+                outcome,
+                writes: draft.into_writes(),
+            },
+            Self::Unchanged(outcome) => Judged::unchanged(outcome),
+        }
+    }
+}
+
+/// Says what `command` means at `at`, when cluster time is `now`.
+///
+/// Total: every command that decodes has an outcome, the same on every node. A command that must not
+/// take effect is an outcome too.
+///
+/// # Errors
+///
+/// [`ApplyError`] is about the state, never about the command: the node must stop.
+pub fn judge<V: View>(
+    view: &V,
+    at: LogPosition,
+    now: ClusterTime,
+    command: &Command,
+) -> Result<Judged, ApplyError<V::Error>> {
+    let mut draft = Draft::new(view, at, now);
+    let group_key = KeySpace::group(at.group).single(Kind::Group);
+    let Some(group) = draft.read::<GroupRecord>(&group_key)? else {
+        return match command {
+            Command::Bootstrap(bootstrap) => {
+                Ok(cluster::bootstrap(&mut draft, bootstrap)?.judged(draft))
+            }
+            Command::StepTime(_)
+            | Command::AnnounceNode(_)
+            | Command::RaiseFeatureLevel(_)
+            | Command::PutPolicy(_)
+            | Command::ActivatePolicy(_)
+            | Command::Authorize(_)
+            | Command::Redeem(_)
+            | Command::Complete(_)
+            | Command::Revoke(_) => Ok(rejected(Rejection::NotBootstrapped)),
+        };
+    };
+    let (needed, level) = (command.feature_level(), group.feature_level);
+    if needed > level {
+        return Ok(rejected(Rejection::FeatureLevel { needed, level }));
+    }
+    match command {
+        Command::Bootstrap(_) => Ok(rejected(Rejection::AlreadyBootstrapped)),
+        Command::StepTime(step) => Ok(cluster::step_time(&mut draft, &group, step)?.judged(draft)),
+        Command::AnnounceNode(node) => {
+            Ok(cluster::announce(&mut draft, &group, node)?.judged(draft))
+        }
+        Command::RaiseFeatureLevel(raise) => {
+            Ok(cluster::raise_feature_level(&mut draft, &group, *raise)?.judged(draft))
+        }
+        Command::PutPolicy(command) => in_gate(draft, &group, &command.namespace, |gate| {
+            put::put_policy(gate, command)
+        }),
+        Command::ActivatePolicy(command) => in_gate(draft, &group, &command.namespace, |gate| {
+            activate::activate_policy(gate, command)
+        }),
+        Command::Authorize(command) => in_gate(draft, &group, &command.namespace, |gate| {
+            authorize::authorize(gate, command)
+        }),
+        Command::Redeem(command) => in_gate(draft, &group, &command.namespace, |gate| {
+            redeem::redeem(gate, command)
+        }),
+        Command::Complete(command) => in_gate(draft, &group, &command.namespace, |gate| {
+            complete::complete(gate, command)
+        }),
+        Command::Revoke(command) => in_gate(draft, &group, &command.namespace, |gate| {
+            complete::revoke(gate, command)
+        }),
+    }
+}
+
+fn rejected(rejection: Rejection) -> Judged {
+    Judged::unchanged(Outcome::Rejected(rejection))
+}
+
+/// Judges in the one namespace that a command names; no other is reachable from there.
+fn in_gate<'a, V: View>(
+    draft: Draft<'a, V>,
+    group: &GroupRecord,
+    namespace: &Name,
+    judge: impl FnOnce(&mut Gate<'a, V>) -> Result<Verdict, ApplyError<V::Error>>,
+) -> Result<Judged, ApplyError<V::Error>> {
+    let Some(mut gate) = Gate::open(draft, group, namespace)? else {
+        return Ok(rejected(Rejection::UnknownNamespace));
+    };
+    let verdict = judge(&mut gate)?;
+    Ok(verdict.judged(gate.close()?))
+}
