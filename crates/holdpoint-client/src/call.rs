@@ -1,0 +1,214 @@
+//! One call, carried from node to node until it has an answer.
+//!
+//! The shell around [`crate::retry`] and [`crate::endpoints`]: it waits and connects, they decide.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use holdpoint_proto::v1;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::connection::{Connection, Connections};
+use crate::endpoints::{Address, Endpoints, Slot};
+use crate::failure::{Failure, Refused};
+use crate::fault::{Decided, Fault, NodeFault};
+use crate::random::draw_jitter;
+use crate::refusal::Unanswered;
+use crate::retry::{Retry, Step};
+
+/// An answer, and what the submissions before it left open.
+#[derive(Debug)]
+pub(crate) struct Answered<T> {
+    pub(crate) answer: T,
+    pub(crate) earlier: Decided,
+}
+
+/// Why a call has no answer.
+#[derive(Debug)]
+pub(crate) enum NoAnswer {
+    Refused(Refused),
+    Unanswered(Unanswered),
+}
+
+/// The nodes and the connections to them.
+#[derive(Debug)]
+pub(crate) struct Nodes {
+    began: Instant,
+    endpoints: Mutex<Endpoints>,
+    connections: Connections,
+}
+
+impl Nodes {
+    pub(crate) fn new(endpoints: Endpoints, connections: Connections) -> Self {
+        Self {
+            began: Instant::now(),
+            endpoints: Mutex::new(endpoints),
+            connections,
+        }
+    }
+
+    /// Every known node.
+    pub(crate) fn known(&self) -> Vec<(Slot, Address)> {
+        self.endpoints()
+            .iter()
+            .map(|(slot, address)| (slot, address.clone()))
+            .collect()
+    }
+
+    /// Adds a node; none if there are too many.
+    pub(crate) fn learn(&self, address: Address) -> Option<Slot> {
+        self.endpoints().learn(address)
+    }
+
+    /// Repeats `ask` at one node after another until it has an answer, at most for `deadline`.
+    ///
+    /// `ask` gets a connection and the time for which the node should try. It must send the same
+    /// request every time.
+    pub(crate) async fn call<T, F, Fut>(
+        &self,
+        deadline: Duration,
+        ask: F,
+    ) -> Result<Answered<T>, NoAnswer>
+    where
+        F: Fn(Arc<Connection>, Duration) -> Fut,
+        Fut: Future<Output = Result<T, Failure>>,
+    {
+        let began = self.now();
+        let mut retry = Retry::new(began, began.saturating_add(deadline));
+        loop {
+            let step = retry.next(&self.endpoints(), self.now(), draw_jitter());
+            match step {
+                Step::Pause { until } => sleep_until(self.began + until).await,
+                Step::GiveUp => {
+                    let decided = retry.decided();
+                    let waited = self.now().saturating_sub(began);
+                    let nodes = self.blame(retry);
+                    return Err(NoAnswer::Unanswered(Unanswered {
+                        nodes,
+                        waited,
+                        decided,
+                    }));
+                }
+                Step::Ask { slot, give_up_at } => match self.once(slot, give_up_at, &ask).await {
+                    Ok(answer) => {
+                        self.endpoints().answered(slot);
+                        return Ok(Answered {
+                            answer,
+                            earlier: retry.decided(),
+                        });
+                    }
+                    Err(Failure::Final(mut refused)) => {
+                        self.endpoints().alive(slot);
+                        if retry.decided() == Decided::Unknown {
+                            refused.decided = Decided::Unknown;
+                        }
+                        return Err(NoAnswer::Refused(refused));
+                    }
+                    Err(Failure::Again { fault, hint }) => {
+                        self.note(slot, &fault, hint);
+                        retry.failed(slot, fault);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Asks one node once, without any repetition.
+    pub(crate) async fn once<T, F, Fut>(
+        &self,
+        slot: Slot,
+        give_up_at: Duration,
+        ask: &F,
+    ) -> Result<T, Failure>
+    where
+        F: Fn(Arc<Connection>, Duration) -> Fut,
+        Fut: Future<Output = Result<T, Failure>>,
+    {
+        let again = |fault| Failure::Again { fault, hint: None };
+        let Some(address) = self.endpoints().address(slot).cloned() else {
+            return Err(again(Fault::Unreachable("not a known node".to_owned())));
+        };
+        let began = self.now();
+        let until = self.began + give_up_at;
+        let connection = match timeout_at(until, self.connections.get(slot, &address)).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(why)) => return Err(again(Fault::Unreachable(why))),
+            Err(_) => {
+                return Err(again(Fault::Unreachable(
+                    "no connection in time".to_owned(),
+                )));
+            }
+        };
+        // The node gives up a little earlier than we do, so that it can say so.
+        let budget = give_up_at.saturating_sub(self.now()) / 10 * 9;
+        match timeout_at(until, ask(Arc::clone(&connection), budget)).await {
+            Ok(answer) => {
+                if let Err(Failure::Again {
+                    fault: Fault::Broken(_),
+                    ..
+                }) = &answer
+                {
+                    self.connections.discard(slot, &connection);
+                }
+                answer
+            }
+            Err(_) => Err(again(Fault::NoAnswer(self.now().saturating_sub(began)))),
+        }
+    }
+
+    /// Time since the gate was built.
+    pub(crate) fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn endpoints(&self) -> MutexGuard<'_, Endpoints> {
+        self.endpoints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, slot: Slot, fault: &Fault, hint: Option<v1::LeaderHint>) {
+        let now = self.now();
+        let mut endpoints = self.endpoints();
+        let address = endpoints
+            .address(slot)
+            .map(Address::to_string)
+            .unwrap_or_default();
+        tracing::debug!(node = address, %fault, "asking elsewhere");
+        match fault {
+            Fault::CannotDecide { .. } => endpoints.alive(slot),
+            Fault::Unreachable(_)
+            | Fault::NoAnswer(_)
+            | Fault::Broken(_)
+            | Fault::NotBelieved(_) => endpoints.failed(slot, now),
+        }
+        let Some(hint) = hint else { return };
+        for node in &hint.nodes {
+            if let Ok(address) = node.client.parse() {
+                endpoints.learn(address);
+            }
+        }
+        if let Some(Ok(leader)) = hint.leader.map(|leader| leader.client.parse()) {
+            endpoints.hinted(leader, hint.term);
+        }
+    }
+
+    fn blame(&self, retry: Retry) -> Vec<NodeFault> {
+        let endpoints = self.endpoints();
+        let faults = retry.into_faults().into_iter();
+        let name = |(slot, fault)| {
+            let address = endpoints.address(slot)?.clone();
+            Some(NodeFault { address, fault })
+        };
+        faults.filter_map(name).collect()
+    }
+}
+
+/// The time for which a node should try, as the protocol carries it: 1 ms to 60 s.
+pub(crate) fn wire_ms(budget: Duration) -> u32 {
+    const DEADLINE_MS_MAX: u32 = 60_000;
+    u32::try_from(budget.as_millis())
+        .unwrap_or(DEADLINE_MS_MAX)
+        .clamp(1, DEADLINE_MS_MAX)
+}

@@ -1,0 +1,285 @@
+//! The gate, as its callers hold it.
+
+mod builder;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use holdpoint_receipt::{Caller, ClusterTime, KeySet, Name, PermitId, Reason};
+
+use crate::attempt::Attempt;
+use crate::believe::{Expected, Receipt};
+use crate::call::{NoAnswer, Nodes};
+use crate::failure::Refused;
+use crate::operation::{Operation, OperationError};
+use crate::outcome::Outcome;
+use crate::permit::{Granted, Permit, PermitHandle, PermitReading};
+use crate::random::RandomnessError;
+use crate::refusal::{AttemptName, Denied, Refusal, Silence};
+use crate::steps::Decision;
+
+pub use builder::{ConnectError, GateBuilder};
+
+pub(crate) use builder::fetch_keys;
+
+/// How long a call may take unless the builder says otherwise.
+pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(5);
+/// The longest deadline of a call.
+pub const DEADLINE_MAX: Duration = Duration::from_mins(1);
+/// How far ahead an attempt ends unless the builder or the operation says otherwise.
+///
+/// Half of what the gate accepts, so that the clocks of client and cluster may differ by minutes.
+pub const ATTEMPT_FOR_DEFAULT: Duration = Duration::from_mins(5);
+/// The farthest ahead that an attempt may end, by the cluster's clock.
+pub const ATTEMPT_FOR_MAX: Duration = Duration::from_mins(10);
+
+/// Why a call other than a decision has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The gate refused, and asking again cannot change that.
+    #[error(transparent)]
+    Refused(Refused),
+    /// No answer came, or none that can be believed.
+    #[error(transparent)]
+    Silence(Silence),
+}
+
+impl CallError {
+    /// The reason, from the one registry.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Refused(refused) => refused.reason,
+            Self::Silence(silence) => silence.reason(),
+        }
+    }
+}
+
+impl From<NoAnswer> for CallError {
+    fn from(error: NoAnswer) -> Self {
+        match error {
+            NoAnswer::Refused(refused) => Self::Refused(refused),
+            NoAnswer::Unanswered(unanswered) => {
+                Self::Silence(Silence::unanswered(unanswered, None))
+            }
+        }
+    }
+}
+
+/// A gate: one namespace of one cluster, seen by one caller.
+///
+/// Cheap to clone; clones share connections and what is known of the nodes. It must be used within a
+/// tokio runtime. Every call ends at the deadline, and is repeated until then, elsewhere and under the
+/// same key.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    shared: Arc<Shared>,
+    deadline: Duration,
+}
+
+#[derive(Debug)]
+struct Shared {
+    nodes: Nodes,
+    namespace: Name,
+    caller: Caller,
+    // INVARIANT: never replaced while the gate lives.
+    keys: KeySet,
+    attempt_for: Duration,
+}
+
+impl Gate {
+    /// Connects to any of `endpoints` (`host:port`), with everything else as [`GateBuilder`] has it.
+    ///
+    /// The rest of the cluster is learned from answers. The verification keys are fetched from the
+    /// first node that answers; [`GateBuilder::keys`] says what that is worth.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] says which argument does not fit, or why no node gave its keys.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn connect<E: AsRef<str>>(
+        endpoints: impl IntoIterator<Item = E>,
+    ) -> Result<Self, ConnectError> {
+        Self::builder().endpoints(endpoints).connect().await
+    }
+
+    /// Says more than [`Gate::connect`].
+    #[must_use]
+    pub fn builder() -> GateBuilder {
+        GateBuilder::new()
+    }
+
+    /// The same gate with another deadline for each call, at most [`DEADLINE_MAX`].
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            deadline: deadline.min(DEADLINE_MAX),
+        }
+    }
+
+    /// The deadline of each call.
+    #[must_use]
+    pub const fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// The namespace of operations that name none.
+    #[must_use]
+    pub fn namespace(&self) -> &Name {
+        &self.shared.namespace
+    }
+
+    /// Who this gate takes us for.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.shared.caller
+    }
+
+    /// The keys that every receipt is verified against.
+    #[must_use]
+    pub fn keys(&self) -> &KeySet {
+        &self.shared.keys
+    }
+
+    pub(crate) fn nodes(&self) -> &Nodes {
+        &self.shared.nodes
+    }
+
+    /// Asks for a decision on one attempt.
+    ///
+    /// Asks until the deadline, always with the same idempotency key and `not_after`. What it returns
+    /// was proved by a receipt that verifies and is about this very request. A retry can find a
+    /// permit that is past ISSUED; [`Permit::state`] says so, and redeeming it is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Denied`] is a decision and stays one for this key. [`Refusal::Silence`] is none;
+    /// calling again with the same operation is a retry of the same attempt.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future gives up the answer, not the request: a permit may be granted. Calling again
+    /// with the same operation finds it.
+    pub async fn authorize(&self, operation: &Operation) -> Result<Permit<Granted>, Refusal> {
+        let silence = |error| Refusal::Silence(Silence::operation(error));
+        operation.check().map_err(silence)?;
+        let wire = operation
+            .to_wire(self.namespace().as_str())
+            .map_err(silence)?;
+        let attempt = operation.attempt(self.attempt_end()).map_err(silence)?;
+        let began = self.nodes().now();
+        loop {
+            let not_after = attempt.not_after();
+            let spent = self.nodes().now().saturating_sub(began);
+            let deadline = self.deadline.saturating_sub(spent);
+            let decision = match self.submit(operation, &wire, &attempt, deadline).await {
+                Ok(decision) => decision,
+                Err(error) => return Err(silenced(error, &attempt)),
+            };
+            match decision {
+                Decision::Permit(facts) => {
+                    let random = |error| silence(OperationError::Randomness(error));
+                    return Permit::granted(self.clone(), *facts).map_err(random);
+                }
+                Decision::Deny(parts) => return Err(Refusal::Denied(Denied::new(*parts))),
+                // The key is known under another end than the one that we chose: ask under that.
+                Decision::Silence {
+                    reason: Reason::IdempotencyKeyReused,
+                    not_after: theirs,
+                    ..
+                } if spent < self.deadline && attempt.adopt(not_after, theirs) => {}
+                Decision::Silence {
+                    reason, sentence, ..
+                } => {
+                    let name = AttemptName {
+                        key: attempt.key().clone(),
+                        not_after,
+                    };
+                    let silence = Silence::gate(reason, sentence, attempt.decided(), Some(name));
+                    return Err(Refusal::Silence(silence));
+                }
+            }
+        }
+    }
+
+    /// When an attempt that is named now ends, by our clock.
+    fn attempt_end(&self) -> ClusterTime {
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let end = now.saturating_add(self.shared.attempt_for);
+        let end_ms = u64::try_from(end.as_millis()).unwrap_or(u64::MAX);
+        ClusterTime::new(end_ms).unwrap_or(ClusterTime::MAX)
+    }
+
+    /// A guard for a permit that was read with [`Gate::permit`], with a redemption of its own.
+    ///
+    /// # Errors
+    ///
+    /// The operating system gave no randomness for the redemption id.
+    pub fn adopt(&self, reading: PermitReading) -> Result<Permit<Granted>, RandomnessError> {
+        Permit::read(self.clone(), reading)
+    }
+
+    /// A guard that goes on with a redemption which this process began, where its future was dropped.
+    ///
+    /// Of all guards of one redemption, one gets the redeemed permit.
+    pub fn resume(&self, handle: &PermitHandle) -> Permit<Granted> {
+        Permit::resumed(self.clone(), handle)
+    }
+
+    /// Reports how a redeemed permit ended, by its id: for an executor that lost its guard, and for
+    /// operators. Gives the verified receipt.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Permit::complete`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future gives up the answer, not the report, which can be repeated.
+    pub async fn complete(&self, id: PermitId, outcome: Outcome) -> Result<Receipt, CallError> {
+        let namespace = self.namespace();
+        let expected = Expected {
+            namespace,
+            id,
+            fence: None,
+            request_digest: None,
+        };
+        Ok(self.complete_expected(expected, outcome).await?)
+    }
+
+    /// Takes an unredeemed permit back. Gives the verified receipt.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Silence`] leaves open whether it was revoked; asking again is harmless.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future gives up the answer, not the revocation.
+    pub async fn revoke(&self, id: PermitId) -> Result<Receipt, CallError> {
+        Ok(self.revoke_expected(self.namespace(), id).await?)
+    }
+}
+
+/// SILENCE, when no node gave an answer.
+fn silenced(error: NoAnswer, attempt: &Attempt) -> Refusal {
+    let name = AttemptName {
+        key: attempt.key().clone(),
+        not_after: attempt.not_after(),
+    };
+    let silence = match error {
+        NoAnswer::Refused(Refused {
+            reason,
+            sentence,
+            decided,
+        }) => Silence::gate(reason, sentence, decided, Some(name)),
+        NoAnswer::Unanswered(unanswered) => Silence::unanswered(unanswered, Some(name)),
+    };
+    Refusal::Silence(silence.at_least(attempt.decided()))
+}

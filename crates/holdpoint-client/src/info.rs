@@ -1,0 +1,169 @@
+//! What a node says of a permit, in our words. Not proved: only a receipt is.
+
+use std::fmt;
+
+use holdpoint_proto::convert;
+use holdpoint_proto::v1;
+use holdpoint_receipt::{Caller, ClusterTime, Digest, Fence, Name, PermitId, PolicyVersion};
+
+use crate::believe::AnswerError;
+
+/// Where a permit stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PermitState {
+    /// Granted and not yet redeemed.
+    Issued,
+    /// Redeemed: its executor may act, once.
+    Redeemed,
+    /// The executor reported that the effect happened.
+    Committed,
+    /// The executor reported that the effect did not happen.
+    Aborted,
+    /// Its time passed before it was redeemed.
+    Expired,
+    /// Taken back before it was redeemed.
+    Revoked,
+    /// Its attempt was repeated under a later policy version.
+    Superseded,
+    /// Given up after being in doubt.
+    Released,
+}
+
+impl PermitState {
+    /// The name in `UPPER_SNAKE`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "ISSUED",
+            Self::Redeemed => "REDEEMED",
+            Self::Committed => "COMMITTED",
+            Self::Aborted => "ABORTED",
+            Self::Expired => "EXPIRED",
+            Self::Revoked => "REVOKED",
+            Self::Superseded => "SUPERSEDED",
+            Self::Released => "RELEASED",
+        }
+    }
+
+    fn from_wire(state: v1::PermitState) -> Result<Self, AnswerError> {
+        Ok(match state {
+            v1::PermitState::Issued => Self::Issued,
+            v1::PermitState::Redeemed => Self::Redeemed,
+            v1::PermitState::Committed => Self::Committed,
+            v1::PermitState::Aborted => Self::Aborted,
+            v1::PermitState::Expired => Self::Expired,
+            v1::PermitState::Revoked => Self::Revoked,
+            v1::PermitState::Superseded => Self::Superseded,
+            v1::PermitState::Released => Self::Released,
+            v1::PermitState::Unspecified => return Err(malformed("state", "is not a known state")),
+        })
+    }
+}
+
+impl fmt::Display for PermitState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One bounded operation: surface, bound name and rendered key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Name of the bound in the bundle.
+    pub name: String,
+    /// `exclusive` or `once`.
+    pub kind: String,
+    /// The rendered, percent-encoded key, such as `workspace/prod-eu`.
+    pub key: String,
+}
+
+impl From<v1::BoundKey> for Bound {
+    fn from(bound: v1::BoundKey) -> Self {
+        let v1::BoundKey { name, kind, key } = bound;
+        Self { name, kind, key }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.key, self.kind)
+    }
+}
+
+/// A permit as a node last saw it. Only a [`crate::Receipt`] proves what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PermitInfo {
+    /// Its identifier.
+    pub id: PermitId,
+    /// Its fence, strictly increasing over all permits of the namespace.
+    pub fence: Fence,
+    /// When it was granted.
+    pub issued_at: ClusterTime,
+    /// First instant at which it is no longer live, unless it was redeemed.
+    pub expires_at: ClusterTime,
+    /// Once redeemed: when it becomes in doubt.
+    pub complete_by: Option<ClusterTime>,
+    /// Where it stands.
+    pub state: PermitState,
+    /// Redeemed, past `complete_by`, and without an outcome.
+    pub is_in_doubt: bool,
+    /// Digest of the request that it permits.
+    pub request_digest: Digest,
+    /// Bounded operations that it holds.
+    pub bounds: Vec<Bound>,
+    /// The surface.
+    pub surface: Name,
+    /// The action.
+    pub action: Name,
+    /// The caller that asked.
+    pub caller: Caller,
+    /// Policy version under which it was granted.
+    pub policy_version: PolicyVersion,
+    /// Digest of that bundle.
+    pub policy_digest: Digest,
+}
+
+impl PermitInfo {
+    pub(crate) fn from_wire(permit: v1::Permit) -> Result<Self, AnswerError> {
+        let state = PermitState::from_wire(permit.state())?;
+        let complete_by = match permit.complete_by_ms {
+            0 => None,
+            ms => Some(time("complete_by_ms", ms)?),
+        };
+        Ok(Self {
+            id: permit.id.parse().map_err(|error| malformed("id", error))?,
+            fence: Fence::new(permit.fence).map_err(|error| malformed("fence", error))?,
+            issued_at: time("issued_at_ms", permit.issued_at_ms)?,
+            expires_at: time("expires_at_ms", permit.expires_at_ms)?,
+            complete_by,
+            state,
+            is_in_doubt: permit.in_doubt,
+            request_digest: digest("request_digest", &permit.request_digest)?,
+            bounds: permit.bounds.into_iter().map(Bound::from).collect(),
+            surface: Name::new(permit.surface).map_err(|error| malformed("surface", error))?,
+            action: Name::new(permit.action).map_err(|error| malformed("action", error))?,
+            caller: Caller::new(permit.caller).map_err(|error| malformed("caller", error))?,
+            policy_version: version(permit.policy_version)?,
+            policy_digest: digest("policy_digest", &permit.policy_digest)?,
+        })
+    }
+}
+
+pub(crate) fn malformed(field: &'static str, problem: impl fmt::Display) -> AnswerError {
+    AnswerError::Malformed {
+        field,
+        problem: problem.to_string(),
+    }
+}
+
+pub(crate) fn time(field: &'static str, ms: u64) -> Result<ClusterTime, AnswerError> {
+    ClusterTime::new(ms).map_err(|error| malformed(field, error))
+}
+
+pub(crate) fn version(version: u64) -> Result<PolicyVersion, AnswerError> {
+    PolicyVersion::new(version).map_err(|error| malformed("policy_version", error))
+}
+
+pub(crate) fn digest(field: &'static str, bytes: &[u8]) -> Result<Digest, AnswerError> {
+    convert::digest(field, bytes).map_err(|error| malformed(field, error))
+}

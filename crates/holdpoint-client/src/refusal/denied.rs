@@ -1,0 +1,137 @@
+//! DENY: the gate decided against.
+
+use std::error::Error;
+use std::fmt;
+
+use holdpoint_receipt::{ClusterTime, Digest, Fence, PolicyVersion, Reason};
+
+use super::AttemptName;
+use crate::believe::Receipt;
+use crate::info::Bound;
+
+/// The gate decided against, and can prove it. A new attempt takes a new key.
+#[derive(Clone, Debug)]
+pub struct Denied(Box<DeniedParts>);
+
+#[derive(Clone, Debug)]
+pub(crate) struct DeniedParts {
+    pub(crate) reason: Reason,
+    pub(crate) sentence: String,
+    pub(crate) codes: Vec<String>,
+    pub(crate) policies: Vec<String>,
+    pub(crate) retry_at: Option<ClusterTime>,
+    pub(crate) holder_fence: Option<Fence>,
+    pub(crate) refused_bound: Option<Bound>,
+    pub(crate) policy_version: PolicyVersion,
+    pub(crate) policy_digest: Digest,
+    pub(crate) request_digest: Digest,
+    pub(crate) receipt: Receipt,
+    pub(crate) is_replay: bool,
+    pub(crate) attempt: AttemptName,
+}
+
+impl Denied {
+    pub(crate) fn new(parts: DeniedParts) -> Self {
+        Self(Box::new(parts))
+    }
+
+    /// The reason, as the receipt proves it.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        self.0.reason
+    }
+
+    /// One sentence for people.
+    #[must_use]
+    pub fn sentence(&self) -> &str {
+        &self.0.sentence
+    }
+
+    /// Codes of the deciding policies, sorted.
+    #[must_use]
+    pub fn codes(&self) -> &[String] {
+        &self.0.codes
+    }
+
+    /// Ids of the deciding policies, sorted.
+    #[must_use]
+    pub fn policies(&self) -> &[String] {
+        &self.0.policies
+    }
+
+    /// When a new attempt can first succeed, where that is known; as the receipt proves it.
+    #[must_use]
+    pub const fn retry_at(&self) -> Option<ClusterTime> {
+        self.0.retry_at
+    }
+
+    /// Fence of the permit that holds the bound. As the node says it: it is not in the receipt.
+    #[must_use]
+    pub const fn holder_fence(&self) -> Option<Fence> {
+        self.0.holder_fence
+    }
+
+    /// The bound that was refused. As the node says it: its key is not in the receipt.
+    #[must_use]
+    pub const fn refused_bound(&self) -> Option<&Bound> {
+        self.0.refused_bound.as_ref()
+    }
+
+    /// Policy version of the decision.
+    #[must_use]
+    pub const fn policy_version(&self) -> PolicyVersion {
+        self.0.policy_version
+    }
+
+    /// Digest of that bundle.
+    #[must_use]
+    pub const fn policy_digest(&self) -> Digest {
+        self.0.policy_digest
+    }
+
+    /// Digest of the request that was denied.
+    #[must_use]
+    pub const fn request_digest(&self) -> Digest {
+        self.0.request_digest
+    }
+
+    /// The proof. It was verified.
+    #[must_use]
+    pub const fn receipt(&self) -> &Receipt {
+        &self.0.receipt
+    }
+
+    /// Whether the decision had been recorded before.
+    #[must_use]
+    pub const fn is_replay(&self) -> bool {
+        self.0.is_replay
+    }
+
+    /// The attempt that was denied.
+    #[must_use]
+    pub const fn attempt(&self) -> &AttemptName {
+        &self.0.attempt
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = &self.0;
+        write!(f, "DENY {}: ", parts.reason)?;
+        match (&parts.refused_bound, parts.holder_fence) {
+            (Some(bound), Some(fence)) => {
+                write!(f, "{} is held by another permit (fence {fence})", bound.key)?;
+            }
+            _ => f.write_str(parts.sentence.trim_end_matches('.'))?,
+        }
+        if !parts.codes.is_empty() {
+            write!(f, " [{}]", parts.codes.join(", "))?;
+        }
+        match parts.retry_at {
+            Some(at) => write!(f, "; a new attempt can succeed after {at}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for Denied {}
