@@ -1,0 +1,18 @@
+//! What is promised of receipts, checked from outside of the crate.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::disallowed_methods,
+    reason = "tests: a failed assumption should end them, and they may look at their environment"
+)]
+
+mod fixture;
+mod heads;
+mod keys;
+mod receipt;
+mod registry;
+mod script;
+mod statement;
+mod vectors;
+mod wycheproof;
