@@ -24,11 +24,12 @@ mod statements;
 
 use holdpoint_receipt::{ClusterTime, Name};
 
-use crate::command::Command;
+use crate::command::{Authorize, Command};
 use crate::fault::ApplyError;
 use crate::key::{KeySpace, Kind};
 use crate::outcome::Outcome;
-use crate::position::LogPosition;
+use crate::position::{GroupId, LogPosition};
+use crate::query::Query;
 use crate::record::GroupRecord;
 use crate::rejection::Rejection;
 use crate::view::{View, Write};
@@ -37,6 +38,7 @@ use draft::Draft;
 use gate::Gate;
 
 pub(crate) use lifecycle::let_expired_go;
+pub(crate) use statements::permit_id;
 
 /// What a command meant, and what it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +144,35 @@ pub fn judge<V: View>(
             complete::revoke(gate, command)
         }),
     }
+}
+
+/// What `attempt` finds in the state as it is: a recorded decision, a reason for silence, or what an
+/// evaluation must rest on.
+///
+/// This is [`judge`] without an entry: it takes no effect, and so it is for the leader only, after it
+/// has made sure that `view` is the newest state. An evaluation in `attempt` is left aside.
+///
+/// # Errors
+///
+/// As for [`judge`].
+pub fn look<V: View>(
+    view: &V,
+    group: GroupId,
+    attempt: &Authorize,
+) -> Result<Outcome, ApplyError<V::Error>> {
+    let now = Query::new(view, group).now()?;
+    let lookup = Authorize {
+        evaluation: None,
+        ..attempt.clone()
+    };
+    // A lookup states nothing, so its position is never used.
+    let at = LogPosition {
+        group,
+        term: 0,
+        index: 0,
+        place: 0,
+    };
+    Ok(judge(view, at, now, &Command::Authorize(Box::new(lookup)))?.outcome)
 }
 
 fn rejected(rejection: Rejection) -> Judged {

@@ -40,15 +40,33 @@ impl StateKey {
         self.0
     }
 
-    /// What the row is about; none if this is not a key of ours.
+    /// What the key says; none if this is not a key of ours.
     #[must_use]
-    pub fn kind(&self) -> Option<Kind> {
-        let (group, rest) = self.0.split_at_checked(4)?;
-        debug_assert_eq!(group.len(), 4);
+    pub fn parts(&self) -> Option<KeyParts<'_>> {
+        let (group, rest) = self.0.split_first_chunk()?;
         let (length, rest) = rest.split_first()?;
-        let (_, rest) = rest.split_at_checked(usize::from(*length))?;
-        Kind::from_byte(*rest.first()?)
+        let (namespace, rest) = rest.split_at_checked(usize::from(*length))?;
+        let (kind, rest) = rest.split_first()?;
+        Some(KeyParts {
+            group: GroupId(u32::from_be_bytes(*group)),
+            namespace: std::str::from_utf8(namespace).ok()?,
+            kind: Kind::from_byte(*kind)?,
+            rest,
+        })
     }
+}
+
+/// What a key says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyParts<'a> {
+    /// The group.
+    pub group: GroupId,
+    /// The namespace; empty for rows of the group itself.
+    pub namespace: &'a str,
+    /// What the row is about.
+    pub kind: Kind,
+    /// What follows the kind.
+    pub rest: &'a [u8],
 }
 
 impl fmt::Debug for StateKey {
@@ -144,16 +162,16 @@ impl KeySpace {
     /// The rows of the group itself.
     #[must_use]
     pub fn group(group: GroupId) -> Self {
-        Self::new(group, "")
+        Self::named(group, "")
     }
 
     /// The rows of one namespace.
     #[must_use]
     pub fn namespace(group: GroupId, namespace: &Name) -> Self {
-        Self::new(group, namespace.as_str())
+        Self::named(group, namespace.as_str())
     }
 
-    fn new(group: GroupId, namespace: &str) -> Self {
+    pub(crate) fn named(group: GroupId, namespace: &str) -> Self {
         let mut prefix = group.0.to_be_bytes().to_vec();
         // A `Name` has at most 64 bytes (`limits` asserts that this fits), so nothing is cut off.
         prefix.push(u8::try_from(namespace.len()).unwrap_or(u8::MAX));
@@ -239,6 +257,12 @@ impl KeySpace {
     ) -> StateKey {
         let start = self.key(Kind::AttemptEnd).number(kept_until.get());
         start.text(caller.as_str()).text(key.as_str()).finish()
+    }
+
+    /// [`Kind::AttemptEnd`] of the attempt whose key ends in `named`.
+    pub(crate) fn attempt_end_of(&self, kept_until: ClusterTime, named: &[u8]) -> StateKey {
+        let key = self.key(Kind::AttemptEnd).number(kept_until.get());
+        key.bytes(named).finish()
     }
 
     /// [`Kind::Permit`].

@@ -16,6 +16,7 @@
 )]
 
 pub mod apply;
+pub mod check;
 pub mod codec;
 pub mod command;
 pub mod entry;
@@ -32,11 +33,12 @@ pub mod rejection;
 pub mod view;
 
 pub use apply::{Applied, Head, apply};
+pub use check::{Violation, check};
 pub use codec::CodecError;
 pub use command::Command;
 pub use entry::Entry;
 pub use fault::{ApplyError, Corruption};
-pub use judge::{Judged, judge};
+pub use judge::{Judged, judge, look};
 pub use key::{KeySpace, Kind, StateKey};
 pub use outcome::Outcome;
 pub use position::{GroupId, LogPosition};

@@ -1,0 +1,416 @@
+//! Stories as text: one command a line, one answer a line.
+//!
+//! ```text
+//! put P SURFACE BOUND… [; OPTION…]    register bundle P: `account!` is exclusive, `invoice*` once;
+//!                                     `+ SURFACE BOUND…` adds another surface
+//!                                     options: for 10s, within 60s, executors caller,runner, honour,
+//!                                     template BOUND=TEXT
+//! activate P [; expect N]
+//! authorize KEY SURFACE NAME=VALUE… [; OPTION…]
+//!                                     options: by CALLER, end 60s, deny REASON, version N, age 2s,
+//!                                     lookup, after FENCE…, facts wrong
+//! redeem FENCE [; by CALLER] [; id ID] [; fence N] [; other bytes]
+//! complete FENCE committed|aborted [; by CALLER] [; operator] [; evidence TEXT]
+//! revoke FENCE [; by CALLER] [; operator]
+//! wait 5s                             the voters' clocks move on
+//! tick 5s                             one leader's clock moves on
+//! get FENCE
+//! who SURFACE BOUND VALUE
+//! ```
+//!
+//! Times are shown relative to the start. After every line every invariant is checked.
+
+use std::fmt::Write as _;
+
+use expect_test::Expect;
+use holdpoint_core::command::{Authorize, CompletionResult, Facts, Verdict};
+use holdpoint_core::outcome::{
+    ActivateOutcome, AuthorizeOutcome, Decided, Outcome, PermitView, PutOutcome, StepOutcome,
+};
+use holdpoint_core::outline::{BoundKind, BoundOutline, Executor, SurfaceOutline};
+use holdpoint_core::record::{Denial, PermitState};
+use holdpoint_core::{Command, GroupId, look};
+use holdpoint_receipt::{BoundKey, ClusterTime, Fence, PolicyVersion, Reason, sha256};
+
+use crate::world::{Asked, START_MS, World, caller, default_namespace, name, step_time, time};
+
+/// Runs `script` on a new cluster and compares its answers.
+pub(crate) fn check(script: &str, expected: &Expect) {
+    let mut world = World::new();
+    let mut answers = String::new();
+    let lines = script
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    for (number, line) in (1..).zip(lines) {
+        let answer = answer(&mut world, &Line::parse(line));
+        writeln!(answers, "{number}: {answer}").unwrap();
+    }
+    expected.assert_eq(&answers);
+}
+
+struct Line<'a> {
+    words: Vec<&'a str>,
+    options: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Line<'a> {
+    fn parse(line: &'a str) -> Self {
+        let mut parts = line.split(';').map(str::trim);
+        let words = parts
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect();
+        let options = parts
+            .map(|part| part.split_once(' ').unwrap_or((part, "")))
+            .collect();
+        Self { words, options }
+    }
+
+    fn option(&self, name: &str) -> Option<&'a str> {
+        let found = self.options.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| *value)
+    }
+
+    fn word(&self, place: usize) -> &'a str {
+        self.words
+            .get(place)
+            .copied()
+            .unwrap_or_else(|| panic!("word {place} of {:?}", self.words))
+    }
+
+    fn number(&self, place: usize) -> u64 {
+        self.word(place).parse().unwrap()
+    }
+
+    fn by(&self) -> &'a str {
+        self.option("by").unwrap_or("alice")
+    }
+}
+
+fn duration(text: &str) -> u64 {
+    match text.strip_suffix("ms") {
+        Some(number) => number.parse().unwrap(),
+        None => text.strip_suffix('s').unwrap().parse::<u64>().unwrap() * 1_000,
+    }
+}
+
+fn answer(world: &mut World, line: &Line<'_>) -> String {
+    let command = match line.word(0) {
+        "put" => crate::world::put(line.word(1), surfaces(line)),
+        "activate" => {
+            let expected = line.option("expect").map(|number| number.parse().unwrap());
+            world.activate(line.word(1), expected)
+        }
+        "authorize" => authorize(world, line),
+        "redeem" => redeem(world, line),
+        "complete" => complete(world, line),
+        "revoke" => {
+            let mut revoke = world.revoke(line.number(1), line.by());
+            revoke.operator = line.option("operator").is_some();
+            Command::Revoke(revoke)
+        }
+        "wait" => {
+            world.clock_ms += duration(line.word(1));
+            step_time(world.clock_ms)
+        }
+        "tick" => {
+            world.clock_ms += duration(line.word(1));
+            return format!("time {}", shown(world.apply(Vec::new()).now));
+        }
+        "get" => return get(world, line.number(1)),
+        "who" => return who(world, line),
+        other => panic!("no command `{other}`"),
+    };
+    let outcome = world.one(command);
+    said(&outcome)
+}
+
+fn surfaces(line: &Line<'_>) -> Vec<SurfaceOutline> {
+    let mut surfaces: Vec<SurfaceOutline> = line.words[2..]
+        .split(|word| *word == "+")
+        .map(|words| surface(words, line))
+        .collect();
+    surfaces.sort_by(|a, b| a.surface.cmp(&b.surface));
+    surfaces
+}
+
+fn surface(words: &[&str], line: &Line<'_>) -> SurfaceOutline {
+    let executors = line.option("executors").unwrap_or("caller").split(',');
+    let mut bounds: Vec<BoundOutline> = words[1..].iter().map(|word| bound(word, line)).collect();
+    bounds.sort_by(|a, b| a.name.cmp(&b.name));
+    SurfaceOutline {
+        surface: name(words[0]),
+        actions: vec![name("do")],
+        bounds,
+        executors: executors
+            .map(|word| match word {
+                "caller" => Executor::Caller,
+                other => Executor::Principal(caller(other)),
+            })
+            .collect(),
+        permit_for_ms: duration(line.option("for").unwrap_or("10s")),
+        complete_within_ms: duration(line.option("within").unwrap_or("60s")),
+        honor_issued: line.option("honour").is_some(),
+    }
+}
+
+fn bound(word: &str, line: &Line<'_>) -> BoundOutline {
+    let (text, kind) = match word.strip_suffix('!') {
+        Some(text) => (text, BoundKind::Exclusive),
+        None => (word.strip_suffix('*').unwrap(), BoundKind::Once),
+    };
+    let other = line
+        .option("template")
+        .and_then(|option| option.split_once('='));
+    let template = match other {
+        Some((bound, template)) if bound == text => template.to_owned(),
+        _ => format!("{text}/{{params.{text}}}"),
+    };
+    BoundOutline {
+        name: name(text),
+        kind,
+        template,
+    }
+}
+
+fn authorize(world: &mut World, line: &Line<'_>) -> Command {
+    let asked = Asked {
+        surface: line.word(2).to_owned(),
+        params: line.words[3..]
+            .iter()
+            .map(|word| word.split_once('=').unwrap())
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+    };
+    let end_ms = START_MS + duration(line.option("end").unwrap_or("300s"));
+    let mut command = world.lookup(line.by(), line.word(1), end_ms, &asked);
+    let fences = line.option("after").unwrap_or_default().split_whitespace();
+    command.prerequisites = fences
+        .map(|fence| world.permit(fence.parse().unwrap()).0)
+        .collect();
+    if line.option("lookup").is_none() {
+        command.evaluation = world.permits(&asked);
+    }
+    let current = current(world, &command);
+    if let Some(evaluation) = &mut command.evaluation {
+        if let Some(current) = current {
+            evaluation.facts = current;
+        }
+        if let Some(reason) = line.option("deny") {
+            evaluation.verdict = Verdict::Deny {
+                reason: reason.parse().unwrap(),
+                codes: vec!["TOO_LATE".to_owned()],
+                policies: vec!["forbid".to_owned()],
+            };
+        }
+        if let Some(version) = line.option("version") {
+            evaluation.policy_version = PolicyVersion::new(version.parse().unwrap()).unwrap();
+        }
+        if let Some(age) = line.option("age") {
+            evaluation.evaluated_at = time(world.clock_ms - duration(age));
+        }
+        if line.option("facts") == Some("wrong") {
+            evaluation.facts.frozen = !evaluation.facts.frozen;
+        }
+    }
+    Command::Authorize(Box::new(command))
+}
+
+/// The facts of now, as a leader learns them: by a look that changes nothing.
+fn current(world: &World, command: &Authorize) -> Option<Facts> {
+    match look(&world.state, GroupId::FIRST, command).unwrap() {
+        Outcome::Authorized(AuthorizeOutcome::NotCurrent { current, .. }) => Some(current.facts),
+        _ => None,
+    }
+}
+
+fn redeem(world: &mut World, line: &Line<'_>) -> Command {
+    let id = line.option("id").unwrap_or("r1");
+    let mut redeem = world.redeem(line.number(1), line.by(), id);
+    if let Some(fence) = line.option("fence") {
+        redeem.fence = Fence::new(fence.parse().unwrap()).unwrap();
+    }
+    if line.option("other").is_some() {
+        redeem.request_digest = sha256(b"other bytes");
+    }
+    Command::Redeem(redeem)
+}
+
+fn complete(world: &mut World, line: &Line<'_>) -> Command {
+    let evidence = line.option("evidence").map(|text| sha256(text.as_bytes()));
+    let result = match line.word(2) {
+        "committed" => CompletionResult::Committed { evidence },
+        "aborted" => CompletionResult::Aborted,
+        other => panic!("no result `{other}`"),
+    };
+    let mut complete = world.complete(line.number(1), line.by(), result);
+    complete.operator = line.option("operator").is_some();
+    Command::Complete(complete)
+}
+
+fn get(world: &World, fence: u64) -> String {
+    let namespace = world
+        .query()
+        .namespace(&default_namespace())
+        .unwrap()
+        .unwrap();
+    let permit = namespace
+        .permit_by_fence(Fence::new(fence).unwrap())
+        .unwrap();
+    permit.map_or_else(|| "no such permit".to_owned(), |permit| stands(&permit))
+}
+
+fn who(world: &World, line: &Line<'_>) -> String {
+    let namespace = world
+        .query()
+        .namespace(&default_namespace())
+        .unwrap()
+        .unwrap();
+    let key = BoundKey::new(format!("{}/{}", line.word(2), line.word(3))).unwrap();
+    let operation = namespace
+        .operation(&name(line.word(1)), &name(line.word(2)), &key)
+        .unwrap();
+    let fence = |permit: Option<PermitView>| {
+        permit.map_or_else(
+            || "nobody".to_owned(),
+            |permit| format!("fence={}", permit.fence()),
+        )
+    };
+    format!(
+        "held by {}, committed by {}",
+        fence(operation.holder),
+        fence(operation.committed)
+    )
+}
+
+fn shown(at: ClusterTime) -> String {
+    let after_ms = at.get() - START_MS;
+    if after_ms % 1_000 == 0 {
+        format!("+{}s", after_ms / 1_000)
+    } else {
+        format!("+{after_ms}ms")
+    }
+}
+
+fn stands(permit: &PermitView) -> String {
+    let mut text = format!("fence={} {}", permit.fence(), permit.state.as_str());
+    if permit.state == PermitState::Issued {
+        write!(text, " until {}", shown(permit.record.expires_at)).unwrap();
+    }
+    if let Some(complete_by) = permit.complete_by()
+        && permit.state == PermitState::Redeemed
+    {
+        write!(text, " complete by {}", shown(complete_by)).unwrap();
+    }
+    if permit.in_doubt {
+        text.push_str(" IN DOUBT");
+    }
+    text
+}
+
+fn denied(denial: &Denial) -> String {
+    let mut text = format!("DENY {}", denial.reason);
+    if !denial.codes.is_empty() {
+        write!(text, " codes={}", denial.codes.join(",")).unwrap();
+    }
+    for refused in &denial.refused {
+        write!(
+            text,
+            " [{} {} by fence={}]",
+            refused.claim.key, refused.reason, refused.fence
+        )
+        .unwrap();
+    }
+    if let Some(at) = denial.retry_at {
+        write!(text, " try again at {}", shown(at)).unwrap();
+    }
+    text
+}
+
+fn replayed(replay: bool) -> &'static str {
+    if replay { " (replay)" } else { "" }
+}
+
+pub(crate) fn said(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Bootstrapped => "bootstrapped".to_owned(),
+        Outcome::TimeStepped { now } => format!("time {}", shown(*now)),
+        Outcome::Announced => "announced".to_owned(),
+        Outcome::FeatureLevelRaised { level } => format!("feature level {level}"),
+        Outcome::PolicyPut(PutOutcome::Put { replay, .. }) => format!("put{}", replayed(*replay)),
+        Outcome::PolicyPut(PutOutcome::Refused { reason }) => format!("refused {reason}"),
+        Outcome::Activated(activated) => activated_said(activated),
+        Outcome::Authorized(authorized) => authorized_said(authorized),
+        Outcome::Redeemed(step) | Outcome::Completed(step) | Outcome::Revoked(step) => {
+            step_said(step)
+        }
+        Outcome::Rejected(rejection) => format!("rejected: {rejection}"),
+    }
+}
+
+fn activated_said(outcome: &ActivateOutcome) -> String {
+    match outcome {
+        ActivateOutcome::Activated { version, .. } => format!("activated version={version}"),
+        ActivateOutcome::Refused {
+            reason,
+            active,
+            surface,
+        } => {
+            let version = active.map_or(0, |active| active.version.get());
+            let surface = surface.as_ref().map(|surface| format!(" by {surface}"));
+            format!(
+                "refused {reason}{} (active version={version})",
+                surface.unwrap_or_default()
+            )
+        }
+    }
+}
+
+fn authorized_said(outcome: &AuthorizeOutcome) -> String {
+    match outcome {
+        AuthorizeOutcome::Decided(decision) => {
+            let what = match &decision.verdict {
+                Decided::Permit(permit) => format!("PERMIT {}", stands(permit)),
+                Decided::Deny(denial) => denied(denial),
+            };
+            format!(
+                "{what} v{}{}",
+                decision.policy.version,
+                replayed(decision.replay)
+            )
+        }
+        AuthorizeOutcome::Silent { reason } => format!("SILENCE {reason}"),
+        AuthorizeOutcome::NotCurrent { reason, current } => {
+            let mut text = format!(
+                "evaluate again: {reason} (active v{}",
+                current.policy.version
+            );
+            if current.facts.supersedes.is_some() {
+                text.push_str(", supersedes");
+            }
+            text.push(')');
+            text
+        }
+    }
+}
+
+fn step_said(outcome: &StepOutcome) -> String {
+    match outcome {
+        StepOutcome::Done { permit, replay, .. } => {
+            format!("{}{}", stands(permit), replayed(*replay))
+        }
+        StepOutcome::Refused {
+            reason, conflict, ..
+        } => {
+            let recorded = if conflict.is_some() {
+                " (recorded)"
+            } else {
+                ""
+            };
+            debug_assert_ne!(*reason, Reason::Granted);
+            format!("refused {reason}{recorded}")
+        }
+    }
+}

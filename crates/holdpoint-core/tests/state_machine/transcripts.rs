@@ -1,0 +1,7 @@
+//! Single stories, by what they are about.
+
+mod attempts;
+mod bounds;
+mod policies;
+mod redeeming;
+mod time;

@@ -1,0 +1,293 @@
+//! A state with a log before it: what tests apply entries to.
+
+use holdpoint_core::command::{
+    ActivatePolicy, Authorize, Bootstrap, BoundClaim, Complete, CompletionResult, Evaluation,
+    Facts, PutPolicy, Redeem, Revoke, StepTime, Verdict,
+};
+use holdpoint_core::outcome::{AuthorizeOutcome, Decided, Outcome};
+use holdpoint_core::outline::{BoundOutline, PolicyOutline, SurfaceOutline};
+use holdpoint_core::{Applied, Command, Entry, GroupId, MapView, Query, apply, check, codec};
+use holdpoint_receipt::request::digest_of_canonical;
+use holdpoint_receipt::{
+    BoundKey, Caller, ClusterId, ClusterTime, Digest, Fence, IdempotencyKey, Name, NodeId,
+    PermitId, PolicyVersion, RedemptionId, Salt, sha256,
+};
+
+/// Where tests begin: transcripts show times relative to it.
+pub(crate) const START_MS: u64 = 1_000_000;
+
+pub(crate) const CLUSTER: ClusterId = ClusterId::from_bytes([7; 16]);
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+pub(crate) fn caller(text: &str) -> Caller {
+    Caller::new(text).unwrap()
+}
+
+pub(crate) fn time(at_ms: u64) -> ClusterTime {
+    ClusterTime::new(at_ms).unwrap()
+}
+
+pub(crate) fn node(id: u64) -> NodeId {
+    NodeId::new(id).unwrap()
+}
+
+pub(crate) fn default_namespace() -> Name {
+    name("default")
+}
+
+pub(crate) fn digest_of_policy(policy: &str) -> Digest {
+    sha256(policy.as_bytes())
+}
+
+pub(crate) fn bootstrap() -> Command {
+    Command::Bootstrap(Bootstrap {
+        cluster: CLUSTER,
+        epoch: 0,
+        voters: vec![node(1), node(2), node(3)],
+        is_dev: false,
+    })
+}
+
+pub(crate) fn step_time(to_ms: u64) -> Command {
+    let clocks = vec![
+        (node(1), time(to_ms)),
+        (node(3), time(to_ms.saturating_add(7))),
+    ];
+    Command::StepTime(StepTime { clocks })
+}
+
+pub(crate) fn put(policy: &str, surfaces: Vec<SurfaceOutline>) -> Command {
+    Command::PutPolicy(PutPolicy {
+        namespace: default_namespace(),
+        digest: digest_of_policy(policy),
+        bundle: policy.as_bytes().to_vec(),
+        outline: PolicyOutline { surfaces },
+        principal: caller("admin"),
+    })
+}
+
+/// A request as tests say it: the core treats its bytes as opaque.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) surface: String,
+    /// `name=value` for each parameter. A bound's key is rendered from the parameter of its name.
+    pub(crate) params: Vec<(String, String)>,
+}
+
+impl Asked {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        format!("{self:?}").into_bytes()
+    }
+
+    pub(crate) fn digest(&self) -> Digest {
+        digest_of_canonical(&self.bytes())
+    }
+
+    pub(crate) fn claim(&self, bound: &BoundOutline) -> BoundClaim {
+        let param = self
+            .params
+            .iter()
+            .find(|(name, _)| *name == bound.name.as_str());
+        let value = param.map_or("-", |(_, value)| value.as_str());
+        BoundClaim {
+            name: bound.name.clone(),
+            kind: bound.kind,
+            key: BoundKey::new(format!("{}/{value}", bound.name)).unwrap(),
+        }
+    }
+}
+
+/// A log being written, and the state after it.
+pub(crate) struct World {
+    pub(crate) state: MapView,
+    pub(crate) log: Vec<Vec<u8>>,
+    pub(crate) clock_ms: u64,
+    salts: u8,
+}
+
+impl World {
+    /// A bootstrapped cluster of three voters at [`START_MS`].
+    pub(crate) fn new() -> Self {
+        let mut world = Self {
+            state: MapView::new(),
+            log: Vec::new(),
+            clock_ms: START_MS,
+            salts: 0,
+        };
+        world.apply(vec![bootstrap(), step_time(START_MS)]);
+        world
+    }
+
+    /// Applies one entry, through its bytes, and checks every invariant afterwards.
+    pub(crate) fn apply(&mut self, commands: Vec<Command>) -> Applied {
+        let entry = Entry {
+            group: GroupId::FIRST,
+            time: time(self.clock_ms),
+            commands,
+        };
+        let bytes = codec::encode_entry(&entry).unwrap();
+        assert_eq!(codec::decode_entry(&bytes).unwrap(), entry);
+        self.log.push(bytes);
+        let index = self.log.len() as u64;
+        let applied = apply(&self.state, 1, index, &entry).unwrap();
+        assert_eq!(applied.outcomes.len(), entry.commands.len());
+        for outcome in &applied.outcomes {
+            let bytes = codec::encode_outcome(outcome).unwrap();
+            assert_eq!(codec::decode_outcome(&bytes).unwrap(), *outcome);
+        }
+        self.state.commit(&applied.writes);
+        check(&self.state, GroupId::FIRST).unwrap();
+        applied
+    }
+
+    /// Applies an entry of one command.
+    pub(crate) fn one(&mut self, command: Command) -> Outcome {
+        self.apply(vec![command]).outcomes.pop().unwrap()
+    }
+
+    pub(crate) fn salt(&mut self) -> Salt {
+        self.salts = self.salts.wrapping_add(1);
+        Salt::from_bytes([self.salts; 32])
+    }
+
+    pub(crate) fn query(&self) -> Query<'_, MapView> {
+        Query::new(&self.state, GroupId::FIRST)
+    }
+
+    pub(crate) fn active(&self) -> Option<(PolicyVersion, Digest)> {
+        let namespace = self
+            .query()
+            .namespace(&default_namespace())
+            .unwrap()
+            .unwrap();
+        let active = namespace.record().active;
+        active.map(|active| (active.version, active.digest))
+    }
+
+    /// The permit with this fence, or an id that no permit has.
+    pub(crate) fn permit(&self, fence: u64) -> (PermitId, Option<Digest>) {
+        let namespace = self
+            .query()
+            .namespace(&default_namespace())
+            .unwrap()
+            .unwrap();
+        let permit = namespace
+            .permit_by_fence(Fence::new(fence).unwrap())
+            .unwrap();
+        permit.map_or((PermitId::from_bytes([0; 16]), None), |permit| {
+            (permit.record.id, Some(permit.record.request_digest))
+        })
+    }
+
+    pub(crate) fn activate(&mut self, policy: &str, expected: Option<u64>) -> Command {
+        let active = self.active().map_or(0, |(version, _)| version.get());
+        Command::ActivatePolicy(ActivatePolicy {
+            namespace: default_namespace(),
+            digest: digest_of_policy(policy),
+            expected: PolicyVersion::new(expected.unwrap_or(active)).unwrap(),
+            evaluator_version: 1,
+            principal: caller("admin"),
+            salt: self.salt(),
+        })
+    }
+
+    /// An attempt without an evaluation.
+    pub(crate) fn lookup(&mut self, by: &str, key: &str, end_ms: u64, asked: &Asked) -> Authorize {
+        Authorize {
+            namespace: default_namespace(),
+            caller: caller(by),
+            idempotency_key: IdempotencyKey::new(key).unwrap(),
+            not_after: time(end_ms),
+            request: asked.bytes(),
+            request_digest: asked.digest(),
+            surface: name(&asked.surface),
+            action: name("do"),
+            actor: None,
+            session: None,
+            step: None,
+            prerequisites: Vec::new(),
+            evaluation: None,
+            salt: self.salt(),
+        }
+    }
+
+    /// An evaluation that permits `asked` under the active policy, now, without facts.
+    pub(crate) fn permits(&self, asked: &Asked) -> Option<Evaluation> {
+        let (version, digest) = self.active()?;
+        let namespace = self
+            .query()
+            .namespace(&default_namespace())
+            .unwrap()
+            .unwrap();
+        let surfaces = namespace.surfaces(&digest).unwrap();
+        let surface = surfaces
+            .iter()
+            .find(|known| known.surface.as_str() == asked.surface);
+        let claims = surface.map_or_else(Vec::new, |surface| {
+            surface
+                .bounds
+                .iter()
+                .map(|bound| asked.claim(bound))
+                .collect()
+        });
+        Some(Evaluation {
+            policy_version: version,
+            policy_digest: digest,
+            evaluator_version: 1,
+            evaluated_at: time(self.clock_ms),
+            facts: Facts::default(),
+            verdict: Verdict::Permit {
+                policies: vec!["allow".to_owned()],
+            },
+            claims,
+        })
+    }
+
+    pub(crate) fn redeem(&mut self, fence: u64, by: &str, id: &str) -> Redeem {
+        let (permit, digest) = self.permit(fence);
+        Redeem {
+            namespace: default_namespace(),
+            permit,
+            principal: caller(by),
+            fence: Fence::new(fence).unwrap(),
+            request_digest: digest.unwrap_or_else(|| sha256(b"")),
+            redemption_id: RedemptionId::new(id).unwrap(),
+            salt: self.salt(),
+        }
+    }
+
+    pub(crate) fn complete(&mut self, fence: u64, by: &str, result: CompletionResult) -> Complete {
+        Complete {
+            namespace: default_namespace(),
+            permit: self.permit(fence).0,
+            principal: caller(by),
+            operator: false,
+            result,
+            salt: self.salt(),
+        }
+    }
+
+    pub(crate) fn revoke(&mut self, fence: u64, by: &str) -> Revoke {
+        Revoke {
+            namespace: default_namespace(),
+            permit: self.permit(fence).0,
+            principal: caller(by),
+            operator: false,
+            salt: self.salt(),
+        }
+    }
+}
+
+/// The fence that an outcome newly granted.
+pub(crate) fn granted(outcome: &Outcome) -> Option<Fence> {
+    match outcome {
+        Outcome::Authorized(AuthorizeOutcome::Decided(decision)) => match &decision.verdict {
+            Decided::Permit(permit) if !decision.replay => Some(permit.fence()),
+            Decided::Permit(_) | Decided::Deny(_) => None,
+        },
+        _ => None,
+    }
+}
