@@ -45,15 +45,16 @@ jq -cS . "$receipt" | cmp -s - "$receipt" || invalid NOT_CANONICAL "the file is 
 [[ $(jq -r '.schema? // empty' "$receipt") == holdpoint.receipt/1 ]] ||
   invalid UNKNOWN_SCHEMA "the receipt is of another form"
 jq -e '
-  def count: type == "number" and (tostring | test("^[0-9]{1,16}$"));
+  def count: type == "number" and (tostring | test("\\A[0-9]{1,16}\\z"));
   keys == ["checkpoint", "proof", "schema", "statement"]
   and (.checkpoint | type == "string")
   and (.proof | keys == ["hashes", "leaf_index", "receipt_hash", "tree_size"]
     and (.leaf_index | count) and (.tree_size | count)
-    and (.receipt_hash | type == "string" and test("^[0-9a-f]{64}$"))
-    and (.hashes | type == "array" and length <= 64 and all(.[]; type == "string")))
+    and (.receipt_hash | type == "string" and test("\\A[0-9a-f]{64}\\z"))
+    and (.hashes | type == "array" and length <= 64 and
+      all(.[]; type == "string" and test("\\A[A-Za-z0-9+/]{43}=\\z"))))
   and (.statement | type == "object"
-    and all(.[]; count or (type == "string" and test("^[ !#-\\[\\]-~]*$"))))
+    and all(.[]; count or (type == "string" and test("\\A[ !#-\\[\\]-~]*\\z"))))
 ' "$receipt" >/dev/null || invalid MALFORMED "the members are not those of a receipt"
 
 # The statement is the one that the proof names, of the cluster and namespace of the keys.

@@ -1,5 +1,6 @@
 //! Real nodes: one process each, on loopback, killed when their handle drops.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -11,7 +12,7 @@ use crate::ports;
 use crate::scratch::Scratch;
 
 /// How long a node may take to come up on a loaded machine.
-const START_WITHIN: Duration = Duration::from_secs(60);
+const START_WITHIN: Duration = Duration::from_mins(1);
 
 /// One node's process, or the place where one can be started.
 #[derive(Debug)]
@@ -39,9 +40,10 @@ impl Cluster {
         let mut nodes = Vec::new();
         for (id, pair) in (1_u64..).zip(ports.chunks_exact(2)) {
             let [client, peer] = pair else { continue };
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "\n[[node]]\nid = {id}\nclient = \"{client}\"\npeer = \"{peer}\"\ndata_dir = \"node-{id}\"\n"
-            ));
+            );
             nodes.push(Node {
                 id,
                 client: client.clone(),
@@ -138,6 +140,10 @@ impl Cluster {
     }
 
     /// SIGTERM; returns the exit code once the node has drained.
+    ///
+    /// # Panics
+    ///
+    /// If the node cannot be signalled.
     #[expect(clippy::panic, reason = "a node that ignores SIGTERM fails the test")]
     pub fn terminate(&mut self, id: u64) -> i32 {
         let Some(node) = self.nodes.iter_mut().find(|node| node.id == id) else {
