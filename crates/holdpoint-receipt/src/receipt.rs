@@ -10,7 +10,7 @@
 //! on one line, canonical (RFC 8785), followed by exactly one newline: what `jq -cS .` prints. A
 //! receipt has this one encoding, so every changed byte is a refusal.
 //!
-//! Reading a receipt verifies no signature and no inclusion: [`crate::verify`] does.
+//! Reading a receipt verifies no signature and no inclusion: [`mod@crate::verify`] does.
 
 use std::collections::BTreeMap;
 

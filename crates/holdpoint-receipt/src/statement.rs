@@ -11,6 +11,7 @@
 mod body;
 mod codec;
 mod commitment;
+mod layout;
 mod text;
 
 use std::fmt;
