@@ -134,7 +134,12 @@ impl DataDir {
             identity.check(root, owner)?;
         }
         let lock = DirLock::take(root)?.ok_or_else(|| OpenError::Locked { root: root.into() })?;
-        durable::remove_any(&root.join(CREATING))?;
+        for name in names_in(root)? {
+            // What an interrupted replacement left beside the file it was to replace.
+            if name == CREATING || name.ends_with(durable::STAGED) {
+                durable::remove_any(&root.join(name))?;
+            }
+        }
         for folder in [INCOMING, OUTGOING] {
             durable::remove_any(&root.join(folder))?;
             durable::ensure_dir(&root.join(folder), root)?;

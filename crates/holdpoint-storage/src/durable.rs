@@ -15,6 +15,9 @@ pub(crate) const MODE_SECRET: u32 = 0o600;
 /// Mode of other files.
 pub(crate) const MODE_PLAIN: u32 = 0o644;
 
+/// Ends the name of a file that is to replace another.
+pub(crate) const STAGED: &str = ".tmp";
+
 /// Makes the entries of the folder `path` (files created, renamed, removed) durable.
 pub(crate) fn sync_dir(path: &Path) -> Result<(), DiskError> {
     File::open(path)
@@ -46,7 +49,7 @@ pub(crate) fn replace_file(
     bytes: &[u8],
     mode: u32,
 ) -> Result<(), DiskError> {
-    let staged = folder.join(format!("{name}.tmp"));
+    let staged = folder.join(format!("{name}{STAGED}"));
     let path = folder.join(name);
     write_new(&staged, bytes, mode).map_err(DiskError::at("write", &staged))?;
     fs::rename(&staged, &path).map_err(DiskError::at("replace", &path))?;

@@ -42,7 +42,7 @@ pub enum StoreError {
         /// The fault that stopped it.
         first: Arc<Fault>,
     },
-    /// The store was closed in good order before it reached the call. Nothing was written.
+    /// The store is closed. A call that waited for its answer may have been written or not.
     #[error("the store is closed")]
     Closed,
     /// The caller left a hole in the log. Nothing was written.

@@ -12,7 +12,7 @@ const BACKGROUND_JOBS: i32 = 2;
 /// Decompressed blocks kept in memory, per database.
 const BLOCK_CACHE_BYTES: usize = 32 << 20;
 /// Writes gathered in memory before they go to a file.
-const WRITE_BUFFER_BYTES: usize = 16 << 20;
+pub(crate) const WRITE_BUFFER_BYTES: usize = 16 << 20;
 /// The database's own diary: at most this many files of this size.
 const DIARY_FILES_MAX: usize = 4;
 const DIARY_FILE_BYTES_MAX: usize = 1 << 20;

@@ -115,4 +115,4 @@ pub trait StateStore: fmt::Debug + Send + Sync + 'static {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -33,6 +33,7 @@ const WAL_BYTES_MAX: u64 = 64 << 20;
 #[derive(Clone, Copy, Debug)]
 pub struct LogOptions {
     cache_bytes: usize,
+    write_buffer_bytes: usize,
     is_synced: bool,
 }
 
@@ -40,6 +41,7 @@ impl Default for LogOptions {
     fn default() -> Self {
         Self {
             cache_bytes: CACHE_BYTES,
+            write_buffer_bytes: rocks::WRITE_BUFFER_BYTES,
             is_synced: true,
         }
     }
@@ -50,6 +52,13 @@ impl LogOptions {
     #[must_use]
     pub fn with_cache_bytes(mut self, cache_bytes: usize) -> Self {
         self.cache_bytes = cache_bytes;
+        self
+    }
+
+    /// Starts a new file of the database after this many bytes, so that a test sees many.
+    #[cfg(test)]
+    pub(crate) fn with_write_buffer_bytes(mut self, write_buffer_bytes: usize) -> Self {
+        self.write_buffer_bytes = write_buffer_bytes;
         self
     }
 
@@ -105,7 +114,7 @@ impl RocksLog {
     /// Creates an empty log in a data directory that is being created.
     pub(crate) fn create(root: &Path) -> Result<(), DiskError> {
         let folder = root.join(LOG);
-        DB::open(&options(true), &folder).map_err(|error| {
+        DB::open(&database_options(true), &folder).map_err(|error| {
             DiskError::at("create the database", &folder)(std::io::Error::other(error))
         })?;
         durable::sync_dir(root)?;
@@ -125,8 +134,10 @@ impl RocksLog {
         let mut high = High::read(root)?;
         high.check_newest_file(&folder)?;
         framing::check_database(&folder)?;
-        let db = DB::open(&self::options(false), &folder)
-            .map_err(|error| rocks::refusal(&folder, error))?;
+        let mut database_options = database_options(false);
+        database_options.set_write_buffer_size(options.write_buffer_bytes);
+        let db =
+            DB::open(&database_options, &folder).map_err(|error| rocks::refusal(&folder, error))?;
         let groups = load(&db, &folder)?;
         for (group, high) in high.groups() {
             let last = groups.get(&group).and_then(|window| window.bounds.last());
@@ -170,7 +181,7 @@ impl RocksLog {
         );
         let writer = thread::Builder::new()
             .name("log-writer".to_owned())
-            .spawn(move || writer.run())
+            .spawn(move || writer.run_or_stop())
             .map_err(DiskError::at("start the writer of", &folder))?;
         Ok(Self {
             shared,
@@ -274,6 +285,16 @@ impl Shared {
         drop(state);
         self.drained.notify_all();
         (!batch.is_empty()).then_some(batch)
+    }
+
+    /// Refuses everything from now on, and drops what waits: nobody writes any more.
+    pub(super) fn abandon(&self) {
+        let mut state = self.lock();
+        state.is_closing = true;
+        let dropped = state.queue.clear();
+        drop(state);
+        self.drained.notify_all();
+        drop(dropped);
     }
 
     /// Lets go of cached entries that the database now has.
@@ -417,7 +438,7 @@ impl RocksLog {
     }
 }
 
-fn options(create: bool) -> Options {
+fn database_options(create: bool) -> Options {
     let mut options = rocks::options(create);
     // A torn last record is the normal mark of a crash; anything else stops the node. The default
     // drops everything after a damaged record without a word.

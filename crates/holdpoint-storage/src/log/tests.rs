@@ -200,6 +200,17 @@ fn the_first_fault_stops_every_later_call() {
 }
 
 #[test]
+fn a_callback_that_panics_stops_the_store_and_hangs_nobody() {
+    let (temp, log) = new_log();
+    log.append(G, entries(1, 2), Box::new(|_| panic!("on purpose")));
+    // Good if it was in one batch with the first, refused if it came after it.
+    let _ = wait(|done| log.append(G, entries(2, 3), done));
+    assert!(log.faults().first().is_some());
+    assert!(wait(|done| log.append(G, entries(3, 4), done)).is_err());
+    drop(temp);
+}
+
+#[test]
 fn a_crash_takes_from_memory_what_no_sync_has_covered() {
     let log = MemLog::new(Syncs::WhenTold);
     let answered = Arc::new(Mutex::new(0));

@@ -3,8 +3,8 @@
 //!
 //! It never retries. The first error trips the latch, and from then on it only answers.
 
-use std::collections::BTreeMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -48,6 +48,12 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// Drops everything that waits, with its answer.
+    pub(super) fn clear(&mut self) -> VecDeque<Job> {
+        self.bytes = 0;
+        std::mem::take(&mut self.jobs)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.jobs.is_empty()
     }
@@ -115,13 +121,21 @@ impl Writer {
         }
     }
 
-    /// Writes until the log is closed.
-    pub(super) fn run(mut self) {
+    /// Writes until the log is closed. If that panics, the store stops: nobody writes any more.
+    pub(super) fn run_or_stop(self) {
+        let shared = Arc::clone(&self.shared);
+        stop_on_panic(&shared, "go on writing the log", || self.run());
+        shared.abandon();
+    }
+
+    fn run(mut self) {
         while let Some(batch) = self.shared.next_batch() {
             let result = self.write(&batch);
             self.shared.complete(&batch);
             for job in batch {
-                (job.done)(result.clone());
+                let result = result.clone();
+                // The others have a right to their answers.
+                stop_on_panic(&self.shared, "answer for the log", || (job.done)(result));
             }
         }
         if self.shared.faults.first().is_none() {
@@ -212,6 +226,17 @@ impl Writer {
     }
 }
 
+fn stop_on_panic(shared: &Shared, doing: &'static str, work: impl FnOnce()) {
+    if panic::catch_unwind(AssertUnwindSafe(work)).is_err() {
+        let cause = "it panicked".to_owned();
+        shared.faults.trip(Fault {
+            doing,
+            file: None,
+            cause,
+        });
+    }
+}
+
 /// Adds a write to the batch, and to what the log will hold after it.
 fn encode(writes: &mut WriteBatch, job: &Job, durable: &mut Bounds) -> Result<(), StoreError> {
     let group = job.group;
@@ -245,4 +270,38 @@ fn encode(writes: &mut WriteBatch, job: &Job, durable: &mut Bounds) -> Result<()
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_batch_is_full_at_its_entries_or_its_bytes_and_never_empty() {
+        let check = |sizes: &[(u64, usize)], expected: &[usize]| {
+            let mut queue = Queue::default();
+            for (write, (count, bytes)) in (1..).zip(sizes) {
+                let entries = (0..*count).map(|index| (index, Bytes::from(vec![0; *bytes])));
+                let op = Op::Append(entries.collect());
+                queue.push(Job {
+                    write,
+                    group: GroupId::FIRST,
+                    op,
+                    done: Box::new(|_| {}),
+                });
+            }
+            let mut batches = Vec::new();
+            while !queue.is_empty() {
+                batches.push(queue.take_batch().len());
+            }
+            assert_eq!(batches, expected);
+            assert_eq!(queue.bytes, 0);
+        };
+        check(&[(1, 10), (1, 10), (1, 10)], &[3]);
+        check(&[(1_000, 1), (24, 1), (1, 1)], &[2, 1]);
+        check(&[(1, BATCH_BYTES_MAX - 1), (1, 1), (1, 1)], &[2, 1]);
+        check(&[(1, BATCH_BYTES_MAX + 1), (2_000, 1), (1, 1)], &[1, 1, 1]);
+    }
 }

@@ -141,7 +141,8 @@ impl Incoming {
         }
         let content = match self.sink {
             Sink::Folder { folder, .. } => {
-                durable::sync_dir(folder.path()).map_err(refused)?;
+                durable::sync_dir(folder.path())
+                    .map_err(|error| refused(format!("{error}: {}", error.source)))?;
                 Content::Folder(Arc::new(folder))
             }
             Sink::Memory(files) => Content::Memory(Arc::new(files)),

@@ -157,7 +157,7 @@ fn hash_file(path: &Path) -> io::Result<(u64, Digest)> {
 }
 
 pub(super) fn fault(doing: &'static str, error: DiskError) -> Fault {
-    let cause = format!("{}: {error}: {}", error.doing, error.source);
+    let cause = format!("{error}: {}", error.source);
     Fault {
         doing,
         file: Some(error.path),
