@@ -1,1 +1,57 @@
-//! Placeholder.
+//! Turns a command into a committed outcome.
+//!
+//! [`Group`] is the handle: [`Group::propose`] for commands, [`Group::read_index`] for current reads,
+//! [`Group::fault`] for the end. Behind it openraft runs over three seams, so that a simulation can
+//! take their place: [`Net`] and [`PeerHandler`] (frames between nodes, shipped as [`TonicNet`] and
+//! [`serve_peers`]), the log and the state of `holdpoint-storage`, and [`Clock`].
+//!
+//! This crate is the only one that names `openraft`. It never decides what a command means, never
+//! evaluates policy, never signs, never listens by itself, never retries a proposal, and never
+//! believes a peer that it cannot tell from another one started empty under the same id.
+
+mod batcher;
+mod blocking;
+mod clock;
+mod clock_steering;
+mod clocks;
+mod committed;
+mod config;
+mod disk;
+mod error;
+mod greeting;
+mod group;
+mod inbound;
+mod leadership;
+pub mod limits;
+mod log_store;
+mod member;
+mod net;
+mod outbound;
+mod payload;
+mod peers;
+mod reads;
+mod recent;
+mod snapshot;
+mod state_machine;
+mod status;
+mod term;
+mod tonic_net;
+mod types;
+mod wire;
+
+#[cfg(test)]
+mod suite_tests;
+
+pub use clock::{Clock, SystemClock};
+pub use committed::Committed;
+pub use config::{ConfigError, GroupConfig};
+pub use disk::StateView;
+pub use error::{GroupFault, ProposeError, ReadError, StartError, TransferError};
+pub use group::{Founder, Group, GroupSpec};
+pub use leadership::{Leader, Leadership};
+pub use member::{ADDRESS_BYTES_MAX, Member};
+pub use net::{Frames, Lane, Net, NetError, PeerHandler};
+pub use peers::LocalNode;
+pub use reads::ReadGuard;
+pub use status::{GroupStatus, MemberStatus, Place, Role};
+pub use tonic_net::{ServeError, TonicNet, serve_peers};

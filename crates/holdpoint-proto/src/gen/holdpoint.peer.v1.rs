@@ -31,6 +31,9 @@ pub struct Refusal {
     /// One sentence for the operator.
     #[prost(string, tag = "2")]
     pub detail: ::prost::alloc::string::String,
+    /// With SENDER_INCARNATION, the incarnation under which the sender is known, 16 bytes.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub known_incarnation: ::prost::bytes::Bytes,
 }
 /// Nested message and enum types in `Refusal`.
 pub mod refusal {
@@ -455,17 +458,14 @@ pub struct SnapshotHead {
     /// The leader's vote.
     #[prost(message, optional, tag = "1")]
     pub vote: ::core::option::Option<Vote>,
-    /// The last entry that the snapshot covers.
-    #[prost(message, optional, tag = "2")]
-    pub last: ::core::option::Option<LogId>,
-    /// The position of the membership entry that holds at `last`.
-    #[prost(message, optional, tag = "3")]
-    pub membership_id: ::core::option::Option<LogId>,
-    /// That membership, encoded as in the log.
-    #[prost(bytes = "bytes", tag = "4")]
-    pub membership: ::prost::bytes::Bytes,
+    /// The index of the last entry that the snapshot covers.
+    #[prost(uint64, tag = "2")]
+    pub applied_index: u64,
+    /// What the state keeps beside it: the entry's term and the membership that holds there.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub applied: ::prost::bytes::Bytes,
     /// The files, in the order in which they are sent.
-    #[prost(message, repeated, tag = "5")]
+    #[prost(message, repeated, tag = "4")]
     pub files: ::prost::alloc::vec::Vec<SnapshotFile>,
 }
 /// One file of a snapshot.

@@ -1,0 +1,170 @@
+//! Why a group gives no answer, grouped by what the caller can do.
+
+use std::io;
+use std::sync::Arc;
+
+use holdpoint_receipt::NodeId;
+use holdpoint_storage::{Incarnation, StoreError};
+
+use crate::config::ConfigError;
+use crate::leadership::Leader;
+
+/// Why a command has no outcome.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ProposeError {
+    /// More commands are waiting than the node admits. The command was never appended.
+    #[error("overloaded: {waiting_count} commands are waiting, at most {waiting_count_max} may")]
+    Overloaded {
+        /// How many are waiting.
+        waiting_count: usize,
+        /// How many may.
+        waiting_count_max: usize,
+    },
+    /// The command does not fit one entry of the log. It was never appended.
+    #[error("the command does not fit one entry of the log: {0}")]
+    TooLarge(Arc<holdpoint_core::CodecError>),
+    /// Another node leads, or none does.
+    #[error("this node does not lead the cluster")]
+    NotLeader {
+        /// The leader as this node knows it.
+        leader: Option<Leader>,
+        /// Whether the entry may have been appended before leadership moved.
+        may_have_committed: bool,
+    },
+    /// The outcome did not come in time. The entry may have been appended.
+    #[error("no outcome within {wait_ms} ms")]
+    Timeout {
+        /// How long the caller waited.
+        wait_ms: u64,
+    },
+    /// The node is stopping.
+    #[error("this node is stopping")]
+    ShuttingDown {
+        /// Whether the entry may have been appended before.
+        may_have_committed: bool,
+    },
+}
+
+impl ProposeError {
+    /// Whether the command may have taken effect, or may yet. Only `false` is a proof.
+    ///
+    /// Where it may, repeat with the same idempotency key: the log has one answer for it.
+    #[must_use]
+    pub fn may_have_committed(&self) -> bool {
+        match self {
+            Self::Overloaded { .. } | Self::TooLarge(_) => false,
+            Self::Timeout { .. } => true,
+            Self::NotLeader {
+                may_have_committed, ..
+            }
+            | Self::ShuttingDown { may_have_committed } => *may_have_committed,
+        }
+    }
+}
+
+/// Why the state may not be read as current. No read has an effect, so each may be repeated.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReadError {
+    /// More reads are waiting than the node admits.
+    #[error("overloaded: at most {waiting_count_max} reads may wait")]
+    Overloaded {
+        /// How many may wait.
+        waiting_count_max: usize,
+    },
+    /// Another node leads, or none does.
+    #[error("this node does not lead the cluster")]
+    NotLeader {
+        /// The leader as this node knows it.
+        leader: Option<Leader>,
+    },
+    /// This node leads, as far as it knows, and a majority of voters did not confirm it.
+    #[error("a majority of voters did not confirm that this node leads")]
+    NoQuorum,
+    /// No confirmation came in time.
+    #[error("no confirmation within {wait_ms} ms")]
+    Timeout {
+        /// How long the caller waited.
+        wait_ms: u64,
+    },
+    /// The node is stopping.
+    #[error("this node is stopping")]
+    ShuttingDown,
+}
+
+/// Why leadership did not move.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransferError {
+    /// This node does not lead.
+    #[error("this node does not lead the cluster")]
+    NotLeader,
+    /// There is nobody to lead.
+    #[error("node {node} is not another voter of the group")]
+    NotVoter {
+        /// Who was to lead.
+        node: u64,
+    },
+    /// It did not move in time. This node may still lead.
+    #[error("leadership did not move within {wait_ms} ms")]
+    Timeout {
+        /// How long the caller waited.
+        wait_ms: u64,
+    },
+    /// The node is stopping.
+    #[error("this node is stopping")]
+    ShuttingDown,
+}
+
+/// Why a group did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings do not go together.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The founders do not name this node, or name one twice, or an address is too long.
+    #[error("the cluster's nodes do not go together: {0}")]
+    Founders(&'static str),
+    /// The store could not be read.
+    #[error("the log or the state cannot be read")]
+    Disk(#[source] io::Error),
+    /// openraft could not take up the log.
+    #[error("the log cannot be taken up: {0}")]
+    Log(String),
+}
+
+/// Why a group stopped. The process must end, with this as its reason.
+#[derive(Debug, thiserror::Error)]
+pub enum GroupFault {
+    /// The disk failed. What it holds is read at the next start.
+    #[error("the store stopped")]
+    Store(#[source] StoreError),
+    /// This directory is not the one that the cluster knows under this node's id.
+    #[error(
+        "node {node} was known with incarnation {known}, and this directory has incarnation {own}; \
+         its data is gone: add a new node id"
+    )]
+    IdentityRefused {
+        /// This node.
+        node: NodeId,
+        /// The incarnation that the cluster knows.
+        known: Incarnation,
+        /// The incarnation of this directory.
+        own: Incarnation,
+    },
+    /// This node once acknowledged more than its log holds: an older copy of its directory was
+    /// restored, or a part of it is gone.
+    #[error(
+        "the log of node {node} ends before entry {acknowledged}, which it acknowledged to node \
+         {peer}; its data was rolled back: add a new node id"
+    )]
+    RolledBack {
+        /// This node.
+        node: NodeId,
+        /// Who knows.
+        peer: u64,
+        /// What was acknowledged.
+        acknowledged: u64,
+    },
+    /// openraft stopped by itself.
+    #[error("the group stopped: {0}")]
+    Stopped(String),
+}

@@ -1,0 +1,218 @@
+//! A group: the handle that the rest of the node holds, and the tasks behind it.
+
+mod handover;
+mod start;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use holdpoint_core::{Command, Outcome};
+use holdpoint_receipt::Digest;
+use holdpoint_storage::StoreError;
+use openraft::async_runtime::WatchReceiver;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::batcher;
+use crate::blocking::may_block;
+use crate::clocks::ClockWatch;
+use crate::committed::Committed;
+use crate::disk::{StateDisk, StateView};
+use crate::error::{GroupFault, ProposeError, ReadError};
+use crate::inbound::Inbound;
+use crate::leadership::{Leader, Leadership};
+use crate::net::PeerHandler;
+use crate::peers::{LocalNode, Peers};
+use crate::reads::{ReadGuard, ReadQueue};
+use crate::state_machine::Progress;
+use crate::status::{self, GroupStatus};
+use crate::types::Raft;
+
+pub use start::{Founder, GroupSpec};
+
+/// A Raft group as this node takes part in it. Cheap to clone; clones are one group.
+#[derive(Clone)]
+pub struct Group {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    peers: Arc<Peers>,
+    state: Arc<dyn StateDisk>,
+    inbound: Arc<Inbound>,
+    /// The group, whether this node has joined it or not.
+    raft: Raft,
+    /// Set once this node has joined; shared with what answers peers.
+    joined: Arc<OnceLock<Raft>>,
+    leadership: Arc<watch::Sender<Leadership>>,
+    clock_watch: Arc<ClockWatch>,
+    progress: Arc<Progress>,
+    fault: Arc<watch::Sender<Option<Arc<GroupFault>>>>,
+    /// Taken away at shutdown: what is not queued then is refused.
+    queues: Mutex<Option<Queues>>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+#[derive(Clone)]
+struct Queues {
+    proposals: batcher::Queue,
+    reads: ReadQueue,
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let local = self.inner.peers.local();
+        f.debug_struct("Group")
+            .field("group", &local.group)
+            .field("node", &local.node)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Group {
+    /// Waits until a quorum has made `command` durable and it is applied here, at most `wait`, and
+    /// returns its outcome.
+    ///
+    /// At most [`limits::PROPOSALS_MAX`](crate::limits::PROPOSALS_MAX) calls wait at once, each at
+    /// most [`limits::WAIT_MAX`](crate::limits::WAIT_MAX). They commit in the order of the log,
+    /// which need not be the order of the calls.
+    ///
+    /// # Errors
+    ///
+    /// [`ProposeError::may_have_committed`] says whether the command will certainly never take
+    /// effect. Where it may, repeat it with the same idempotency key.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future gives up the answer, not the command.
+    ///
+    /// Raft §8 (client interaction) is why the key, and not the connection, identifies a retry.
+    pub async fn propose(
+        &self,
+        command: Command,
+        wait: Duration,
+    ) -> Result<Committed<Outcome>, ProposeError> {
+        match self.queues() {
+            Some(queues) => queues.proposals.propose(command, wait).await,
+            None => Err(ProposeError::ShuttingDown {
+                may_have_committed: false,
+            }),
+        }
+    }
+
+    /// Waits for a state that has everything that was committed before this call, at most `wait`.
+    ///
+    /// A majority of voters confirms that this node leads (ReadIndex, Raft §6.4); no clock is
+    /// trusted. At most [`limits::READS_MAX`](crate::limits::READS_MAX) calls wait at once and share
+    /// their rounds.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`]. A read has no effect, so each may be repeated.
+    pub async fn read_index(&self, wait: Duration) -> Result<ReadGuard, ReadError> {
+        let queues = self.queues().ok_or(ReadError::ShuttingDown)?;
+        let index = queues.reads.confirm(wait).await?;
+        Ok(ReadGuard::new(Arc::clone(&self.inner.state), index))
+    }
+
+    /// Answers `query` from this node's own state, which may be older than what others have shown.
+    ///
+    /// # Errors
+    ///
+    /// The store has stopped.
+    pub fn local_view<R>(&self, query: impl FnOnce(StateView<'_>) -> R) -> Result<R, StoreError> {
+        may_block(|| self.inner.state.read(query))
+    }
+
+    /// A digest over every row of this node's own state. Reads all of it; for tests and inspection.
+    ///
+    /// # Errors
+    ///
+    /// The store has stopped.
+    pub fn state_hash(&self) -> Result<Digest, StoreError> {
+        may_block(|| self.inner.state.state_hash())
+    }
+
+    /// Where this node and its group stand. Waits for nothing.
+    #[must_use]
+    pub fn status(&self) -> GroupStatus {
+        let local = self.inner.peers.local();
+        let own = Leader {
+            node: local.node.get(),
+            member: local.member.clone(),
+        };
+        let metrics = self.inner.raft.metrics().borrow_watched().clone();
+        let leadership = self.inner.leadership.borrow().clone();
+        GroupStatus {
+            clock_is_sound: *self.clock_is_sound().borrow(),
+            fault: self
+                .inner
+                .fault
+                .borrow()
+                .as_ref()
+                .map(|fault| fault.to_string()),
+            ..status::of_metrics(&metrics, &leadership, own)
+        }
+    }
+
+    /// This node.
+    #[must_use]
+    pub fn local(&self) -> &LocalNode {
+        self.inner.peers.local()
+    }
+
+    /// Who leads, from now on.
+    #[must_use]
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.inner.leadership.subscribe()
+    }
+
+    /// Whether this node's wall clock is within [`limits::SKEW_MS_MAX`](crate::limits::SKEW_MS_MAX)
+    /// of the voters' median. A leader whose clock is not must not grant.
+    #[must_use]
+    pub fn clock_is_sound(&self) -> watch::Receiver<bool> {
+        self.inner.clock_watch.is_sound()
+    }
+
+    /// The index of the last entry that this node applied, from now on.
+    #[must_use]
+    pub fn applied_index(&self) -> Option<u64> {
+        self.inner.progress.applied.borrow().map(|id| id.index)
+    }
+
+    /// What answers the peers of this node: for its accept loop.
+    #[must_use]
+    pub fn peer_handler(&self) -> Arc<dyn PeerHandler> {
+        Arc::clone(&self.inner.inbound) as Arc<dyn PeerHandler>
+    }
+
+    /// Whether this node has joined its group: before, it takes no part and answers nobody.
+    #[must_use]
+    pub fn has_joined(&self) -> bool {
+        self.inner.joined.get().is_some()
+    }
+
+    /// Resolves once the group has stopped by a fault, with its cause. The process must end then.
+    pub async fn fault(&self) -> Arc<GroupFault> {
+        let mut fault = self.inner.fault.subscribe();
+        loop {
+            let now = fault.borrow_and_update().clone();
+            match now {
+                Some(fault) => return fault,
+                // The sender lives as long as this handle.
+                None => {
+                    let _ = fault.changed().await;
+                }
+            }
+        }
+    }
+
+    fn queues(&self) -> Option<Queues> {
+        self.inner
+            .queues
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}

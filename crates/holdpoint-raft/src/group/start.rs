@@ -1,0 +1,333 @@
+//! How a group starts: its parts, its tasks, and the moment from which it takes part.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use holdpoint_core::command::Bootstrap;
+use holdpoint_receipt::NodeId;
+use holdpoint_storage::{LogStore, StateStore};
+use openraft::async_runtime::WatchReceiver;
+use openraft::errors::{InitializeError, RaftError};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::{Group, Inner, Queues};
+use crate::batcher::{self, Batcher};
+use crate::clock::Clock;
+use crate::clocks::{Asker, ClockWatch};
+use crate::config::GroupConfig;
+use crate::disk::StateDisk;
+use crate::error::{GroupFault, StartError};
+use crate::greeting::{Greeter, Joined, OwnLog};
+use crate::inbound::Inbound;
+use crate::leadership::{self, Leadership};
+use crate::log_store::Log;
+use crate::member::ADDRESS_BYTES_MAX;
+use crate::net::Net;
+use crate::outbound::Links;
+use crate::peers::{LocalNode, Peers};
+use crate::reads::{self, Confirmer};
+use crate::state_machine::{Progress, StateMachine};
+use crate::term::Ground;
+use crate::types::Raft;
+
+/// A voter that the group is founded with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Founder {
+    /// Its id.
+    pub node: NodeId,
+    /// Where it answers peers, `host:port`.
+    pub peer_address: String,
+}
+
+/// What a group is started with.
+#[derive(Clone, Debug)]
+pub struct GroupSpec {
+    /// This node.
+    pub local: LocalNode,
+    /// The voters that the group is founded with, this node among them. Each node is started with
+    /// the same; once the group exists, its membership counts and not this.
+    pub founders: Vec<Founder>,
+    /// The epoch of the cluster's fences; 0 unless it was restored from another history.
+    pub epoch: u64,
+    /// Whether the cluster is a single node for development.
+    pub is_dev: bool,
+    /// Settings.
+    pub config: GroupConfig,
+}
+
+impl GroupSpec {
+    /// The other founders, after checking that all go together.
+    fn others(&self) -> Result<BTreeMap<u64, String>, StartError> {
+        let nodes: BTreeSet<u64> = self
+            .founders
+            .iter()
+            .map(|founder| founder.node.get())
+            .collect();
+        if nodes.len() != self.founders.len() {
+            return Err(StartError::Founders("a node is named twice"));
+        }
+        let own = self.local.node.get();
+        if !nodes.contains(&own) {
+            return Err(StartError::Founders("this node is not among them"));
+        }
+        let member = &self.local.member;
+        let addresses = self.founders.iter().map(|founder| &founder.peer_address);
+        let mut addresses = addresses.chain([&member.peer_address, &member.client_address]);
+        if addresses.any(|address| address.len() > ADDRESS_BYTES_MAX) {
+            return Err(StartError::Founders("an address is longer than 255 bytes"));
+        }
+        let others = self
+            .founders
+            .iter()
+            .filter(|founder| founder.node.get() != own);
+        Ok(others
+            .map(|founder| (founder.node.get(), founder.peer_address.clone()))
+            .collect())
+    }
+
+    fn bootstrap(&self) -> Bootstrap {
+        Bootstrap {
+            cluster: self.local.cluster,
+            epoch: self.epoch,
+            voters: self.founders.iter().map(|founder| founder.node).collect(),
+            is_dev: self.is_dev,
+        }
+    }
+}
+
+impl Group {
+    /// Starts a group on its log and state. Returns before this node has joined it: until then, and
+    /// for ever if the cluster knows it otherwise (see [`Group::fault`]), it answers peers only who
+    /// it is.
+    ///
+    /// Must be called within a tokio runtime, which runs the group's tasks.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]: nothing was started.
+    pub async fn start<L: LogStore, S: StateStore>(
+        spec: GroupSpec,
+        net: Arc<dyn Net>,
+        clock: Arc<dyn Clock>,
+        log: Arc<L>,
+        state: Arc<S>,
+    ) -> Result<Self, StartError> {
+        let others = spec.others()?;
+        let group = spec.local.group;
+        let config = spec
+            .config
+            .to_raft(format!("{}/{group}", spec.local.cluster))?;
+        let state: Arc<dyn StateDisk> = state;
+        let log = Log::new(log, Arc::clone(&state), group);
+        let peers = Arc::new(Peers::new(spec.local.clone()));
+        let progress = Arc::new(Progress::new(spec.config.snapshot_bytes));
+        let machine = StateMachine::open(Arc::clone(&state), group, Arc::clone(&progress))
+            .map_err(StartError::Disk)?;
+        peers.set_membership(machine.membership());
+        let links = Links {
+            net: Arc::clone(&net),
+            peers: Arc::clone(&peers),
+        };
+        let node = spec.local.node.get();
+        let raft = Raft::build(node, Arc::new(config), links, log.clone(), machine)
+            .await
+            .map_err(|error| StartError::Log(error.to_string()))?;
+        let own = Arc::new(OwnLog {
+            log,
+            state: Arc::clone(&state),
+        });
+        let joined = Arc::new(OnceLock::new());
+        let greeter = Greeter {
+            peers: Arc::clone(&peers),
+            net: Arc::clone(&net),
+            own: Arc::clone(&own),
+            others,
+        };
+        let inbound = Inbound {
+            peers: Arc::clone(&peers),
+            clock: Arc::clone(&clock),
+            state: Arc::clone(&state),
+            raft: Arc::clone(&joined),
+            own,
+        };
+        let (proposals, queued) = batcher::queue();
+        let (reads, reads_queued) = reads::queue();
+        let inner = Inner {
+            peers,
+            state,
+            inbound: Arc::new(inbound),
+            raft,
+            joined,
+            leadership: Arc::new(watch::Sender::new(Leadership::Unknown)),
+            clock_watch: Arc::new(ClockWatch::new()),
+            progress,
+            fault: Arc::new(watch::Sender::new(None)),
+            queues: Mutex::new(Some(Queues { proposals, reads })),
+            tasks: Mutex::new(JoinSet::new()),
+        };
+        let parts = Parts {
+            net,
+            clock,
+            greeter,
+            queued,
+            reads_queued,
+            bootstrap: spec.bootstrap(),
+        };
+        inner.spawn_tasks(parts);
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+}
+
+/// What only the tasks need.
+struct Parts {
+    net: Arc<dyn Net>,
+    clock: Arc<dyn Clock>,
+    greeter: Greeter,
+    queued: batcher::Queued,
+    reads_queued: tokio::sync::mpsc::Receiver<tokio::sync::oneshot::Sender<reads::Answer>>,
+    bootstrap: Bootstrap,
+}
+
+impl Inner {
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.spawn(task);
+    }
+
+    fn spawn_tasks(&self, parts: Parts) {
+        let Parts {
+            net,
+            clock,
+            greeter,
+            queued,
+            reads_queued,
+            bootstrap,
+        } = parts;
+        let raft = self.raft.clone();
+        self.watch_for_faults();
+        self.spawn(join(
+            greeter,
+            raft.clone(),
+            Arc::clone(&self.joined),
+            Arc::clone(&self.fault),
+        ));
+        let (peers, told) = (Arc::clone(&self.peers), Arc::clone(&self.leadership));
+        self.spawn(leadership::follow(raft.clone(), peers.clone(), told));
+        let watch = Arc::clone(&self.clock_watch);
+        let asker = Asker {
+            peers,
+            net,
+            clock: Arc::clone(&clock),
+            watch: Arc::clone(&watch),
+        };
+        self.spawn(asker.run(raft.clone(), self.leadership.subscribe()));
+        let group = self.peers.local().group;
+        let ground = Ground {
+            group,
+            state: Arc::clone(&self.state),
+            clock,
+            watch,
+            bootstrap,
+            applied: self.progress.applied.subscribe(),
+        };
+        let leadership = self.leadership.subscribe();
+        self.spawn(
+            Batcher {
+                raft: raft.clone(),
+                group,
+                ground,
+                leadership,
+                queued,
+            }
+            .run(),
+        );
+        let leadership = self.leadership.subscribe();
+        self.spawn(
+            Confirmer {
+                raft: raft.clone(),
+                leadership,
+                queued: reads_queued,
+            }
+            .run(),
+        );
+        self.spawn(snapshot_by_bytes(raft, Arc::clone(&self.progress)));
+    }
+
+    /// Reports the first fault of the store, and openraft's own end.
+    fn watch_for_faults(&self) {
+        let (fault, state) = (Arc::clone(&self.fault), Arc::clone(&self.state));
+        self.state.faults().watch(move |_| {
+            if let Err(error) = state.faults().check() {
+                report(&fault, GroupFault::Store(error));
+            }
+        });
+        let (fault, raft) = (Arc::clone(&self.fault), self.raft.clone());
+        self.spawn(async move {
+            let mut metrics = raft.metrics();
+            loop {
+                let running = metrics.borrow_and_update().running_state.clone();
+                if let Err(fatal) = running {
+                    if !matches!(fatal, openraft::errors::Fatal::Stopped) {
+                        report(&fault, GroupFault::Stopped(fatal.to_string()));
+                    }
+                    return;
+                }
+                if metrics.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// Keeps the first fault.
+fn report(told: &watch::Sender<Option<Arc<GroupFault>>>, fault: GroupFault) {
+    told.send_if_modified(|first| {
+        let is_first = first.is_none();
+        if is_first {
+            tracing::error!(%fault, "the group stops");
+            *first = Some(Arc::new(fault));
+        }
+        is_first
+    });
+}
+
+/// Joins the group, then goes on asking whom this node could not reach.
+async fn join(
+    greeter: Greeter,
+    raft: Raft,
+    joined: Arc<OnceLock<Raft>>,
+    fault: Arc<watch::Sender<Option<Arc<GroupFault>>>>,
+) {
+    let taking_part = match greeter.join().await {
+        Ok(taking_part) => taking_part,
+        Err(refused) => return report(&fault, refused),
+    };
+    raft.run();
+    if let Joined::Found(members) = taking_part {
+        tracing::info!(voters = ?members.keys(), "founding the group");
+        match raft.initialize(members).await {
+            Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
+            Err(error) => return report(&fault, GroupFault::Stopped(error.to_string())),
+        }
+    }
+    // From here on, frames of peers reach openraft.
+    let _ = joined.set(raft);
+    if let Err(refused) = greeter.greet_until_all_answered().await {
+        report(&fault, refused);
+    }
+}
+
+/// Asks for a snapshot when enough bytes were applied; openraft itself counts entries.
+async fn snapshot_by_bytes(raft: Raft, progress: Arc<Progress>) {
+    loop {
+        progress.snapshot_due.notified().await;
+        if raft.trigger().snapshot().await.is_err() {
+            return;
+        }
+    }
+}

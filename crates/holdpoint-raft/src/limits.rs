@@ -1,0 +1,120 @@
+//! Every maximum and every period of this crate, named once, with its reason.
+
+use std::time::Duration;
+
+/// Commands that wait for their outcome at once. One more is refused as overloaded: it was never
+/// appended. Sixteen full entries keep the pipeline busy.
+pub const PROPOSALS_MAX: usize = 16 * ENTRY_COMMANDS_MAX;
+
+/// Commands in one log entry.
+pub const ENTRY_COMMANDS_MAX: usize = holdpoint_core::limits::ENTRY_COMMANDS_MAX;
+
+/// Encoded bytes of one log entry.
+pub const ENTRY_BYTES_MAX: usize = holdpoint_core::limits::ENTRY_BYTES_MAX;
+
+/// How long a command waits for company while an earlier entry is on its way. With none on its way
+/// it does not wait at all.
+pub const LINGER: Duration = Duration::from_millis(1);
+
+/// Entries proposed and not yet answered. Beyond it the batcher stops taking commands, so that
+/// [`PROPOSALS_MAX`] is what callers meet.
+pub const ENTRIES_IN_FLIGHT_MAX: usize = 64;
+
+/// Read-index calls that wait at once. They share rounds, so this bounds memory and not work.
+pub const READS_MAX: usize = 16_384;
+
+/// The longest that any call on a group may wait.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Period of heartbeats. On networks better than a test machine's, 100 ms does.
+pub const HEARTBEAT: Duration = Duration::from_millis(200);
+
+/// The shortest election time-out.
+pub const ELECTION_MIN: Duration = Duration::from_millis(600);
+
+/// The longest election time-out; a leader's lease lasts as long.
+pub const ELECTION_MAX: Duration = Duration::from_millis(1_200);
+
+/// Entries applied since the last snapshot that make the next one due.
+pub const SNAPSHOT_ENTRIES: u64 = 50_000;
+
+/// Bytes of entries applied since the last snapshot that make the next one due.
+pub const SNAPSHOT_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Entries kept behind a snapshot, so that a node that was away for a moment needs no snapshot.
+pub const ENTRIES_KEPT: u64 = 10_000;
+
+/// Bytes of one replication request, unless its one entry is longer.
+pub const APPEND_BYTES_MAX: usize = 1024 * 1024;
+
+/// Entries of one replication request.
+pub const APPEND_ENTRIES_MAX: u64 = 256;
+
+/// Bytes of the recent log kept in memory for followers and apply. What is not yet on disk stays in
+/// any case.
+pub const CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Bytes of one frame between nodes: a full replication request and room for its envelope.
+pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of a file in one part of a snapshot.
+pub const SNAPSHOT_CHUNK_BYTES: usize = 256 * 1024;
+
+/// How long a connection to a peer may take to stand.
+pub const CONNECT: Duration = Duration::from_millis(500);
+
+/// How long one question to a peer may take.
+pub const ASK: Duration = Duration::from_millis(600);
+
+/// How long one answer inside a replication stream may take. openraft bounds none.
+pub const APPEND_ANSWER: Duration = Duration::from_millis(1_500);
+
+/// How long a peer may take over one part of a snapshot, and, at its end, over installing it.
+pub const SNAPSHOT_STEP: Duration = Duration::from_secs(60);
+
+/// Requests on one replication stream that a receiver reads ahead.
+pub const APPEND_AHEAD: usize = 64;
+
+/// How often a node without data repeats its greeting while it waits for the others.
+pub const GREETING_PERIOD: Duration = Duration::from_millis(200);
+
+/// How long a node with data waits for the answers to its greeting before it takes part.
+pub const GREETING_WAIT: Duration = Duration::from_millis(800);
+
+/// How often a leader reads the voters' wall clocks.
+pub const CLOCK_PERIOD: Duration = Duration::from_secs(1);
+
+/// Age up to which a reading of a voter's wall clock counts.
+pub const CLOCK_READING_AGE: Duration = Duration::from_secs(5);
+
+/// How long a new leader waits for the voters' clocks before it proposes without a time step.
+pub const CLOCK_WAIT: Duration = Duration::from_millis(600);
+
+/// How far a leader's wall clock may be from the voters' median before it stops granting.
+pub const SKEW_MS_MAX: u64 = holdpoint_core::limits::SKEW_MS_MAX;
+
+/// Part of the elapsed time by which steering may correct, in thousandths: 50 ms a second.
+pub const STEERING_PER_MILLE: u64 = 50;
+
+/// How long handing leadership over may take at shutdown.
+pub const HANDOVER: Duration = Duration::from_secs(2);
+
+/// How long the rest of a shutdown may take.
+pub const STOP: Duration = Duration::from_secs(5);
+
+const _: () = assert!(
+    APPEND_BYTES_MAX + ENTRY_BYTES_MAX < FRAME_BYTES_MAX,
+    "a request fits a frame"
+);
+const _: () = assert!(
+    SNAPSHOT_CHUNK_BYTES < FRAME_BYTES_MAX,
+    "a part of a snapshot fits a frame"
+);
+const _: () = assert!(
+    HEARTBEAT.as_millis() * 3 <= ELECTION_MIN.as_millis(),
+    "two heartbeats may be lost"
+);
+const _: () = assert!(
+    ELECTION_MIN.as_millis() < ELECTION_MAX.as_millis(),
+    "there is something to draw"
+);

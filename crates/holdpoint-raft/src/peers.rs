@@ -1,0 +1,278 @@
+//! Who the other nodes are: what tells a peer from a stranger, and a node from another one that was
+//! started empty under its id.
+//!
+//! The membership decides; a greeting counts only while the membership does not name the node yet.
+//! Nothing here sends anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use holdpoint_core::GroupId;
+use holdpoint_proto::peer::v1::refusal::Reason;
+use holdpoint_proto::peer::v1::{Envelope, Refusal};
+use holdpoint_receipt::{ClusterId, NodeId};
+use holdpoint_storage::Incarnation;
+
+use crate::member::Member;
+use crate::types::Membership;
+
+/// This node, as it introduces itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalNode {
+    /// The cluster it belongs to.
+    pub cluster: ClusterId,
+    /// The group it serves.
+    pub group: GroupId,
+    /// Its id.
+    pub node: NodeId,
+    /// What it says of itself in the membership.
+    pub member: Member,
+}
+
+/// What is known of the other nodes.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    local: LocalNode,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    members: BTreeMap<u64, Member>,
+    greeted: BTreeMap<u64, Member>,
+    /// Refusals that the operator has been told of.
+    told: BTreeSet<(u64, i32)>,
+}
+
+impl Peers {
+    pub(crate) fn new(local: LocalNode) -> Self {
+        Self {
+            local,
+            known: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn local(&self) -> &LocalNode {
+        &self.local
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over the members of a membership.
+    pub(crate) fn set_membership(&self, membership: &Membership) {
+        let members = membership
+            .nodes()
+            .map(|(node, member)| (*node, member.clone()))
+            .collect();
+        self.known().members = members;
+    }
+
+    /// Remembers a greeting. It does not override the membership.
+    pub(crate) fn greeted(&self, node: u64, member: Member) {
+        self.known().greeted.insert(node, member);
+    }
+
+    /// The member as the membership names it.
+    pub(crate) fn member(&self, node: u64) -> Option<Member> {
+        self.known().members.get(&node).cloned()
+    }
+
+    /// Who `node` is: by the membership, else by its greeting.
+    pub(crate) fn acquaintance(&self, node: u64) -> Option<Member> {
+        let known = self.known();
+        known
+            .members
+            .get(&node)
+            .or_else(|| known.greeted.get(&node))
+            .cloned()
+    }
+
+    /// An envelope to `node`, which must be of `incarnation`; in a greeting there is none.
+    pub(crate) fn envelope(&self, node: u64, incarnation: Option<Incarnation>) -> Envelope {
+        let local = &self.local;
+        Envelope {
+            cluster: Bytes::copy_from_slice(local.cluster.as_bytes()),
+            group: local.group.0,
+            from: local.node.get(),
+            from_incarnation: incarnation_bytes(local.member.incarnation),
+            to: node,
+            to_incarnation: incarnation.map(incarnation_bytes).unwrap_or_default(),
+        }
+    }
+
+    /// Admits a frame, or says why not. `greeting` frames may leave the expected incarnation out and
+    /// may come from nodes that nobody knows yet.
+    pub(crate) fn admit(&self, envelope: Option<&Envelope>, greeting: bool) -> Result<(), Refusal> {
+        let Some(envelope) = envelope else {
+            return Err(refusal(
+                Reason::Malformed,
+                "the frame has no envelope".to_owned(),
+            ));
+        };
+        self.addressed_here(envelope, greeting)?;
+        let from = envelope.from;
+        let incarnation = incarnation(&envelope.from_incarnation).ok_or_else(|| {
+            refusal(
+                Reason::Malformed,
+                "the sender names no incarnation".to_owned(),
+            )
+        })?;
+        let known = if greeting {
+            self.member(from)
+        } else {
+            self.acquaintance(from)
+        };
+        match known {
+            Some(known) if known.incarnation != incarnation => Err(Refusal {
+                reason: Reason::SenderIncarnation.into(),
+                detail: format!(
+                    "node {from} is known with incarnation {}, not {incarnation}; its data is \
+                     gone: add it under a new id",
+                    known.incarnation
+                ),
+                known_incarnation: incarnation_bytes(known.incarnation),
+            }),
+            Some(_) => Ok(()),
+            None if greeting => Ok(()),
+            None => Err(refusal(
+                Reason::NotReady,
+                format!("node {from} has not said hello"),
+            )),
+        }
+    }
+
+    fn addressed_here(&self, envelope: &Envelope, greeting: bool) -> Result<(), Refusal> {
+        let local = &self.local;
+        if envelope.cluster != local.cluster.as_bytes()[..] {
+            let detail = format!("this node belongs to cluster {}", local.cluster);
+            return Err(refusal(Reason::OtherCluster, detail));
+        }
+        if envelope.group != local.group.0 {
+            let detail = format!("this node does not serve group {}", envelope.group);
+            return Err(refusal(Reason::OtherGroup, detail));
+        }
+        if envelope.to != local.node.get() {
+            let detail = format!("this is node {}, not node {}", local.node, envelope.to);
+            return Err(refusal(Reason::OtherNode, detail));
+        }
+        let own = local.member.incarnation;
+        let unnamed = greeting && envelope.to_incarnation.is_empty();
+        if !unnamed && envelope.to_incarnation != own.as_bytes()[..] {
+            let detail = format!("node {} has incarnation {own}", local.node);
+            return Err(refusal(Reason::ReceiverIncarnation, detail));
+        }
+        Ok(())
+    }
+
+    /// Tells the operator of a refusal, once per peer and reason.
+    pub(crate) fn tell_once(&self, node: u64, refusal: &Refusal, whose: &'static str) {
+        // Both are the way of a start; nothing is wrong.
+        if refusal.reason() == Reason::NotReady {
+            tracing::debug!(peer = node, detail = refusal.detail, "{whose}");
+            return;
+        }
+        if self.known().told.insert((node, refusal.reason)) {
+            let reason = refusal.reason().as_str_name();
+            tracing::error!(peer = node, reason, detail = refusal.detail, "{whose}");
+        }
+    }
+}
+
+/// A refusal.
+pub(crate) fn refusal(reason: Reason, detail: String) -> Refusal {
+    Refusal {
+        reason: reason.into(),
+        detail,
+        known_incarnation: Bytes::new(),
+    }
+}
+
+/// Sixteen bytes as an incarnation.
+pub(crate) fn incarnation(bytes: &[u8]) -> Option<Incarnation> {
+    bytes.try_into().ok().map(Incarnation::from_bytes)
+}
+
+/// An incarnation as bytes of a frame.
+pub(crate) fn incarnation_bytes(incarnation: Incarnation) -> Bytes {
+    Bytes::copy_from_slice(incarnation.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(byte: u8) -> Member {
+        Member {
+            incarnation: Incarnation::from_bytes([byte; 16]),
+            ..Member::default()
+        }
+    }
+
+    fn peers(node: u64) -> Peers {
+        let byte = u8::try_from(node).unwrap();
+        Peers::new(LocalNode {
+            cluster: ClusterId::from_bytes([7; 16]),
+            group: GroupId::FIRST,
+            node: NodeId::new(node).unwrap(),
+            member: member(byte),
+        })
+    }
+
+    fn check(change: impl FnOnce(&mut Envelope), expected: Result<(), Reason>) {
+        let (one, two) = (peers(1), peers(2));
+        two.greeted(1, member(1));
+        let mut envelope = one.envelope(2, Some(Incarnation::from_bytes([2; 16])));
+        change(&mut envelope);
+        let got = two.admit(Some(&envelope), false);
+        assert_eq!(got.map_err(|refusal| refusal.reason()), expected);
+    }
+
+    #[test]
+    fn a_frame_is_admitted_only_from_the_known_sender_to_this_very_directory() {
+        check(|_| {}, Ok(()));
+        check(
+            |frame| frame.cluster = Bytes::from_static(&[8; 16]),
+            Err(Reason::OtherCluster),
+        );
+        check(|frame| frame.group = 1, Err(Reason::OtherGroup));
+        check(|frame| frame.to = 3, Err(Reason::OtherNode));
+        let other = Bytes::from_static(&[9; 16]);
+        check(
+            |frame| frame.to_incarnation = other.clone(),
+            Err(Reason::ReceiverIncarnation),
+        );
+        check(
+            |frame| frame.to_incarnation = Bytes::new(),
+            Err(Reason::ReceiverIncarnation),
+        );
+        check(
+            |frame| frame.from_incarnation = other.clone(),
+            Err(Reason::SenderIncarnation),
+        );
+        check(
+            |frame| frame.from_incarnation = Bytes::new(),
+            Err(Reason::Malformed),
+        );
+        check(|frame| frame.from = 4, Err(Reason::NotReady));
+        assert_eq!(
+            peers(2).admit(None, false).unwrap_err().reason(),
+            Reason::Malformed
+        );
+    }
+
+    #[test]
+    fn the_membership_overrides_a_greeting() {
+        let (one, two) = (peers(1), peers(2));
+        let members = BTreeMap::from([(1, member(9))]);
+        let earlier = Membership::new(vec![BTreeSet::from([1])], members).unwrap();
+        two.set_membership(&earlier);
+        let hello = one.envelope(2, None);
+        let refused = two.admit(Some(&hello), true).unwrap_err();
+        assert_eq!(refused.reason(), Reason::SenderIncarnation);
+        two.greeted(1, member(1));
+        assert_eq!(two.acquaintance(1), Some(member(9)));
+    }
+}
