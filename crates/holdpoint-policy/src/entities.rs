@@ -74,9 +74,13 @@ pub(crate) fn near(uid: &str, entities: &Entities) -> String {
 
 fn check_references(file: &File<'_>, text: &str, json: &JsonValue) {
     let items = || json.as_array().into_iter().flatten();
-    let known: BTreeSet<Reference> = items()
-        .filter_map(|item| reference(item.get("uid")?))
-        .collect();
+    let mut known: BTreeSet<Reference> = BTreeSet::new();
+    for (type_name, id) in items().filter_map(|item| reference(item.get("uid")?)) {
+        if !known.insert((type_name, id)) {
+            let line = last_line(text, &format!("\"{id}\""));
+            file.error(line, format!("entity {type_name}::\"{id}\" is there twice"));
+        }
+    }
     for item in items() {
         let Some(owner) = item.get("uid").and_then(reference) else {
             continue;
@@ -147,6 +151,11 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     message
+}
+
+/// The line on which `needle` occurs last.
+fn last_line(text: &str, needle: &str) -> usize {
+    labels::line_at(text, text.rfind(needle).unwrap_or(0))
 }
 
 /// The line of the first quoted word of `message` that occurs in `text`: Cedar names entities, not

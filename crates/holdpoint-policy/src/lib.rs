@@ -75,3 +75,18 @@ pub fn check(bundle: &Bundle) -> CheckReport {
         errors: Policy::load(bundle).err().unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_name_the_cedar_that_is_built_in() {
+        assert_eq!(cedar_policy::get_sdk_version().to_string(), CEDAR_PIN);
+        let language = cedar_policy::get_lang_version();
+        assert_eq!(
+            format!("{}.{}", language.major, language.minor),
+            CEDAR_LANGUAGE
+        );
+    }
+}

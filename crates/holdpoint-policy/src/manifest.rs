@@ -113,7 +113,7 @@ struct FileList<'a> {
     listed: BTreeSet<&'a str>,
 }
 
-impl<'a> FileList<'a> {
+impl FileList<'_> {
     fn take(&mut self, path: &str, line: usize) -> Option<String> {
         let bundle = self.bundle;
         let Some((there, _)) = bundle.files().find(|(there, _)| *there == path) else {

@@ -140,6 +140,7 @@ impl<'a> Loader<'a> {
     fn load(&self) -> Option<Inner> {
         let (file, node) = self.yaml(MANIFEST)?;
         let manifest = manifest::parse(&file, &node, self.bundle)?;
+        let listed = self.problems.is_empty();
         let rules = self.rules(&manifest);
         let schema = {
             let (file, text) = self.text(&manifest.schema)?;
@@ -171,12 +172,16 @@ impl<'a> Loader<'a> {
             callers,
             quorums,
         } = surfaces::parse(&file, &node, loaded)?;
-        let known = Known {
-            windows: calendars.names().collect(),
-            quorums: quorums.iter().map(Name::as_str).collect(),
-        };
-        policies::check_names(&rules, self.problems, &known);
-        policies::check_reachable(&rules, self.problems, &surfaces);
+        if listed {
+            // Not after a mistake in the list of files: it would be reported once more here.
+            let windows = calendars.names().collect();
+            let quorums = quorums.iter().map(Name::as_str).collect();
+            policies::check_names(&rules, self.problems, &Known { windows, quorums });
+        }
+        if self.problems.is_empty() {
+            // Not after any other mistake: a surface with one has no actions.
+            policies::check_reachable(&rules, self.problems, &surfaces);
+        }
         let cases = self.cases(&manifest);
         let digest = self.bundle.digest();
         Some(Inner {
@@ -212,13 +217,11 @@ impl<'a> Loader<'a> {
             file.error(1, format!("the bundle has no `{path}`"));
             return None;
         };
-        match str::from_utf8(bytes) {
-            Ok(text) => Some((file, text)),
-            Err(_) => {
-                file.error(1, "the file is not UTF-8");
-                None
-            }
-        }
+        let Ok(text) = str::from_utf8(bytes) else {
+            file.error(1, "the file is not UTF-8");
+            return None;
+        };
+        Some((file, text))
     }
 
     fn yaml<'p>(&self, path: &'p str) -> Option<(File<'p>, yaml::Node)>

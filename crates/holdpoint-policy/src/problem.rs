@@ -9,6 +9,9 @@ use std::fmt;
 /// The most errors that one load reports. A bundle with more is wrong in one way many times.
 pub const ERRORS_MAX: usize = 200;
 
+/// The longest message, in characters. Cedar quotes whole values in its messages.
+const MESSAGE_CHARS_MAX: usize = 500;
+
 /// One reason why a bundle does not load.
 ///
 /// Shown as `surfaces.yaml:22: …`. The path is relative to the root of the bundle.
@@ -30,12 +33,18 @@ pub(crate) struct Problems(RefCell<Vec<LoadError>>);
 impl Problems {
     /// Adds one error.
     pub(crate) fn add(&self, path: &str, line: usize, message: impl Into<String>) {
+        let mut message: String = message.into();
+        if let Some((end, _)) = message.char_indices().nth(MESSAGE_CHARS_MAX) {
+            message.truncate(end);
+            message.push('…');
+        }
         let mut errors = self.0.borrow_mut();
         if errors.len() < ERRORS_MAX {
+            let path = path.to_owned();
             errors.push(LoadError {
-                path: path.to_owned(),
+                path,
                 line,
-                message: message.into(),
+                message,
             });
         }
     }

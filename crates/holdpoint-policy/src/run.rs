@@ -289,19 +289,13 @@ impl Seen {
     }
 
     fn show(&self) -> String {
-        let mut line = format!("{} {}", self.decision, self.reason);
-        let mut add = |name: &str, value: String| line.push_str(&format!(" {name} {value}"));
+        let head = format!("{} {}", self.decision, self.reason);
         if self.decision == Decision::Silence {
-            add("because", self.sentence.clone());
-            return line;
+            return format!("{head} because {}", self.sentence);
         }
-        if self.decision == Decision::Deny {
-            add("codes", list(&self.codes));
-        }
-        add("policies", list(&self.policies));
-        add("resource", self.resource.clone());
-        add("bounds", map(&self.bounds));
-        line
+        let (codes, policies) = (list(&self.codes), list(&self.policies));
+        let (resource, bounds) = (&self.resource, map(&self.bounds));
+        format!("{head} codes {codes} policies {policies} resource {resource} bounds {bounds}")
     }
 }
 

@@ -4,12 +4,12 @@
 //! do with a depth that the stack does not hold depends on the stack, and so on the machine. The
 //! bound here comes before all of them and depends on the text only.
 
-/// The deepest expression: brackets and chained operators on the longest way down.
+/// The deepest expression: brackets, and operators in each other's operands.
 ///
-/// The measure errs upwards: `a && b && c` counts its two operators although other readings of it
-/// are flatter. Chosen so that loading and evaluating the deepest policy fits a stack of 2 MiB in a
-/// build without optimisation (`tests/depth.rs`).
-pub(crate) const DEPTH_MAX: usize = 100;
+/// `a && b && c` has depth 2, as in Cedar's own tree. Chosen so that loading and evaluating the
+/// deepest policy fits three quarters of a stack of 2 MiB in a build without optimisation
+/// (`tests/depth.rs`).
+pub(crate) const DEPTH_MAX: usize = 24;
 
 /// One statement of a policy file, up to and with its `;`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +33,20 @@ enum Token {
     Close,
     Separator,
     End,
-    /// Makes an expression one level deeper.
-    Operator,
+    /// An operator of the layer, which makes an expression so many levels deeper.
+    Operator(usize, usize),
     Other,
 }
+
+/// What binds tighter comes first.
+const MEMBER: usize = 0;
+const PRODUCT: usize = 1;
+const SUM: usize = 2;
+const RELATION: usize = 3;
+const AND: usize = 4;
+const OR: usize = 5;
+const IF: usize = 6;
+const LAYERS: usize = 7;
 
 /// Cuts a policy file into its statements and checks the depth of each.
 pub(crate) fn policies(text: &str) -> Result<Vec<Statement<'_>>, Refused> {
@@ -47,6 +57,7 @@ pub(crate) fn policies(text: &str) -> Result<Vec<Statement<'_>>, Refused> {
         text,
         at: 0,
         line: 1,
+        after_has: false,
     };
     while let Some((token, at, line)) = lexer.next()? {
         let (begin, begin_line) = *start.get_or_insert((at, line));
@@ -73,6 +84,7 @@ pub(crate) fn schema(text: &str) -> Result<(), Refused> {
         text,
         at: 0,
         line: 1,
+        after_has: false,
     };
     let mut depth = 0_usize;
     while let Some((token, at, line)) = lexer.next()? {
@@ -80,9 +92,9 @@ pub(crate) fn schema(text: &str) -> Result<(), Refused> {
         match token {
             Token::Open => depth = depth.saturating_add(1),
             Token::Close => depth = depth.saturating_sub(1),
-            Token::Operator if angle == Some(&b'<') => depth = depth.saturating_add(1),
-            Token::Operator if angle == Some(&b'>') => depth = depth.saturating_sub(1),
-            Token::Operator | Token::Separator | Token::End | Token::Other => {}
+            Token::Operator(..) if angle == Some(&b'<') => depth = depth.saturating_add(1),
+            Token::Operator(..) if angle == Some(&b'>') => depth = depth.saturating_sub(1),
+            Token::Operator(..) | Token::Separator | Token::End | Token::Other => {}
         }
         if depth > DEPTH_MAX {
             return Err(too_deep(line));
@@ -105,20 +117,55 @@ struct Depth {
     here: Level,
 }
 
-/// What is known about one pair of brackets.
+/// What is known about one pair of brackets, since its last separator.
 #[derive(Clone, Copy, Default)]
 struct Level {
-    /// Operators since the last separator.
-    operators: usize,
-    /// The deepest bracket since the last separator.
+    layers: [Layer; LAYERS],
+    /// The deepest bracket in the operand at hand.
     inner: usize,
     /// The deepest part before the last separator.
     before: usize,
 }
 
+/// A chain of operators of one binding strength.
+#[derive(Clone, Copy, Default)]
+struct Layer {
+    /// The levels that its operators add.
+    levels: usize,
+    /// Its deepest operand so far, without the one at hand.
+    deepest: usize,
+}
+
 impl Level {
-    fn depth(self) -> usize {
-        self.before.max(self.inner.saturating_add(self.operators))
+    fn depth(&self) -> usize {
+        self.before.max(self.depth_below(LAYERS))
+    }
+
+    /// The depth of the operand at hand of layer `layer`.
+    fn depth_below(&self, layer: usize) -> usize {
+        let below = self.layers.iter().take(layer);
+        below.fold(self.inner, |depth, layer| {
+            layer.levels.saturating_add(layer.deepest.max(depth))
+        })
+    }
+
+    /// Ends the operand at hand of `layer`: all that binds tighter starts anew.
+    fn operator(&mut self, layer: usize, levels: usize) {
+        if layer == MEMBER {
+            // Before or after its only operand, which goes on.
+            self.layers[MEMBER].levels = self.layers[MEMBER].levels.saturating_add(levels);
+            return;
+        }
+        let operand = self.depth_below(layer);
+        for (index, chain) in self.layers.iter_mut().enumerate() {
+            if index < layer {
+                *chain = Layer::default();
+            } else if index == layer {
+                chain.deepest = chain.deepest.max(operand);
+                chain.levels = chain.levels.saturating_add(levels);
+            }
+        }
+        self.inner = 0;
     }
 }
 
@@ -135,12 +182,13 @@ impl Depth {
                 self.here.inner = self.here.inner.max(closed);
             }
             Token::Separator => {
+                let before = self.here.depth();
                 self.here = Level {
-                    before: self.here.depth(),
+                    before,
                     ..Level::default()
                 };
             }
-            Token::Operator => self.here.operators = self.here.operators.saturating_add(1),
+            Token::Operator(layer, levels) => self.here.operator(layer, levels),
             Token::End | Token::Other => {}
         }
         let fits = self.open.len() <= DEPTH_MAX && self.here.depth() <= DEPTH_MAX;
@@ -152,6 +200,8 @@ struct Lexer<'a> {
     text: &'a str,
     at: usize,
     line: usize,
+    /// Between `has` and the end of its path: Cedar writes `a has b.c` as `a has b && a.b has c`.
+    after_has: bool,
 }
 
 impl Lexer<'_> {
@@ -170,14 +220,26 @@ impl Lexer<'_> {
             b')' | b']' | b'}' => (Token::Close, 1),
             b',' => (Token::Separator, 1),
             b';' => (Token::End, 1),
-            b'&' | b'|' | b'=' | b'!' | b'<' | b'>' if is_pair(*first, second) => {
-                (Token::Operator, 2)
-            }
-            b'!' | b'<' | b'>' | b'+' | b'-' | b'*' | b'.' => (Token::Operator, 1),
+            b'&' if second == Some(&b'&') => (Token::Operator(AND, 1), 2),
+            b'|' if second == Some(&b'|') => (Token::Operator(OR, 1), 2),
+            // Cedar writes `a > b` as `!(a <= b)`, so a relation may be two levels.
+            b'=' | b'!' | b'<' | b'>' if second == Some(&b'=') => (Token::Operator(RELATION, 2), 2),
+            b'<' | b'>' => (Token::Operator(RELATION, 2), 1),
+            b'+' | b'-' => (Token::Operator(SUM, 1), 1),
+            b'*' => (Token::Operator(PRODUCT, 1), 1),
+            b'.' if self.after_has => (Token::Operator(MEMBER, 2), 1),
+            b'.' | b'!' => (Token::Operator(MEMBER, 1), 1),
             byte if byte.is_ascii_alphanumeric() || *byte == b'_' => self.word(),
             _ => (Token::Other, 1),
         };
         self.at = at.saturating_add(length);
+        self.after_has = match token {
+            Token::Operator(RELATION, _) => bytes.get(at..self.at) == Some(b"has"),
+            Token::Operator(MEMBER, _) | Token::Other => self.after_has,
+            Token::Operator(..) | Token::Open | Token::Close | Token::Separator | Token::End => {
+                false
+            }
+        };
         Ok(Some((token, at, line)))
     }
 
@@ -224,20 +286,15 @@ impl Lexer<'_> {
         let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
         let token = match rest.get(..length) {
-            Some("in" | "has" | "like" | "is" | "if" | "then" | "else" | "when" | "unless") => {
-                Token::Operator
-            }
+            Some("in" | "has" | "like" | "is") => Token::Operator(RELATION, 2),
+            // Cedar joins the clauses of a policy with `&&`.
+            Some("when" | "unless") => Token::Operator(AND, 1),
+            Some("if") => Token::Operator(IF, 1),
+            Some("then" | "else") => Token::Operator(IF, 0),
             _ => Token::Other,
         };
         (token, length)
     }
-}
-
-fn is_pair(first: u8, second: Option<&u8>) -> bool {
-    matches!(
-        (first, second),
-        (b'&', Some(b'&')) | (b'|', Some(b'|')) | (b'=' | b'!' | b'<' | b'>', Some(b'='))
-    )
 }
 
 #[cfg(test)]
@@ -264,16 +321,53 @@ mod tests {
         assert_eq!(policies(&wide).unwrap().len(), 1);
     }
 
+    /// The depth of one expression.
+    fn depth(text: &str) -> usize {
+        let mut depth = Depth::default();
+        let mut lexer = Lexer {
+            text,
+            at: 0,
+            line: 1,
+            after_has: false,
+        };
+        while let Some((token, _, _)) = lexer.next().unwrap() {
+            depth.take(token).unwrap();
+        }
+        depth.here.depth()
+    }
+
     #[test]
-    fn brackets_and_chains_both_count() {
+    fn depth_follows_the_tree_and_not_the_length() {
+        for (text, expected) in [
+            ("true", 0),
+            ("(true)", 1),
+            ("a.b.c", 2),
+            ("a && b && c", 2),
+            ("a.b.c == 1", 4),
+            ("a == 1 && b == 2 && c == 3", 4),
+            ("a == 1 || b == 2 && c == 3", 4),
+            ("a + b * c < d", 4),
+            ("!!a", 2),
+            ("a has b.c.d", 6),
+            ("if a then b else if c then d else e", 2),
+            ("[1, (2), [[3]]]", 3),
+            ("{a: 1, b: {c: 1 + 1}}", 3),
+            ("(a && b) && (c || d) && e", 4),
+            ("f(g(h(1)))", 3),
+        ] {
+            assert_eq!(depth(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn brackets_and_chains_have_one_limit() {
         let brackets = |depth: usize| format!("{}1{};", "(".repeat(depth), ")".repeat(depth));
         let chain = |depth: usize| format!("1{};", " && 1".repeat(depth));
         for make in [&brackets as &dyn Fn(usize) -> String, &chain] {
             assert!(policies(&make(DEPTH_MAX)).is_ok());
-            let refused = policies(&make(DEPTH_MAX + 1)).unwrap_err();
-            assert_eq!(refused, too_deep(1));
+            assert_eq!(policies(&make(DEPTH_MAX + 1)), Err(too_deep(1)));
         }
-        let both = format!("{}{};", "(1 && ".repeat(60), ")".repeat(60));
+        let both = format!("{}{};", "(1 && ".repeat(13), ")".repeat(13));
         assert!(policies(&both).is_err());
     }
 

@@ -3,6 +3,7 @@
 //! Cedar decides whether the schema is valid. This module only reads the types that Cedar accepted,
 //! so that parameters become typed values and a misspelt placeholder is found at load.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{Schema as CedarSchema, SchemaFragment};
@@ -13,7 +14,10 @@ use crate::problem::File;
 use crate::scan;
 
 /// Types inside each other, names followed.
-const TYPE_DEPTH_MAX: usize = 32;
+const TYPE_DEPTH_MAX: usize = 24;
+/// Types of the whole schema with all names followed. A name that stands for two of another, and so
+/// on, doubles with every line.
+const TYPES_MAX: usize = 20_000;
 
 /// A Cedar type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +108,14 @@ pub(crate) fn parse(file: &File<'_>, text: &str) -> Option<Schema> {
             return None;
         }
     };
+    // Before Cedar follows the names, which it does without a limit.
     let json = fragment.clone().to_json_value();
+    let json = json.map_err(|error| ModelError::Unknown(error.to_string()));
+    let model = json.and_then(|json| read_model(&json));
+    if let Err(ModelError::Limit(why)) = model {
+        file.error(1, why);
+        return None;
+    }
     let cedar = match CedarSchema::from_schema_fragments([fragment]) {
         Ok(cedar) => cedar,
         Err(error) => {
@@ -112,20 +123,37 @@ pub(crate) fn parse(file: &File<'_>, text: &str) -> Option<Schema> {
             return None;
         }
     };
-    let read = json
-        .map_err(|error| error.to_string())
-        .and_then(|json| read_model(&json));
-    match read {
+    match model {
         Ok((records, entities, actions)) => Some(Schema {
             cedar,
             records,
             entities,
             actions,
         }),
-        Err(why) => {
+        Err(ModelError::Limit(why) | ModelError::Unknown(why)) => {
             file.error(1, why);
             None
         }
+    }
+}
+
+/// Why the types cannot be read.
+enum ModelError {
+    /// A limit is passed.
+    Limit(String),
+    /// Something that this module does not know. Cedar may say it better.
+    Unknown(String),
+}
+
+impl From<String> for ModelError {
+    fn from(why: String) -> Self {
+        Self::Unknown(why)
+    }
+}
+
+impl From<&str> for ModelError {
+    fn from(why: &str) -> Self {
+        Self::Unknown(why.to_owned())
     }
 }
 
@@ -136,17 +164,19 @@ type Model = (
 );
 
 /// Reads the types from the JSON form of the schema.
-fn read_model(json: &JsonValue) -> Result<Model, String> {
+fn read_model(json: &JsonValue) -> Result<Model, ModelError> {
     let namespaces = json.as_object().ok_or("the schema has no JSON form")?;
     if let Some(named) = namespaces.keys().find(|name| !name.is_empty()) {
         return Err(format!(
             "namespace `{named}`: declare types and actions outside of namespaces"
-        ));
+        )
+        .into());
     }
     let Some(body) = namespaces.get("") else {
-        return Err("the schema is empty".to_owned());
+        return Err("the schema is empty".into());
     };
     let reader = Reader {
+        types_left: Cell::new(TYPES_MAX),
         common: members(body, "commonTypes"),
         entities: members(body, "entityTypes"),
     };
@@ -162,9 +192,10 @@ fn read_model(json: &JsonValue) -> Result<Model, String> {
             None => Type::Record(Record::new()),
             Some(shape) => reader.ty(shape, 0)?,
         };
-        let bare = match shape {
-            Type::Record(record) => record.values().all(|attribute| !attribute.required),
-            _ => false,
+        let bare = if let Type::Record(record) = shape {
+            record.values().all(|attribute| !attribute.required)
+        } else {
+            false
         };
         entities.insert((*name).to_owned(), bare && entity.get("enum").is_none());
     }
@@ -176,7 +207,7 @@ fn read_model(json: &JsonValue) -> Result<Model, String> {
             Some(shape) => reader.ty(shape, 0)?,
         };
         let Type::Record(context) = context else {
-            return Err(format!("the context of action `{name}` is not a record"));
+            return Err(format!("the context of action `{name}` is not a record").into());
         };
         let (principals, resources) = (
             texts(applies, "principalTypes"),
@@ -214,16 +245,22 @@ fn texts(value: &JsonValue, key: &str) -> BTreeSet<String> {
 }
 
 struct Reader<'a> {
+    types_left: Cell<usize>,
     common: BTreeMap<&'a str, &'a JsonValue>,
     entities: BTreeMap<&'a str, &'a JsonValue>,
 }
 
 impl Reader<'_> {
-    fn ty(&self, shape: &JsonValue, depth: usize) -> Result<Type, String> {
+    fn ty(&self, shape: &JsonValue, depth: usize) -> Result<Type, ModelError> {
         if depth > TYPE_DEPTH_MAX {
-            return Err(format!(
-                "a type is nested deeper than {TYPE_DEPTH_MAX} levels"
-            ));
+            let why =
+                format!("a type is nested deeper than {TYPE_DEPTH_MAX} levels, names followed");
+            return Err(ModelError::Limit(why));
+        }
+        self.types_left.set(self.types_left.get().saturating_sub(1));
+        if self.types_left.get() == 0 {
+            let why = format!("the schema has more than {TYPES_MAX} types, names followed");
+            return Err(ModelError::Limit(why));
         }
         let deeper = depth.saturating_add(1);
         let text = |key: &str| shape.get(key).and_then(JsonValue::as_str);
@@ -244,7 +281,7 @@ impl Reader<'_> {
         }
     }
 
-    fn record(&self, shape: &JsonValue, depth: usize) -> Result<Record, String> {
+    fn record(&self, shape: &JsonValue, depth: usize) -> Result<Record, ModelError> {
         let mut record = Record::new();
         for (name, attribute) in members(shape, "attributes") {
             let required = attribute
@@ -258,7 +295,7 @@ impl Reader<'_> {
     }
 
     /// A name as Cedar resolves it: a common type, an entity type, a type of the language.
-    fn named(&self, name: &str, depth: usize) -> Result<Type, String> {
+    fn named(&self, name: &str, depth: usize) -> Result<Type, ModelError> {
         if let Some(shape) = self.common.get(name) {
             return self.ty(shape, depth);
         }
@@ -273,7 +310,7 @@ impl Reader<'_> {
             "duration" => Ok(Type::Duration),
             "decimal" => Ok(Type::Decimal),
             "ipaddr" => Ok(Type::Ip),
-            _ => Err(format!("type `{name}` is not one that this version knows")),
+            _ => Err(format!("type `{name}` is not one that this version knows").into()),
         }
     }
 }

@@ -34,6 +34,14 @@ pub(crate) fn record(
     Typer { entities }.record("params", record, members)
 }
 
+/// What a parameter must be, for messages.
+fn wanted(name: &str, ty: &Type) -> String {
+    if *ty == Type::String && name.ends_with(DIGEST_SUFFIX) {
+        return "64 lower-case hexadecimal digits".to_owned();
+    }
+    ty.show()
+}
+
 struct Typer<'a> {
     entities: &'a Entities,
 }
@@ -55,10 +63,13 @@ impl Typer<'_> {
             let path = format!("{path}.{name}");
             match members.get(name) {
                 Some(value) => {
-                    typed.push((name.clone(), self.value(&path, name, &attribute.ty, value)?))
+                    typed.push((name.clone(), self.value(&path, name, &attribute.ty, value)?));
                 }
                 None if attribute.required => {
-                    let why = format!("`{path}` is missing: it must be {}", attribute.ty.show());
+                    let why = format!(
+                        "`{path}` is missing: it must be {}",
+                        wanted(name, &attribute.ty)
+                    );
                     return Err(Misfit::Type(why));
                 }
                 None => {}
@@ -79,8 +90,7 @@ impl Typer<'_> {
             (Type::Long, Json::Int(number)) => Ok(RestrictedExpression::new_long(*number)),
             (Type::String, Json::Str(text)) if name.ends_with(DIGEST_SUFFIX) => {
                 let parsed: Result<Digest, _> = text.parse();
-                let why =
-                    |_| Misfit::Type(format!("`{path}` must be 64 lower-case hexadecimal digits"));
+                let why = |_| Misfit::Type(format!("`{path}` must be {}", wanted(name, ty)));
                 parsed
                     .map(|_| RestrictedExpression::new_string(text.clone()))
                     .map_err(why)

@@ -5,10 +5,7 @@ use holdpoint_policy::{Policy, directory, starter};
 #[test]
 fn starter_loads_and_all_its_cases_pass() {
     let bundle = starter::bundle().unwrap();
-    let policy = match Policy::load(&bundle) {
-        Ok(policy) => policy,
-        Err(_) => panic!("{}", holdpoint_policy::check(&bundle)),
-    };
+    let policy = Policy::load(&bundle).unwrap();
     let report = policy.run_tests();
     assert!(report.is_acceptable(), "{report}");
     assert_eq!(report.not_run_count(), 0, "{report}");

@@ -14,28 +14,27 @@ fn check(text: &str, expected: &Expect) {
         text,
     );
     let errors = problems.into_sorted();
-    let seen = if errors.is_empty() {
-        let mut out = String::new();
-        show(&node.expect("a tree without errors"), 0, &mut out);
-        out
-    } else {
-        errors.iter().map(|error| format!("{error}\n")).collect()
-    };
-    expected.assert_eq(&seen);
+    let mut lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    if let (Some(node), true) = (node, errors.is_empty()) {
+        show(&node, 0, &mut lines);
+    }
+    expected.assert_eq(&format!("{}\n", lines.join("\n")));
 }
 
-fn show(node: &Node, indent: usize, out: &mut String) {
+fn show(node: &Node, indent: usize, lines: &mut Vec<String>) {
     let pad = "  ".repeat(indent);
-    match &node.value {
-        Value::List(items) => items.iter().for_each(|item| {
-            out.push_str(&format!("{pad}{}: -\n", item.line));
-            show(item, indent + 1, out);
-        }),
-        Value::Map(entries) => entries.iter().for_each(|entry| {
-            out.push_str(&format!("{pad}{}: {}\n", entry.line, entry.key));
-            show(&entry.node, indent + 1, out);
-        }),
-        scalar => out.push_str(&format!("{pad}{}: {scalar:?}\n", node.line)),
+    if let Value::List(items) = &node.value {
+        for item in items {
+            lines.push(format!("{pad}{}: -", item.line));
+            show(item, indent + 1, lines);
+        }
+    } else if let Value::Map(entries) = &node.value {
+        for entry in entries {
+            lines.push(format!("{pad}{}: {}", entry.line, entry.key));
+            show(&entry.node, indent + 1, lines);
+        }
+    } else {
+        lines.push(format!("{pad}{}: {:?}", node.line, node.value));
     }
 }
 
