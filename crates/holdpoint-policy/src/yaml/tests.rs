@@ -16,22 +16,21 @@ fn check(text: &str, expected: &Expect) {
     let errors = problems.into_sorted();
     let mut lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
     if let (Some(node), true) = (node, errors.is_empty()) {
-        show(&node, 0, &mut lines);
+        show(&node, "", &mut lines);
     }
     expected.assert_eq(&format!("{}\n", lines.join("\n")));
 }
 
-fn show(node: &Node, indent: usize, lines: &mut Vec<String>) {
-    let pad = "  ".repeat(indent);
+fn show(node: &Node, pad: &str, lines: &mut Vec<String>) {
     if let Value::List(items) = &node.value {
         for item in items {
             lines.push(format!("{pad}{}: -", item.line));
-            show(item, indent + 1, lines);
+            show(item, &format!("{pad}  "), lines);
         }
     } else if let Value::Map(entries) = &node.value {
         for entry in entries {
             lines.push(format!("{pad}{}: {}", entry.line, entry.key));
-            show(&entry.node, indent + 1, lines);
+            show(&entry.node, &format!("{pad}  "), lines);
         }
     } else {
         lines.push(format!("{pad}{}: {:?}", node.line, node.value));
