@@ -8,6 +8,8 @@ pub mod binary;
 pub mod cluster;
 pub mod command;
 pub mod deadline;
+pub mod dev;
 pub mod ports;
 pub mod repository;
 pub mod scratch;
+pub mod shell;
