@@ -3,12 +3,24 @@
 //! `transcripts` tells single stories in a small text language (`script`); `properties` compares
 //! random histories with an independent model (`model`); `golden` holds the bytes; `hostile` feeds
 //! what no correct leader proposes.
-#![expect(clippy::unwrap_used, reason = "tests")]
+//!
+//! Each module says `cfg(test)`, because Clippy knows tests by it.
+#![expect(
+    clippy::needless_raw_string_hashes,
+    reason = "expect-test writes its texts so"
+)]
 
+#[cfg(test)]
 mod golden;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
 mod model;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
 mod script;
+#[cfg(test)]
 mod transcripts;
+#[cfg(test)]
 mod world;

@@ -287,7 +287,7 @@ fn who(world: &World, line: &Line<'_>) -> String {
 
 fn shown(at: ClusterTime) -> String {
     let after_ms = at.get() - START_MS;
-    if after_ms % 1_000 == 0 {
+    if after_ms.is_multiple_of(1_000) {
         format!("+{}s", after_ms / 1_000)
     } else {
         format!("+{after_ms}ms")

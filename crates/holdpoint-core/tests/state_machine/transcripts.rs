@@ -2,6 +2,7 @@
 
 mod attempts;
 mod bounds;
+mod cluster;
 mod policies;
 mod redeeming;
 mod time;
