@@ -9,8 +9,10 @@
 mod bounds;
 pub(crate) mod high;
 pub(crate) mod key;
+mod load;
 pub mod mem;
 pub mod rocks;
+mod shared;
 mod window;
 mod writer;
 

@@ -27,6 +27,8 @@ const MARK: char = '@';
 const FLUSH_EVERY: u64 = 100;
 /// Appends that wait for their answer at once.
 const WAITING_MAX: usize = 8;
+/// Entries after which the child ends by itself, so that a test that waits for it cannot hang.
+const ENTRIES_MAX: u64 = 50_000;
 /// Appends that the child tries after the first refusal.
 const TRIES_AFTER_REFUSAL: u32 = 30;
 
@@ -169,7 +171,7 @@ fn append(root: &Path, options: LogOptions) {
     });
     let mut next = log.bounds(G).unwrap().next().unwrap_or(1);
     let mut tries_left = TRIES_AFTER_REFUSAL;
-    while tries_left > 0 {
+    while tries_left > 0 && next < ENTRIES_MAX {
         if log.faults().first().is_some() {
             tries_left -= 1;
         }

@@ -134,7 +134,7 @@ fn files_under(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Copies a folder with everything in it.
-pub(super) fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -3,22 +3,22 @@
 //! One RocksDB with its write-ahead log on, one thread that writes it, and the recent entries in
 //! memory for followers and apply.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use holdpoint_core::GroupId;
-use rocksdb::{DB, DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions};
+use rocksdb::DB;
 
 use super::high::High;
-use super::key::LogKey;
+use super::load::{database_options, load};
+use super::shared::{Shared, State};
 use super::window::Window;
-use super::writer::{Job, Queue, Writer};
+use super::writer::Writer;
 use super::{Bounds, Done, LOCAL_NAME_BYTES_MAX, LogStore, Op, Purged};
-use crate::data_dir::{DataDir, DirLock, LOG};
+use crate::data_dir::{DataDir, LOG};
 use crate::durable;
 use crate::error::{DiskError, OpenError};
 use crate::fault::{Fault, FaultLatch, StoreError};
@@ -26,9 +26,6 @@ use crate::{framing, rocks};
 
 /// Recent entries kept in memory, per group, beyond those that are not durable yet.
 pub const CACHE_BYTES: usize = 16 << 20;
-/// Size of the database's own log files above which it writes them out and starts anew.
-const WAL_BYTES_MAX: u64 = 64 << 20;
-
 /// How the log is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct LogOptions {
@@ -77,28 +74,6 @@ impl LogOptions {
 pub struct RocksLog {
     shared: Arc<Shared>,
     writer: Option<JoinHandle<()>>,
-}
-
-/// What callers and the writer share.
-pub(super) struct Shared {
-    pub(super) db: DB,
-    pub(super) faults: FaultLatch,
-    cache_bytes: usize,
-    state: Mutex<State>,
-    /// Something waits, or the log is closing.
-    filled: Condvar,
-    /// The queue has room again.
-    drained: Condvar,
-    /// After `db`, so that the directory is free only once the database is closed.
-    _lock: Arc<DirLock>,
-}
-
-#[derive(Default)]
-struct State {
-    groups: BTreeMap<GroupId, Window>,
-    queue: Queue,
-    write_count: u64,
-    is_closing: bool,
 }
 
 impl fmt::Debug for RocksLog {
@@ -219,125 +194,6 @@ impl Drop for RocksLog {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic under the lock is a broken invariant: what it left is not used any further.
-        self.state
-            .lock()
-            .unwrap_or_else(|poisoned: PoisonError<_>| {
-                self.faults.trip(Fault {
-                    doing: "go on with the log",
-                    file: None,
-                    cause: "a thread panicked while it changed it".to_owned(),
-                });
-                poisoned.into_inner()
-            })
-    }
-
-    /// Fixes the place of a write in the order of all writes, and makes its effect readable.
-    fn enqueue(&self, group: GroupId, mut op: Op, done: Done) -> Result<(), (StoreError, Done)> {
-        let mut state = self.lock();
-        while state.queue.is_full() && !state.is_closing {
-            state = self
-                .drained
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        if let Err(error) = self.faults.check() {
-            return Err((error, done));
-        }
-        if state.is_closing {
-            return Err((StoreError::Closed, done));
-        }
-        let write = state.write_count.saturating_add(1);
-        let window = state.groups.entry(group).or_default();
-        // A purge below an earlier one says the earlier one again.
-        if let (Op::Purge(purged), Some(earlier)) = (&mut op, &window.bounds.purged)
-            && purged.index < earlier.index
-        {
-            *purged = earlier.clone();
-        }
-        if let Err(error) = window.accept(&op, write) {
-            return Err((error, done));
-        }
-        state.write_count = write;
-        state.queue.push(Job {
-            write,
-            group,
-            op,
-            done,
-        });
-        drop(state);
-        self.filled.notify_one();
-        Ok(())
-    }
-
-    /// Waits for writes; `None` once the log is closing and nothing waits any more.
-    pub(super) fn next_batch(&self) -> Option<Vec<Job>> {
-        let mut state = self.lock();
-        while state.queue.is_empty() && !state.is_closing {
-            state = self
-                .filled
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        let batch = state.queue.take_batch();
-        drop(state);
-        self.drained.notify_all();
-        (!batch.is_empty()).then_some(batch)
-    }
-
-    /// Refuses everything from now on, and drops what waits: nobody writes any more.
-    pub(super) fn abandon(&self) {
-        let mut state = self.lock();
-        state.is_closing = true;
-        let dropped = state.queue.clear();
-        drop(state);
-        self.drained.notify_all();
-        drop(dropped);
-    }
-
-    /// Lets go of cached entries that the database now has.
-    pub(super) fn complete(&self, batch: &[Job]) {
-        let Some(last) = batch.last() else {
-            return;
-        };
-        let mut state = self.lock();
-        for job in batch {
-            if let (Op::Append(_), Some(window)) = (&job.op, state.groups.get_mut(&job.group)) {
-                window.shrink(self.cache_bytes, last.write);
-            }
-        }
-    }
-
-    /// Reads entries that are not cached.
-    fn read_stored(
-        &self,
-        group: GroupId,
-        range: std::ops::Range<u64>,
-        bytes_max: usize,
-    ) -> Result<Vec<(u64, Bytes)>, StoreError> {
-        let mut options = ReadOptions::default();
-        options.set_iterate_upper_bound(LogKey::Entry(range.end).encode(group));
-        let start = LogKey::Entry(range.start).encode(group);
-        let mode = IteratorMode::From(&start, Direction::Forward);
-        let mut entries = Vec::new();
-        let mut bytes_read = 0_usize;
-        for (row, index) in self.db.iterator_opt(mode, options).zip(range) {
-            let (key, value) =
-                row.map_err(|error| self.faults.trip(rocks::fault("read the log", &error)))?;
-            bytes_read = bytes_read.saturating_add(value.len());
-            if LogKey::decode(&key) != Some((group, LogKey::Entry(index)))
-                || (bytes_read > bytes_max && !entries.is_empty())
-            {
-                break;
-            }
-            entries.push((index, Bytes::from(value)));
-        }
-        Ok(entries)
-    }
-}
-
 impl LogStore for RocksLog {
     fn append(&self, group: GroupId, entries: Vec<(u64, Bytes)>, done: Done) {
         self.submit(group, Op::Append(entries), done);
@@ -436,57 +292,4 @@ impl RocksLog {
             cause: format!("entry {index} of group {group} is missing"),
         }))
     }
-}
-
-fn database_options(create: bool) -> Options {
-    let mut options = rocks::options(create);
-    // A torn last record is the normal mark of a crash; anything else stops the node. The default
-    // drops everything after a damaged record without a word.
-    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
-    options.set_track_and_verify_wals_in_manifest(true);
-    options.set_max_total_wal_size(WAL_BYTES_MAX);
-    options
-}
-
-/// Reads what the log holds, every key of it, so that a hole or a damaged block shows now.
-fn load(db: &DB, folder: &Path) -> Result<BTreeMap<GroupId, Window>, OpenError> {
-    let mut groups: BTreeMap<GroupId, Window> = BTreeMap::new();
-    for row in db.iterator(IteratorMode::Start) {
-        let (key, value) = row.map_err(|error| rocks::refusal(folder, error))?;
-        let damaged = |problem: &str| OpenError::DamagedFile {
-            file: folder.to_owned(),
-            problem: problem.to_owned(),
-        };
-        let (group, key) =
-            LogKey::decode(&key).ok_or_else(|| damaged("it holds a record of an unknown kind"))?;
-        let window = groups.entry(group).or_default();
-        match key {
-            LogKey::Vote => window.vote = Some(Bytes::from(value)),
-            LogKey::Committed => window.committed = Some(Bytes::from(value)),
-            LogKey::Local(name) => {
-                window.locals.insert(name, Bytes::from(value));
-            }
-            LogKey::Purged => {
-                let (index, bytes) = value
-                    .split_first_chunk::<8>()
-                    .ok_or_else(|| damaged("the record of the last purged entry is short"))?;
-                let index = u64::from_be_bytes(*index);
-                let bytes = Bytes::copy_from_slice(bytes);
-                window.bounds.purged = Some(Purged { index, bytes });
-            }
-            LogKey::Entry(found) => {
-                // Kinds sort so that the purged record comes before the entries.
-                if let Some(expected) = window.bounds.next().filter(|next| *next != found) {
-                    return Err(OpenError::LogHole {
-                        group: group.0,
-                        expected,
-                        found,
-                    });
-                }
-                let first = window.bounds.held.map_or(found, |(first, _)| first);
-                window.bounds.held = Some((first, found));
-            }
-        }
-    }
-    Ok(groups)
 }

@@ -8,7 +8,8 @@ use tempfile::TempDir;
 use super::mem::{MemLog, Syncs};
 use super::rocks::{LogOptions, RocksLog};
 use super::*;
-use crate::data_dir::tests::{new_dir, reopen};
+use crate::crash_tests::disk::copy;
+use crate::data_dir::tests::{folder, new_dir, reopen};
 use crate::error::OpenError;
 use crate::fault::Fault;
 
@@ -255,18 +256,14 @@ fn a_log_that_was_replaced_by_an_older_copy_does_not_start() {
     let (temp, log) = new_log();
     append(&log, 1, 10);
     drop(log);
-    let folder = temp.path().join("node").join("log");
-    let copy = temp.path().join("copy");
-    fs::create_dir(&copy).unwrap();
-    for file in fs::read_dir(&folder).unwrap() {
-        let file = file.unwrap();
-        fs::copy(file.path(), copy.join(file.file_name())).unwrap();
-    }
+    let log_folder = temp.path().join("node").join("log");
+    let kept = temp.path().join("kept");
+    copy(&log_folder, &kept);
     let log = open(&temp).unwrap();
     append(&log, 10, 20);
     drop(log);
-    fs::remove_dir_all(&folder).unwrap();
-    fs::rename(&copy, &folder).unwrap();
+    fs::remove_dir_all(&log_folder).unwrap();
+    fs::rename(&kept, &log_folder).unwrap();
     let refused = open(&temp).unwrap_err();
     // Which of the two is noticed first depends on the database's file numbers.
     assert!(
@@ -290,6 +287,10 @@ fn a_log_truncated_below_what_was_noted_starts() {
     let log = open(&temp).unwrap();
     wait(|done| log.truncate_after(G, Some(4), done)).unwrap();
     append(&log, 5, 7);
+    // As a kill at this moment leaves it.
+    let killed = folder();
+    copy(&temp.path().join("node"), &killed.path().join("node"));
+    assert_eq!(open(&killed).unwrap().bounds(G).unwrap().last(), Some(6));
     drop(log);
     let log = open(&temp).unwrap();
     wait(|done| log.truncate_after(G, None, done)).unwrap();

@@ -13,7 +13,7 @@ use rocksdb::{WriteBatch, WriteOptions};
 
 use super::high::{ENTRIES_BETWEEN, High};
 use super::key::{self, LogKey};
-use super::rocks::Shared;
+use super::shared::Shared;
 use super::window::Window;
 use super::{Bounds, Done, Op};
 use crate::error::DiskError;
