@@ -121,6 +121,9 @@ pub struct PermitInfo {
     pub policy_version: PolicyVersion,
     /// Digest of that bundle.
     pub policy_digest: Digest,
+    /// Advice of the bundle to whoever guards a command: a failing exit means that nothing happened.
+    /// Said with decisions only.
+    pub failed_exit_aborts: bool,
 }
 
 impl PermitInfo {
@@ -145,6 +148,7 @@ impl PermitInfo {
             caller: Caller::new(permit.caller).map_err(|error| malformed("caller", error))?,
             policy_version: version(permit.policy_version)?,
             policy_digest: digest("policy_digest", &permit.policy_digest)?,
+            failed_exit_aborts: permit.failed_exit_aborts,
         })
     }
 }

@@ -70,6 +70,7 @@ pub(crate) struct Facts {
     pub(crate) policy_version: PolicyVersion,
     pub(crate) policy_digest: Digest,
     pub(crate) policies: Vec<String>,
+    pub(crate) failed_exit_aborts: bool,
     pub(crate) is_replay: bool,
     pub(crate) receipt: Option<Receipt>,
     pub(crate) attempt: Option<AttemptName>,
@@ -127,6 +128,7 @@ impl PermitReading {
             policy_version: info.policy_version,
             policy_digest: info.policy_digest,
             policies: Vec::new(),
+            failed_exit_aborts: info.failed_exit_aborts,
             is_replay: true,
             receipt: None,
             attempt: None,
@@ -213,6 +215,13 @@ impl<Stage> Permit<Stage> {
     #[must_use]
     pub fn policies(&self) -> &[String] {
         &self.facts.policies
+    }
+
+    /// Advice of the bundle to whoever guards a command with this permit: a failing exit means that
+    /// nothing happened, so the permit is aborted. Otherwise it is left in doubt.
+    #[must_use]
+    pub const fn failed_exit_aborts(&self) -> bool {
+        self.facts.failed_exit_aborts
     }
 
     /// The attempt that it was granted to; absent for a permit that was read again.

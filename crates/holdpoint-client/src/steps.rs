@@ -137,6 +137,7 @@ impl Gate {
                     policy_version: stated.policy_version,
                     policy_digest: stated.policy_digest,
                     policies: answer.policies,
+                    failed_exit_aborts: info.failed_exit_aborts,
                     is_replay: answer.replay,
                     receipt: Some(receipt),
                     attempt: Some(attempt),

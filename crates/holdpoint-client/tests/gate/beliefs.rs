@@ -1,0 +1,185 @@
+//! Answers that must not be believed.
+
+use std::time::Duration;
+
+use holdpoint_client::{AnswerError, Decided, Gate, RedeemError, Refusal, Silence};
+use holdpoint_proto::v1;
+use holdpoint_receipt::Reason;
+
+use crate::fake::{FakeNode, Notary, Twist, world};
+use crate::{apply, gate, gate_at};
+
+/// What a client says to a node that always lies so.
+async fn lied_to(lie: fn(&mut v1::AuthorizeResponse)) -> Silence {
+    let node = FakeNode::start(&world()).await;
+    let gate = gate(&node).await;
+    node.always(Twist::Lie(lie));
+    match gate.authorize(&apply("prod-eu")).await {
+        Err(Refusal::Silence(silence)) => silence,
+        other => panic!("believed: {other:?}"),
+    }
+}
+
+/// That no lie of this kind is believed, and that the client says why.
+async fn check(lie: fn(&mut v1::AuthorizeResponse), why: &str) {
+    let silence = lied_to(lie).await;
+    assert_eq!(silence.reason(), Reason::ReceiptInvalid);
+    assert_eq!(
+        silence.decided(),
+        Decided::Unknown,
+        "a permit was granted all the same"
+    );
+    let error = silence
+        .answer_error()
+        .expect("the answer's error")
+        .to_string();
+    assert!(error.contains(why), "`{error}` does not say `{why}`");
+}
+
+#[tokio::test]
+async fn answer_without_its_receipt_is_not_believed() {
+    check(|answer| answer.receipt = None, "has no receipt").await;
+}
+
+#[tokio::test]
+async fn receipt_with_one_changed_byte_is_not_believed() {
+    let damage = |answer: &mut v1::AuthorizeResponse| {
+        let file = &mut answer.receipt.as_mut().unwrap().file;
+        let text = String::from_utf8(std::mem::take(file)).unwrap();
+        *file = text
+            .replace("\"fence\":1099511627777", "\"fence\":1099511627778")
+            .into_bytes();
+    };
+    check(damage, "the statement is not the one that was signed").await;
+}
+
+#[tokio::test]
+async fn genuine_receipt_under_another_fence_or_permit_or_decision_is_not_believed() {
+    check(
+        |answer| answer.permit.as_mut().unwrap().fence += 1,
+        "`fence`",
+    )
+    .await;
+    let other = |answer: &mut v1::AuthorizeResponse| {
+        answer.permit.as_mut().unwrap().id = format!("pmt_{}", "a".repeat(26));
+    };
+    check(other, "`permit_id`").await;
+    check(
+        |answer| answer.decision = v1::Decision::Deny.into(),
+        "`decision`",
+    )
+    .await;
+    check(|answer| answer.decision = 17, "`decision`").await;
+    check(
+        |answer| answer.permit = None,
+        "`permit` of the answer is missing",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn request_that_is_not_the_one_asked_is_not_believed() {
+    let other = |answer: &mut v1::AuthorizeResponse| {
+        let text = String::from_utf8(answer.request_canonical.clone()).unwrap();
+        answer.request_canonical = text.replace("prod-eu", "prod-us").into_bytes();
+    };
+    check(other, "another request than was asked").await;
+    let spelled = |answer: &mut v1::AuthorizeResponse| answer.request_canonical.push(b' ');
+    check(spelled, "canonical").await;
+    let caller = |answer: &mut v1::AuthorizeResponse| {
+        let text = String::from_utf8(answer.request_canonical.clone()).unwrap();
+        answer.request_canonical = text.replace("loopback:dev", "loopback:eve").into_bytes();
+    };
+    check(caller, "took this client for `loopback:eve`").await;
+    check(
+        |answer| answer.request_digest[0] ^= 1,
+        "another request than was asked",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn receipt_of_another_cluster_is_not_believed() {
+    let node = FakeNode::start(&world()).await;
+    let keys = Notary::new(2).keys();
+    let endpoint = [node.address.to_string()];
+    let gate = Gate::builder()
+        .endpoints(endpoint)
+        .keys(keys)
+        .connect()
+        .await
+        .unwrap();
+    let Err(Refusal::Silence(silence)) = gate.authorize(&apply("prod-eu")).await else {
+        panic!("believed a receipt of another cluster");
+    };
+    assert!(matches!(
+        silence.answer_error().map(AsRef::as_ref),
+        Some(AnswerError::Receipt(_))
+    ));
+    assert!(
+        silence.to_string().starts_with("SILENCE RECEIPT_INVALID: "),
+        "{silence}"
+    );
+}
+
+#[tokio::test]
+async fn one_node_that_cannot_be_believed_does_not_keep_the_others_from_answering() {
+    let world = world();
+    let (liar, honest) = (FakeNode::start(&world).await, FakeNode::start(&world).await);
+    liar.always(Twist::Lie(|answer| answer.receipt = None));
+    let addresses = [liar.address, honest.address];
+    let gate = gate_at(&honest, &addresses, Duration::from_secs(5)).await;
+    let permit = gate.authorize(&apply("prod-eu")).await.unwrap();
+    assert!(permit.is_replay(), "the liar had it granted");
+    permit.set_aside();
+}
+
+#[tokio::test]
+async fn redemption_that_is_not_proved_gives_no_redeemed_permit() {
+    let node = FakeNode::start(&world()).await;
+    let gate = gate(&node).await;
+    let permit = gate.authorize(&apply("prod-eu")).await.unwrap();
+    node.always(Twist::LieRedeem(|answer| answer.receipt = None));
+    let Err(RedeemError::Silence(open)) = permit.redeem().await else {
+        panic!("believed a redemption without a receipt");
+    };
+    assert_eq!(open.silence().reason(), Reason::ReceiptInvalid);
+    assert_eq!(open.decided(), Decided::Unknown);
+    // The same redemption, once the node shows its receipt.
+    node.always(Twist::Answer);
+    open.retry().await.unwrap().abort().await.unwrap();
+}
+
+#[tokio::test]
+async fn receipt_of_the_decision_is_no_proof_of_the_redemption() {
+    let node = FakeNode::start(&world()).await;
+    let gate = gate(&node).await;
+    let first = gate.authorize(&apply("prod-eu")).await.unwrap();
+    let second = gate.authorize(&apply("prod-us")).await.unwrap();
+    let redeemed = first.redeem().await.unwrap();
+    // Two genuine receipts, of another kind and of another permit.
+    for file in [
+        second.decision_receipt().unwrap().file(),
+        redeemed.receipt().file(),
+    ] {
+        *FILE.lock().unwrap() = file.to_vec();
+        let third = gate.authorize(&apply("prod-ap")).await.unwrap();
+        node.next([Twist::LieRedeem(|answer| {
+            answer.receipt = Some(v1::Receipt {
+                file: FILE.lock().unwrap().clone(),
+            });
+        })]);
+        let gate = gate.with_deadline(Duration::from_secs(1));
+        let Err(RedeemError::Silence(open)) = third.redeem().await else {
+            panic!("believed the receipt of something else");
+        };
+        assert_eq!(open.silence().reason(), Reason::ReceiptInvalid);
+        open.retry().await.unwrap().abort().await.unwrap();
+        drop(gate);
+    }
+    second.set_aside();
+    redeemed.leave_in_doubt();
+}
+
+/// A twist is a plain function, so what it says stands here.
+static FILE: std::sync::Mutex<Vec<u8>> = std::sync::Mutex::new(Vec::new());
