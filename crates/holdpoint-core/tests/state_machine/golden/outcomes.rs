@@ -1,0 +1,111 @@
+//! Outcomes are sent between nodes of one build at a time, so only that they come back is held.
+
+use holdpoint_core::Rejection;
+use holdpoint_core::codec::{decode_outcome, encode_outcome};
+use holdpoint_core::command::Facts;
+use holdpoint_core::outcome::{
+    ActivateOutcome, AuthorizeOutcome, Current, Decided, Decision, Outcome, PermitView, PutOutcome,
+    Statement, StepOutcome,
+};
+use holdpoint_core::rejection::Bounded;
+use holdpoint_receipt::Reason;
+
+use super::records::{denial, permit};
+use super::{DIGEST, OTHER_DIGEST, policy, version};
+use crate::world::{name, time};
+
+fn statement() -> Statement {
+    Statement {
+        bytes: b"{}".to_vec(),
+        leaf: 300,
+    }
+}
+
+fn authorized() -> Vec<Outcome> {
+    let decision = |verdict| {
+        AuthorizeOutcome::Decided(Box::new(Decision {
+            verdict,
+            policies: vec!["allow".to_owned()],
+            policy: policy(),
+            replay: true,
+            statement: statement(),
+            not_after: time(605_000),
+            request_digest: OTHER_DIGEST,
+        }))
+    };
+    let current = Current {
+        now: time(5_000),
+        policy: policy(),
+        facts: Facts::default(),
+    };
+    let view = PermitView::at(permit(), time(7_000));
+    let authorized = [
+        decision(Decided::Permit(Box::new(view))),
+        decision(Decided::Deny(denial())),
+        AuthorizeOutcome::Silent {
+            reason: Reason::AttemptExpired,
+        },
+        AuthorizeOutcome::NotCurrent {
+            reason: Reason::FactsMoved,
+            current,
+        },
+    ];
+    authorized.into_iter().map(Outcome::Authorized).collect()
+}
+
+fn other_outcomes() -> Vec<Outcome> {
+    let done = StepOutcome::Done {
+        permit: PermitView::at(permit(), time(7_000)),
+        statement: statement(),
+        replay: false,
+    };
+    let refused = StepOutcome::Refused {
+        reason: Reason::OutcomeConflict,
+        permit: None,
+        conflict: Some(statement()),
+    };
+    let put = PutOutcome::Put {
+        digest: DIGEST,
+        replay: true,
+    };
+    let put_refused = PutOutcome::Refused {
+        reason: Reason::BundleLimit,
+    };
+    let activated = ActivateOutcome::Activated {
+        version: version(3),
+        digest: DIGEST,
+        statement: statement(),
+    };
+    let activate_refused = ActivateOutcome::Refused {
+        reason: Reason::BoundsInUse,
+        active: Some(policy()),
+        surface: Some(name("pay")),
+    };
+    let rejection = Rejection::TooMuch {
+        what: Bounded::Policies,
+        count: 65,
+        count_max: 64,
+    };
+    vec![
+        Outcome::Bootstrapped,
+        Outcome::TimeStepped { now: time(9) },
+        Outcome::Announced,
+        Outcome::FeatureLevelRaised { level: 2 },
+        Outcome::PolicyPut(put),
+        Outcome::PolicyPut(put_refused),
+        Outcome::Activated(activated),
+        Outcome::Activated(activate_refused),
+        Outcome::Redeemed(Box::new(done.clone())),
+        Outcome::Completed(Box::new(refused)),
+        Outcome::Revoked(Box::new(done)),
+        Outcome::Rejected(rejection),
+    ]
+}
+
+#[test]
+fn outcomes_read_back_as_they_were_written() {
+    for outcome in authorized().into_iter().chain(other_outcomes()) {
+        let bytes = encode_outcome(&outcome).unwrap();
+        assert_eq!(decode_outcome(&bytes).unwrap(), outcome);
+    }
+}
