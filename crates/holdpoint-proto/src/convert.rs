@@ -20,6 +20,7 @@ pub use answer::{decided_never, decided_unknown, refusal};
 pub use call::{CompleteCall, Completed, Named, RedeemCall};
 pub use decision::decision;
 pub use operation::Draft;
+pub use permit::permit;
 
 /// The namespace of a message that names none.
 pub const NAMESPACE_DEFAULT: &str = "default";

@@ -1,1 +1,38 @@
-//! Placeholder.
+//! The process: configuration in, requests through, clean shutdown.
+//!
+//! [`serve`] runs a node of a cluster file, [`dev`] a single node for development, [`Node`] is what
+//! both start. The composition root, as a library: the binary and tests start nodes with it. It never
+//! decides what a command means (that is `holdpoint-core`), never touches a database directly, and
+//! prints nothing: what happens is told by [`events`] and traced.
+
+mod admit;
+mod api;
+pub mod config;
+mod cosign;
+mod dev;
+mod error;
+mod evaluate;
+pub mod events;
+mod gate;
+mod home;
+pub mod limits;
+mod listener;
+mod members;
+mod neighbours;
+mod node;
+mod policies;
+mod pool;
+mod quorum;
+mod random;
+mod refused;
+mod serve;
+pub mod stop;
+mod translate;
+mod transport;
+
+pub use dev::dev;
+pub use error::RunError;
+pub use home::HomeError;
+pub use node::{Node, NodeOptions};
+pub use serve::serve;
+pub use transport::ServeError;

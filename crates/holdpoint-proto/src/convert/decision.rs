@@ -2,8 +2,9 @@
 
 use holdpoint_core::outcome::{Decided, Decision as Recorded};
 use holdpoint_core::record::Denial;
-use holdpoint_receipt::{Decision, Reason};
+use holdpoint_receipt::{ClusterTime, Decision, Reason};
 
+use super::permit;
 use crate::v1;
 
 /// The answer that `recorded` and its receipt are.
@@ -23,7 +24,7 @@ pub fn decision(recorded: &Recorded, receipt: Vec<u8>) -> v1::AuthorizeResponse 
     };
     match &recorded.verdict {
         Decided::Permit(view) => v1::AuthorizeResponse {
-            permit: Some(view.into()),
+            permit: Some(permit(view)),
             ..because(common, Decision::Permit, Reason::Granted)
         },
         Decided::Deny(denial) => denied(because(common, Decision::Deny, denial.reason), denial),
@@ -70,7 +71,7 @@ fn denied(answer: v1::AuthorizeResponse, denial: &Denial) -> v1::AuthorizeRespon
     v1::AuthorizeResponse {
         sentence: sentence.unwrap_or_else(|| answer.sentence.clone()),
         codes: denial.codes.clone(),
-        retry_at_ms: denial.retry_at.map_or(0, |at| at.get()),
+        retry_at_ms: denial.retry_at.map_or(0, ClusterTime::get),
         holder_fence: refused.map_or(0, |refused| refused.fence.get()),
         refused_bound: refused.map(|refused| (&refused.claim).into()),
         ..answer

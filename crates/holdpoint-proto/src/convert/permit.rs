@@ -3,6 +3,7 @@
 use holdpoint_core::command::BoundClaim;
 use holdpoint_core::outcome::PermitView;
 use holdpoint_core::record::PermitState;
+use holdpoint_receipt::ClusterTime;
 
 use crate::v1;
 
@@ -30,24 +31,25 @@ impl From<&BoundClaim> for v1::BoundKey {
     }
 }
 
-impl From<&PermitView> for v1::Permit {
-    fn from(view: &PermitView) -> Self {
-        let record = &view.record;
-        Self {
-            id: record.id.to_string(),
-            fence: record.fence.get(),
-            issued_at_ms: record.issued_at.get(),
-            expires_at_ms: record.expires_at.get(),
-            complete_by_ms: view.complete_by().map_or(0, |at| at.get()),
-            state: v1::PermitState::from(view.state).into(),
-            request_digest: record.request_digest.as_bytes().to_vec(),
-            bounds: record.claims.iter().map(v1::BoundKey::from).collect(),
-            surface: record.surface.to_string(),
-            action: record.action.to_string(),
-            caller: record.caller.to_string(),
-            in_doubt: view.in_doubt,
-            policy_version: record.policy.version.get(),
-            policy_digest: record.policy.digest.as_bytes().to_vec(),
-        }
+/// The permit as `view` shows it. What its bundle advises the executor is for whoever has the bundle.
+#[must_use]
+pub fn permit(view: &PermitView) -> v1::Permit {
+    let record = &view.record;
+    v1::Permit {
+        id: record.id.to_string(),
+        fence: record.fence.get(),
+        issued_at_ms: record.issued_at.get(),
+        expires_at_ms: record.expires_at.get(),
+        complete_by_ms: view.complete_by().map_or(0, ClusterTime::get),
+        state: v1::PermitState::from(view.state).into(),
+        request_digest: record.request_digest.as_bytes().to_vec(),
+        bounds: record.claims.iter().map(v1::BoundKey::from).collect(),
+        surface: record.surface.to_string(),
+        action: record.action.to_string(),
+        caller: record.caller.to_string(),
+        in_doubt: view.in_doubt,
+        policy_version: record.policy.version.get(),
+        policy_digest: record.policy.digest.as_bytes().to_vec(),
+        failed_exit_aborts: false,
     }
 }

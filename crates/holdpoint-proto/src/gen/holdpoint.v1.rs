@@ -73,6 +73,10 @@ pub struct Permit {
     /// Digest of that bundle.
     #[prost(bytes = "vec", tag = "14")]
     pub policy_digest: ::prost::alloc::vec::Vec<u8>,
+    /// What a guard makes of a failing command whose bundle says `failed_exit = "aborted"`. Set in
+    /// answers to Authorize; advice to the executor, never part of the decision.
+    #[prost(bool, tag = "15")]
+    pub failed_exit_aborts: bool,
 }
 /// One bounded operation: surface, bound name and rendered key.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -315,6 +319,9 @@ pub struct StatusResponse {
     /// What the answering node says of itself; the leader announces it to the cluster.
     #[prost(message, optional, tag = "15")]
     pub identity: ::core::option::Option<NodeIdentity>,
+    /// The answering node's own wall clock.
+    #[prost(uint64, tag = "16")]
+    pub wall_ms: u64,
 }
 /// What a node says of itself.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1,0 +1,177 @@
+//! A place for every request that waits, or the answer that there is none.
+//!
+//! A request without a place has reached nothing yet, so the refusal is certain: `decided: never`.
+//! Places are given back by drop, never by a call. Nothing here waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::limits::{ASKING_MAX, DEADLINE_DEFAULT, DEADLINE_MAX, READING_MAX, SETTLING_MAX};
+
+/// What kind of request asks for a place. Each kind has places of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Asks for a decision.
+    Ask,
+    /// Redeems, completes or revokes.
+    Settle,
+    /// Reads, or changes the policy.
+    Read,
+}
+
+/// The places of the process. Closed once, when the node stops.
+#[derive(Clone, Debug)]
+pub(crate) struct Admission {
+    ask: Arc<Semaphore>,
+    settle: Arc<Semaphore>,
+    read: Arc<Semaphore>,
+}
+
+/// A place and the instant until which its holder waits.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    deadline: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotAdmitted {
+    /// As many requests wait as may.
+    Overloaded,
+    /// The node stops.
+    Stopping,
+}
+
+/// A wait that is longer than any request may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{given_ms} ms is longer than {} ms, the longest wait", DEADLINE_MAX.as_millis())]
+pub(crate) struct DeadlineTooLong {
+    given_ms: u32,
+}
+
+/// The wait that `deadline_ms` names; 0 means the default.
+pub(crate) fn wait(deadline_ms: u32) -> Result<Duration, DeadlineTooLong> {
+    if deadline_ms == 0 {
+        return Ok(DEADLINE_DEFAULT);
+    }
+    let wait = Duration::from_millis(u64::from(deadline_ms));
+    if wait > DEADLINE_MAX {
+        Err(DeadlineTooLong {
+            given_ms: deadline_ms,
+        })
+    } else {
+        Ok(wait)
+    }
+}
+
+impl Admission {
+    pub(crate) fn new() -> Self {
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self {
+            ask: places(ASKING_MAX),
+            settle: places(SETTLING_MAX),
+            read: places(READING_MAX),
+        }
+    }
+
+    /// Takes a place in `lane` for at most `wait`.
+    pub(crate) fn admit(&self, lane: Lane, wait: Duration) -> Result<Admitted, NotAdmitted> {
+        use tokio::sync::TryAcquireError;
+        let places = match lane {
+            Lane::Ask => &self.ask,
+            Lane::Settle => &self.settle,
+            Lane::Read => &self.read,
+        };
+        let place = Arc::clone(places)
+            .try_acquire_owned()
+            .map_err(|error| match error {
+                TryAcquireError::Closed => NotAdmitted::Stopping,
+                TryAcquireError::NoPermits => NotAdmitted::Overloaded,
+            })?;
+        Ok(Admitted {
+            deadline: Instant::now() + wait,
+            _place: place,
+        })
+    }
+
+    /// Whether the node stops.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.ask.is_closed()
+    }
+
+    /// How many requests hold a place.
+    pub(crate) fn in_flight(&self) -> usize {
+        let places = [
+            (&self.ask, ASKING_MAX),
+            (&self.settle, SETTLING_MAX),
+            (&self.read, READING_MAX),
+        ];
+        places
+            .iter()
+            .map(|(free, all)| all.saturating_sub(free.available_permits()))
+            .sum()
+    }
+
+    /// Refuses every later request. Those admitted keep their places.
+    pub(crate) fn close(&self) {
+        self.ask.close();
+        self.settle.close();
+        self.read.close();
+    }
+}
+
+impl Admitted {
+    /// The instant until which the holder waits.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// What is left until the deadline.
+    pub(crate) fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAIT: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn request_beyond_the_places_of_its_lane_is_refused_and_other_lanes_are_not() {
+        let admission = Admission::new();
+        let admit = |_| admission.admit(Lane::Read, WAIT);
+        let mut held: Vec<_> = (0..READING_MAX)
+            .map(|place| admit(place).unwrap())
+            .collect();
+        assert_eq!(admit(0).unwrap_err(), NotAdmitted::Overloaded);
+        assert!(admission.admit(Lane::Settle, WAIT).is_ok());
+        held.pop();
+        assert!(admit(0).is_ok());
+    }
+
+    #[test]
+    fn nothing_is_admitted_once_the_node_stops() {
+        let admission = Admission::new();
+        let held = admission.admit(Lane::Ask, WAIT).unwrap();
+        admission.close();
+        assert_eq!(
+            admission.admit(Lane::Ask, WAIT).unwrap_err(),
+            NotAdmitted::Stopping
+        );
+        assert!(held.left() <= WAIT);
+    }
+
+    #[test]
+    fn wait_is_five_seconds_unless_named_and_never_more_than_sixty() {
+        assert_eq!(wait(0), Ok(DEADLINE_DEFAULT));
+        assert_eq!(wait(60_000), Ok(DEADLINE_MAX));
+        let error = wait(60_001).unwrap_err().to_string();
+        assert_eq!(error, "60001 ms is longer than 60000 ms, the longest wait");
+    }
+}

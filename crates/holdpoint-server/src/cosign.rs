@@ -1,0 +1,107 @@
+//! Signs heads of this node's own applied trees, and makes receipts under them.
+//!
+//! ```text
+//! requests ──▶ queue ──▶ one thread: take all that wait ─▶ one view ─▶ one head a namespace
+//!                                     ─▶ remembered durably ─▶ signed ─▶ a receipt for each
+//! ```
+//!
+//! One signature serves everybody who waits. A head is signed only if it is this node's own, and
+//! consistent with the last one that this node signed, which is on disk before the signature leaves.
+//! A tree that contradicts what was signed means divergence or a lost disk: then nothing is ever
+//! signed again by this process.
+//!
+//! Never decides anything, and never waits for another node (k = 1 in this version).
+
+pub(crate) mod memory;
+mod signer;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use holdpoint_receipt::Name;
+use holdpoint_storage::{LogStore, StateStore};
+use tokio::sync::{mpsc, oneshot};
+
+pub(crate) use signer::{Identity, SignError, Signer};
+
+use crate::limits::{SIGN_BATCH_MAX, SIGN_QUEUE_MAX};
+
+/// A receipt to make: the statement at a leaf of a namespace's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// The namespace.
+    pub(crate) namespace: Name,
+    /// The leaf.
+    pub(crate) leaf: u64,
+}
+
+type Answer = Result<Vec<u8>, SignError>;
+
+/// Asks the signing thread. Cheap to clone; the thread ends with the last handle.
+#[derive(Clone)]
+pub(crate) struct Cosigner {
+    queue: mpsc::Sender<(Wanted, oneshot::Sender<Answer>)>,
+}
+
+impl fmt::Debug for Cosigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cosigner")
+    }
+}
+
+impl Cosigner {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no thread.
+    pub(crate) fn start<S: StateStore, L: LogStore>(signer: Signer<S, L>) -> std::io::Result<Self> {
+        let (queue, wanted) = mpsc::channel(SIGN_QUEUE_MAX);
+        std::thread::Builder::new()
+            .name("cosign".to_owned())
+            .spawn(move || run(signer, wanted))?;
+        Ok(Self { queue })
+    }
+
+    /// The receipt file of a statement that is in this node's applied state.
+    ///
+    /// # Errors
+    ///
+    /// [`SignError`]. The statement stands whatever happens here; only its proof is missing.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future gives up the receipt.
+    pub(crate) async fn receipt(&self, namespace: &Name, leaf: u64) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        let wanted = Wanted {
+            namespace: namespace.clone(),
+            leaf,
+        };
+        self.queue
+            .send((wanted, reply))
+            .await
+            .map_err(|_| SignError::Stopped)?;
+        answer.await.map_err(|_| SignError::Stopped)?
+    }
+}
+
+/// The thread's life: waits for one request, takes all others that wait, answers them together.
+fn run<S: StateStore, L: LogStore>(
+    mut signer: Signer<S, L>,
+    mut queue: mpsc::Receiver<(Wanted, oneshot::Sender<Answer>)>,
+) {
+    let mut batch = Vec::new();
+    while queue.blocking_recv_many(&mut batch, SIGN_BATCH_MAX) > 0 {
+        let (wanted, replies): (Vec<_>, Vec<_>) = batch
+            .drain(..)
+            .filter(|(_, reply)| !reply.is_closed())
+            .unzip();
+        for (reply, answer) in replies.into_iter().zip(signer.receipts(&wanted)) {
+            // Whoever stopped waiting has given up the receipt.
+            let _ = reply.send(answer);
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! One request, one way: evaluate, propose, prove, answer.
+//!
+//! ```text
+//! api ─▶ admit ─▶ evaluate (pool) ─▶ propose (raft) ─▶ outcome ─▶ cosign ─▶ api
+//! ```
+//!
+//! Nothing here calls back into an earlier step, except that an attempt whose policy or facts moved
+//! is evaluated again a few times. Every wait ends at the request's deadline, and every answer says
+//! whether it is certain that nothing happened. This module never decides: the outcome of the log
+//! does.
+
+mod authorize;
+mod policy;
+mod read;
+mod settle;
+mod status;
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdpoint_core::command::Command;
+use holdpoint_core::outcome::Statement;
+use holdpoint_core::{GroupId, Outcome, Query};
+use holdpoint_proto::v1;
+use holdpoint_raft::{Clock, Group, Leadership, ProposeError, ReadError, StateView};
+use holdpoint_receipt::{ClusterTime, Name, NodeId, Reason};
+use tokio::time::timeout_at;
+
+pub(crate) use authorize::Asked;
+pub(crate) use read::ReceiptSubject;
+pub(crate) use status::OwnIdentity;
+
+use crate::admit::{Admission, Admitted, Lane};
+use crate::cosign::{Cosigner, SignError};
+use crate::limits::LEADER_WAIT;
+use crate::members::Members;
+use crate::neighbours::Neighbours;
+use crate::policies::Policies;
+use crate::pool::{Pool, PoolError};
+use crate::quorum::Quorum;
+use crate::refused::{Refused, seconds};
+
+/// What a gate is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// What this node says of itself.
+    pub(crate) own: OwnIdentity,
+    /// The nodes of the cluster file.
+    pub(crate) members: Members,
+    /// The group of every namespace.
+    pub(crate) group: Group,
+    /// This node's clocks.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Signs heads.
+    pub(crate) cosigner: Cosigner,
+    /// Threads for policy evaluation.
+    pub(crate) evaluations: Pool,
+    /// Threads for reads.
+    pub(crate) reads: Pool,
+}
+
+/// The gate, as one node serves it.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    parts: Parts,
+    admission: Admission,
+    policies: Arc<Policies>,
+    quorum: Quorum,
+    neighbours: Neighbours,
+}
+
+impl Gate {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            admission: Admission::new(),
+            policies: Arc::default(),
+            quorum: Quorum::default(),
+            neighbours: Neighbours::default(),
+        }
+    }
+
+    /// A place in `lane`.
+    pub(crate) fn admit(&self, lane: Lane, wait: Duration) -> Result<Admitted, Refused> {
+        Ok(self.admission.admit(lane, wait)?)
+    }
+
+    /// Admits nothing any more. What was admitted goes on.
+    pub(crate) fn close(&self) {
+        self.admission.close();
+    }
+
+    /// Resolves when every admitted request has its answer.
+    pub(crate) async fn drained(&self) {
+        while self.admission.in_flight() > 0 {
+            tokio::time::sleep(DRAIN_POLL).await;
+        }
+    }
+
+    /// What this node says of itself.
+    pub(crate) fn own(&self) -> &OwnIdentity {
+        &self.parts.own
+    }
+
+    /// The nodes of the cluster file.
+    pub(crate) fn members(&self) -> &Members {
+        &self.parts.members
+    }
+
+    /// Which other nodes answered lately.
+    pub(crate) fn neighbours(&self) -> &Neighbours {
+        &self.neighbours
+    }
+
+    /// Threads for reads.
+    pub(crate) fn reads(&self) -> &Pool {
+        &self.parts.reads
+    }
+
+    /// Asks again and again whether a majority confirms this node's leadership.
+    pub(crate) async fn watch_quorum(&self) {
+        self.quorum.watch(&self.parts.group).await;
+    }
+
+    /// The group.
+    pub(crate) fn group(&self) -> &Group {
+        &self.parts.group
+    }
+
+    /// Cluster time as this node's wall clock has it. Where it matters, the log compares.
+    fn wall(&self) -> ClusterTime {
+        ClusterTime::new(self.parts.clock.wall_ms()).unwrap_or(ClusterTime::MAX)
+    }
+
+    /// Waits a moment for a leader, and refuses if that is another node.
+    ///
+    /// Nothing has been proposed yet, so the refusal is certain.
+    async fn lead(&self, admitted: &Admitted) -> Result<(), Refused> {
+        let until = admitted
+            .deadline()
+            .min(tokio::time::Instant::now() + LEADER_WAIT);
+        let mut leadership = self.parts.group.leadership();
+        let known = timeout_at(
+            until,
+            leadership.wait_for(|known| *known != Leadership::Unknown),
+        )
+        .await;
+        match known {
+            Ok(Ok(known)) if known.leads().is_some() => Ok(()),
+            Ok(Ok(_)) => Err(self.not_leader(false)),
+            Ok(Err(_)) => Err(Refused::never(Reason::NotLeader).saying(STOPPING)),
+            Err(_) => Err(self.no_quorum(false)),
+        }
+    }
+
+    /// Proposes `command` and waits for its outcome.
+    async fn propose(&self, command: Command, admitted: &Admitted) -> Result<Outcome, Refused> {
+        let left = admitted.left();
+        let committed = self.parts.group.propose(command, left).await;
+        match committed.map(holdpoint_raft::Committed::into_value) {
+            Ok(Outcome::Rejected(rejection)) => {
+                Err(Refused::never(rejection.reason()).saying(format!("{rejection}.")))
+            }
+            Ok(outcome) => Ok(outcome),
+            Err(error) => Err(self.not_proposed(&error, left)),
+        }
+    }
+
+    fn not_proposed(&self, error: &ProposeError, waited: Duration) -> Refused {
+        let may_have_committed = error.may_have_committed();
+        match error {
+            ProposeError::Overloaded { .. } => Refused::never(Reason::Overloaded),
+            ProposeError::TooLarge(_) => {
+                Refused::never(Reason::InvalidRequest).saying(format!("{error}."))
+            }
+            ProposeError::NotLeader { .. } => self.not_leader(may_have_committed),
+            ProposeError::Timeout { .. } => self.timed_out(waited),
+            ProposeError::ShuttingDown { .. } => {
+                open(may_have_committed, Reason::NotLeader).saying(STOPPING)
+            }
+        }
+    }
+
+    /// Waits until what this node has applied is as current as the call.
+    async fn read_index(&self, admitted: &Admitted) -> Result<(), Refused> {
+        self.lead(admitted).await?;
+        let left = admitted.left();
+        self.parts
+            .group
+            .read_index(left)
+            .await
+            .map(|_| ())
+            .map_err(|error| match error {
+                ReadError::Overloaded { .. } => Refused::never(Reason::Overloaded),
+                ReadError::NotLeader { .. } => self.not_leader(false),
+                ReadError::NoQuorum => self.no_quorum(false),
+                ReadError::Timeout { .. } => self.timed_out(left).certainly_without_effect(),
+                ReadError::ShuttingDown => Refused::never(Reason::NotLeader).saying(STOPPING),
+            })
+    }
+
+    /// Reads the applied state on a pool thread: one consistent view.
+    async fn look_on<T, E>(
+        &self,
+        pool: &Pool,
+        admitted: &Admitted,
+        look: impl FnOnce(&Query<'_, StateView<'_>>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Refused>
+    where
+        T: Send + 'static,
+        E: Display + Send + 'static,
+    {
+        let group = self.parts.group.clone();
+        let work = move || group.local_view(|view| look(&Query::new(&view, GroupId::FIRST)));
+        match self.work_on(pool, admitted, work).await? {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(fault(&error)),
+            Err(error) => Err(fault(&error)),
+        }
+    }
+
+    /// Reads the applied state.
+    async fn look<T: Send + 'static>(
+        &self,
+        admitted: &Admitted,
+        look: impl FnOnce(&Query<'_, StateView<'_>>) -> Result<T, crate::evaluate::ReadFault>
+        + Send
+        + 'static,
+    ) -> Result<T, Refused> {
+        self.look_on(&self.parts.reads, admitted, look).await
+    }
+
+    /// Does work on a pool thread. Nothing is proposed by it, so a refusal is certain.
+    async fn work_on<T: Send + 'static>(
+        &self,
+        pool: &Pool,
+        admitted: &Admitted,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refused> {
+        match timeout_at(admitted.deadline(), pool.run(work)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(PoolError::Full)) => Err(Refused::never(Reason::Overloaded)),
+            Ok(Err(error @ PoolError::Died)) => Err(fault(&error)),
+            Err(_) => Err(Refused::never(Reason::Timeout)),
+        }
+    }
+
+    /// The proof of a statement that an outcome named.
+    ///
+    /// Without it there is no answer: what was decided stands, and the retry finds it.
+    async fn receipt(
+        &self,
+        namespace: &Name,
+        statement: &Statement,
+        admitted: &Admitted,
+    ) -> Result<Vec<u8>, Refused> {
+        self.receipt_of_leaf(namespace, statement.leaf, admitted)
+            .await
+            .map_err(Refused::in_doubt)
+    }
+
+    /// The proof of the statement at a leaf of the applied state.
+    async fn receipt_of_leaf(
+        &self,
+        namespace: &Name,
+        leaf: u64,
+        admitted: &Admitted,
+    ) -> Result<Vec<u8>, Refused> {
+        let receipt = self.parts.cosigner.receipt(namespace, leaf);
+        match timeout_at(admitted.deadline(), receipt).await {
+            Ok(Ok(file)) => Ok(file),
+            Ok(Err(SignError::Fault(fault))) => Err(self::fault(&fault)),
+            Ok(Err(error)) => Err(Refused::never(Reason::NoSignatures).saying(format!(
+                "The decision cannot be proved by this node: {error}; repeat with the same key to \
+                 learn of it."
+            ))),
+            Err(_) => Err(Refused::never(Reason::NoSignatures)),
+        }
+    }
+
+    fn not_leader(&self, may_have_committed: bool) -> Refused {
+        let hint = self.hint();
+        let refused = open(may_have_committed, Reason::NotLeader);
+        match &hint.leader {
+            Some(leader) => refused.saying(format!(
+                "Node {} leads the cluster; repeat with the same key at {}.",
+                leader.id, leader.client
+            )),
+            None => refused.saying("No node leads the cluster now; repeat with the same key."),
+        }
+        .with_hint(hint)
+    }
+
+    /// Where to ask instead.
+    fn hint(&self) -> v1::LeaderHint {
+        let status = self.parts.group.status();
+        let leader = status
+            .leader
+            .and_then(|leader| NodeId::new(leader.node).ok());
+        self.parts.members.hint(leader, status.term)
+    }
+
+    /// No majority answers.
+    fn no_quorum(&self, may_have_committed: bool) -> Refused {
+        let answering = self.neighbours.seen().len().saturating_add(1);
+        let (nodes, majority) = (
+            self.parts.members.nodes().len(),
+            self.parts.members.majority(),
+        );
+        open(may_have_committed, Reason::NoQuorum)
+            .saying(format!(
+                "No majority of the nodes answers ({answering} of {nodes} nodes lately, {majority} \
+                 are needed); repeat with the same key."
+            ))
+            .with_hint(self.hint())
+    }
+
+    fn timed_out(&self, waited: Duration) -> Refused {
+        if self.standing().can_decide {
+            return Refused::unknown(Reason::Timeout).saying(format!(
+                "No outcome within {}; repeat with the same key to learn of a decision.",
+                seconds(waited)
+            ));
+        }
+        self.no_quorum(true)
+    }
+
+    fn unexpected(&self, outcome: &Outcome) -> Refused {
+        tracing::error!(?outcome, node = %self.parts.own.node, "a command had another's outcome");
+        Refused::unknown(Reason::Internal)
+    }
+}
+
+/// How often the requests in flight are counted while the node stops.
+const DRAIN_POLL: Duration = Duration::from_millis(10);
+
+const STOPPING: &str = "This node is stopping; repeat with the same key at another node.";
+
+/// A refusal that says whether the call may have had an effect.
+fn open(may_have_committed: bool, reason: Reason) -> Refused {
+    if may_have_committed {
+        Refused::unknown(reason)
+    } else {
+        Refused::never(reason)
+    }
+}
+
+/// A fault of this node before anything was proposed.
+fn fault(error: &impl Display) -> Refused {
+    tracing::error!(%error, "a request met a fault of this node");
+    Refused::never(Reason::Internal)
+}

@@ -1,0 +1,211 @@
+//! Authorize: evaluate, propose, prove; evaluate again while policy or facts move, a few times.
+
+use std::sync::Arc;
+
+use holdpoint_core::Outcome;
+use holdpoint_core::command::{Authorize, Command, Verdict};
+use holdpoint_core::limits::{FACT_AGE_MS_MAX, RETRY_HORIZON_MS, SKEW_MS_MAX};
+use holdpoint_core::outcome::{AuthorizeOutcome, Decision};
+use holdpoint_core::query::NamespaceQuery;
+use holdpoint_proto::convert::{self, Draft, Malformed};
+use holdpoint_proto::v1;
+use holdpoint_receipt::{Caller, ClusterTime, IdempotencyKey, Reason};
+
+use super::{Gate, fault};
+use crate::admit::Admitted;
+use crate::evaluate::{Leader, Prepared, Submission, prepare};
+use crate::limits::EVALUATIONS_PER_ATTEMPT_MAX;
+use crate::random;
+use crate::refused::Refused;
+
+/// How far the evaluation time stays behind the wall clock: a quarter of what an evaluation may
+/// age, and far more than steering leaves between the two.
+const EVALUATION_BEHIND_MS: u64 = FACT_AGE_MS_MAX / 4;
+
+/// One attempt, as it came.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// Who asks.
+    pub(crate) caller: Caller,
+    /// What is asked.
+    pub(crate) draft: Draft,
+    /// Names the attempt.
+    pub(crate) idempotency_key: IdempotencyKey,
+    /// From when on nothing is decided; none leaves it to the gate.
+    pub(crate) not_after: Option<ClusterTime>,
+}
+
+impl Gate {
+    /// Decides one attempt, or finds what was decided.
+    pub(crate) async fn authorize(
+        &self,
+        asked: Asked,
+        admitted: &Admitted,
+    ) -> Result<v1::AuthorizeResponse, Refused> {
+        self.lead(admitted).await?;
+        let submission = Arc::new(Submission {
+            caller: asked.caller,
+            draft: asked.draft,
+            idempotency_key: asked.idempotency_key,
+            not_after: asked
+                .not_after
+                .unwrap_or_else(|| self.wall().saturating_add(RETRY_HORIZON_MS)),
+        });
+        let mut now = self.evaluation_time();
+        let mut moved = Reason::FactsMoved;
+        for _ in 0..EVALUATIONS_PER_ATTEMPT_MAX {
+            let command = match self.prepare(&submission, now, admitted).await? {
+                Prepared::Evaluated(command) => {
+                    self.require_clock(&command)?;
+                    command
+                }
+                Prepared::Unfit {
+                    reason,
+                    sentence,
+                    lookup,
+                } => {
+                    let unfit = Refused::never(reason).saying(sentence);
+                    return self.look_up(&submission, unfit, lookup, admitted).await;
+                }
+            };
+            let request = command.request.clone();
+            match self.propose_authorize(command, admitted).await? {
+                AuthorizeOutcome::Decided(decision) => {
+                    return self.decided(&submission, decision, request, admitted).await;
+                }
+                AuthorizeOutcome::Silent { reason } => {
+                    return Err(Refused::never(reason));
+                }
+                AuthorizeOutcome::NotCurrent { reason, current } => {
+                    (moved, now) = (reason, current.now);
+                }
+            }
+        }
+        Err(Refused::never(moved))
+    }
+
+    /// That `not_after` is near enough to be accepted, where it is given.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] with the time up to which it may lie.
+    pub(crate) fn check_not_after(&self, asked: &Asked) -> Result<(), Malformed> {
+        let horizon = self
+            .wall()
+            .saturating_add(RETRY_HORIZON_MS.saturating_add(SKEW_MS_MAX));
+        match asked.not_after {
+            Some(not_after) if not_after > horizon => Err(Malformed::new(
+                "not_after_ms",
+                format_args!(
+                    "`{}` is more than {RETRY_HORIZON_MS} ms ahead of the cluster's clock; give at \
+                     most `{}`",
+                    not_after.get(),
+                    horizon.get()
+                ),
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// `now` for the policy: cluster time as far as this node can tell before its entry is made.
+    ///
+    /// An evaluation of a time that has not come is not current, so it is a little behind the wall
+    /// clock, which cluster time follows. Where that guess is wrong, the outcome says what would
+    /// have been right.
+    fn evaluation_time(&self) -> ClusterTime {
+        let behind_ms = self.wall().get().saturating_sub(EVALUATION_BEHIND_MS);
+        ClusterTime::new(behind_ms).unwrap_or(ClusterTime::MAX)
+    }
+
+    /// A leader whose clock is off does not grant.
+    fn require_clock(&self, command: &Authorize) -> Result<(), Refused> {
+        let grants = command
+            .evaluation
+            .as_ref()
+            .is_some_and(|evaluation| matches!(evaluation.verdict, Verdict::Permit { .. }));
+        if grants && !*self.parts.group.clock_is_sound().borrow() {
+            return Err(Refused::never(Reason::ClockSkew).with_hint(self.hint()));
+        }
+        Ok(())
+    }
+
+    /// Looks at the attempt in the applied state, on a pool thread.
+    async fn prepare(
+        &self,
+        submission: &Arc<Submission>,
+        now: ClusterTime,
+        admitted: &Admitted,
+    ) -> Result<Prepared, Refused> {
+        let salt = random::salt().map_err(|error| fault(&error))?;
+        let (submission, policies) = (Arc::clone(submission), Arc::clone(&self.policies));
+        let leader = Leader { now, salt };
+        self.look_on(&self.parts.evaluations, admitted, move |state| {
+            prepare(state, &policies, &submission, leader)
+        })
+        .await
+    }
+
+    /// Answers an attempt that has no verdict: with its record if there is one, else with why.
+    ///
+    /// A retry must find its decision also when its request can no longer be evaluated. The record
+    /// is looked for as of now (linearizably): an earlier leader may have decided what this node has
+    /// not applied yet.
+    async fn look_up(
+        &self,
+        submission: &Arc<Submission>,
+        unfit: Refused,
+        lookup: Option<Box<Authorize>>,
+        admitted: &Admitted,
+    ) -> Result<v1::AuthorizeResponse, Refused> {
+        let Some(command) = lookup else {
+            return Err(unfit);
+        };
+        self.read_index(admitted).await?;
+        let wanted = Arc::clone(submission);
+        let recorded = self.look(admitted, move |state| {
+            let namespace = state.namespace(wanted.draft.namespace())?;
+            let attempt =
+                |log: NamespaceQuery<'_, _>| log.attempt(&wanted.caller, &wanted.idempotency_key);
+            Ok(namespace.map(attempt).transpose()?.flatten())
+        });
+        if recorded.await?.is_none() {
+            return Err(unfit);
+        }
+        let request = command.request.clone();
+        match self.propose_authorize(command, admitted).await? {
+            AuthorizeOutcome::Decided(decision) => {
+                self.decided(submission, decision, request, admitted).await
+            }
+            AuthorizeOutcome::Silent { reason } => Err(Refused::never(reason)),
+            AuthorizeOutcome::NotCurrent { .. } => Err(unfit),
+        }
+    }
+
+    async fn propose_authorize(
+        &self,
+        command: Box<Authorize>,
+        admitted: &Admitted,
+    ) -> Result<AuthorizeOutcome, Refused> {
+        match self.propose(Command::Authorize(command), admitted).await? {
+            Outcome::Authorized(outcome) => Ok(outcome),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// The answer with its proof. Without one there is no answer: the retry finds the decision.
+    async fn decided(
+        &self,
+        submission: &Submission,
+        decision: Box<Decision>,
+        request: Vec<u8>,
+        admitted: &Admitted,
+    ) -> Result<v1::AuthorizeResponse, Refused> {
+        let namespace = submission.draft.namespace();
+        let receipt = self
+            .receipt(namespace, &decision.statement, admitted)
+            .await?;
+        let mut answer = convert::decision(&decision, receipt);
+        answer.request_canonical = request;
+        Ok(answer)
+    }
+}

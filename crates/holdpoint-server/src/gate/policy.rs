@@ -1,0 +1,129 @@
+//! Policy bundles: stored, put in force, listed, read.
+
+use holdpoint_core::Outcome;
+use holdpoint_core::command::{ActivatePolicy, Command, PutPolicy};
+use holdpoint_core::outcome::{ActivateOutcome, PutOutcome};
+use holdpoint_policy::{Bundle, CaseOutcome, EVALUATOR_VERSION, Policy};
+use holdpoint_proto::v1;
+use holdpoint_receipt::Reason;
+
+use super::{Gate, fault};
+use crate::admit::Admitted;
+use crate::api::{ActivateCall, PutCall};
+use crate::random;
+use crate::refused::Refused;
+use crate::translate;
+
+/// A bundle that was checked: what the log needs of it, or what is wrong with it.
+type Checked = Result<(Bundle, Policy), Vec<String>>;
+
+/// Loads a bundle and runs its tests. Takes as long as the bundle is large: on a pool thread.
+fn check(files: Vec<(String, Vec<u8>)>) -> Checked {
+    let bundle = Bundle::new(files).map_err(|error| vec![error.to_string()])?;
+    let policy = Policy::load(&bundle)
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let report = policy.run_tests();
+    if report.is_acceptable() {
+        return Ok((bundle, policy));
+    }
+    let failed = report.cases.iter().filter_map(|case| match &case.outcome {
+        CaseOutcome::Failed { .. } => Some(format!("{}:{}: {case}", case.path, case.line)),
+        _ => None,
+    });
+    Err(failed.collect())
+}
+
+impl Gate {
+    /// Stores a bundle that loads and passes its own tests.
+    pub(crate) async fn put_policy(
+        &self,
+        call: PutCall,
+        admitted: &Admitted,
+    ) -> Result<v1::PutPolicyResponse, Refused> {
+        let PutCall {
+            namespace,
+            caller,
+            files,
+        } = call;
+        let checked = self
+            .work_on(&self.parts.reads, admitted, move || check(files))
+            .await?;
+        let (bundle, policy) = match checked {
+            Ok(checked) => checked,
+            Err(problems) => {
+                let refused = Refused::never(Reason::BundleInvalid);
+                return Ok(v1::PutPolicyResponse {
+                    problems,
+                    refusal: Some(refused.into_refusal()),
+                    ..v1::PutPolicyResponse::default()
+                });
+            }
+        };
+        self.lead(admitted).await?;
+        let command = Command::PutPolicy(PutPolicy {
+            namespace,
+            digest: policy.digest(),
+            bundle: bundle.encode(),
+            outline: translate::outline(&policy),
+            principal: caller,
+        });
+        self.policies.remember(policy);
+        match self.propose(command, admitted).await? {
+            Outcome::PolicyPut(PutOutcome::Put { digest, replay }) => Ok(v1::PutPolicyResponse {
+                digest: digest.as_bytes().to_vec(),
+                replay,
+                ..v1::PutPolicyResponse::default()
+            }),
+            Outcome::PolicyPut(PutOutcome::Refused { reason }) => Err(Refused::never(reason)),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Puts a stored bundle in force, if the version in force is the expected one.
+    pub(crate) async fn activate_policy(
+        &self,
+        call: ActivateCall,
+        admitted: &Admitted,
+    ) -> Result<v1::ActivatePolicyResponse, Refused> {
+        self.lead(admitted).await?;
+        let namespace = call.namespace.clone();
+        let command = Command::ActivatePolicy(ActivatePolicy {
+            namespace: call.namespace,
+            digest: call.digest,
+            expected: call.expected,
+            principal: call.caller,
+            evaluator_version: EVALUATOR_VERSION,
+            salt: random::salt().map_err(|error| fault(&error))?,
+        });
+        match self.propose(command, admitted).await? {
+            Outcome::Activated(ActivateOutcome::Activated {
+                version, statement, ..
+            }) => {
+                let receipt = self.receipt(&namespace, &statement, admitted).await?;
+                Ok(v1::ActivatePolicyResponse {
+                    version: version.get(),
+                    receipt: Some(v1::Receipt { file: receipt }),
+                    refusal: None,
+                })
+            }
+            Outcome::Activated(ActivateOutcome::Refused {
+                reason,
+                active,
+                surface,
+            }) => {
+                let sentence = match (reason, active, surface) {
+                    (Reason::VersionConflict, active, _) => {
+                        let version = active.map_or(0, |active| active.version.get());
+                        format!("{} Version {version} is active.", reason.sentence())
+                    }
+                    (_, _, Some(surface)) => {
+                        format!("{} The surface is `{surface}`.", reason.sentence())
+                    }
+                    (_, _, None) => reason.sentence().to_owned(),
+                };
+                Err(Refused::never(reason).saying(sentence))
+            }
+            other => Err(self.unexpected(&other)),
+        }
+    }
+}

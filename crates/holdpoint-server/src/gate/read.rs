@@ -1,0 +1,289 @@
+//! Reads: after a read-index round, from one consistent view, so they are linearizable.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use holdpoint_core::View;
+use holdpoint_core::limits::PAGE_MAX;
+use holdpoint_core::outcome::PermitView;
+use holdpoint_core::query::NamespaceQuery;
+use holdpoint_core::record::NodeRecord;
+use holdpoint_policy::Bundle;
+use holdpoint_proto::convert::{self, NAMESPACE_DEFAULT, Named};
+use holdpoint_proto::v1;
+use holdpoint_raft::StateView;
+use holdpoint_receipt::keys::{Epoch, KeySet, NodePublicKeys, PublicKey};
+use holdpoint_receipt::{Caller, ClusterId, Digest, Name, NodeId, Reason, TreeSize};
+use holdpoint_storage::StoreError;
+
+use super::{Gate, fault};
+use crate::admit::Admitted;
+use crate::api::OperationCall;
+use crate::evaluate::ReadFault;
+use crate::policies::Policies;
+use crate::refused::Refused;
+
+/// Which statement is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ReceiptSubject {
+    /// The newest of a permit.
+    Permit(Named),
+    /// The one at a leaf.
+    Leaf {
+        /// The namespace.
+        namespace: Name,
+        /// The leaf.
+        leaf_index: u64,
+    },
+}
+
+impl ReceiptSubject {
+    fn namespace(&self) -> &Name {
+        match self {
+            Self::Permit(named) => &named.namespace,
+            Self::Leaf { namespace, .. } => namespace,
+        }
+    }
+}
+
+/// A permit with the request that it permits.
+struct Found {
+    permit: PermitView,
+    request: Vec<u8>,
+}
+
+impl Gate {
+    /// A permit as it stands, with its canonical request.
+    pub(crate) async fn get_permit(
+        &self,
+        _caller: Caller,
+        named: Named,
+        admitted: &Admitted,
+    ) -> Result<v1::GetPermitResponse, Refused> {
+        let Named { namespace, permit } = named;
+        let found = self.query(&namespace, admitted, move |log| {
+            let Some(view) = log.permit(&permit)? else {
+                return Ok(None);
+            };
+            let leaf = view.record.statements.first().map(|first| first.leaf);
+            let disclosed = leaf.map(|leaf| log.disclosure(leaf)).transpose()?.flatten();
+            let request = disclosed
+                .and_then(|disclosed| disclosed.request)
+                .unwrap_or_default();
+            Ok(Some(Found {
+                permit: view,
+                request,
+            }))
+        });
+        let found = found.await?.ok_or_else(|| {
+            Refused::never(Reason::UnknownPermit).saying(format!(
+                "The gate has no permit {permit} in this namespace."
+            ))
+        })?;
+        Ok(v1::GetPermitResponse {
+            cluster_time_ms: found.permit.as_of.get(),
+            permit: Some(convert::permit(&found.permit)),
+            refusal: None,
+            request_canonical: found.request,
+        })
+    }
+
+    /// Who has a bounded operation.
+    pub(crate) async fn get_operation(
+        &self,
+        _caller: Caller,
+        call: OperationCall,
+        admitted: &Admitted,
+    ) -> Result<v1::GetOperationResponse, Refused> {
+        let OperationCall {
+            namespace,
+            surface,
+            bound,
+            key,
+        } = call;
+        let read = self.query(&namespace, admitted, move |log| {
+            Ok((log.operation(&surface, &bound, &key)?, log.now()))
+        });
+        let (operation, now) = read.await?;
+        Ok(v1::GetOperationResponse {
+            holder: operation.holder.as_ref().map(convert::permit),
+            committed: operation.committed.as_ref().map(convert::permit),
+            cluster_time_ms: now.get(),
+            refusal: None,
+        })
+    }
+
+    /// A statement, proved under the newest head.
+    pub(crate) async fn get_receipt(
+        &self,
+        _caller: Caller,
+        subject: ReceiptSubject,
+        admitted: &Admitted,
+    ) -> Result<v1::GetReceiptResponse, Refused> {
+        let namespace = subject.namespace().clone();
+        let leaf = self.query(&namespace, admitted, move |log| match subject {
+            ReceiptSubject::Permit(named) => {
+                let permit = log.permit(&named.permit)?;
+                Ok(permit.and_then(|permit| Some(permit.record.statements.last()?.leaf)))
+            }
+            ReceiptSubject::Leaf { leaf_index, .. } => {
+                Ok((leaf_index < log.head()?.size).then_some(leaf_index))
+            }
+        });
+        let leaf = leaf.await?.ok_or_else(|| {
+            Refused::never(Reason::NotFound)
+                .saying("The gate has no statement of this permit or leaf.")
+        })?;
+        let file = self.receipt_of_leaf(&namespace, leaf, admitted).await?;
+        Ok(v1::GetReceiptResponse {
+            receipt: Some(v1::Receipt { file }),
+            refusal: None,
+        })
+    }
+
+    /// The stored bundles and the activations.
+    pub(crate) async fn list_policies(
+        &self,
+        namespace: Name,
+        admitted: &Admitted,
+    ) -> Result<v1::ListPoliciesResponse, Refused> {
+        let policies = Arc::clone(&self.policies);
+        self.query(&namespace, admitted, move |log| {
+            Ok(v1::ListPoliciesResponse {
+                policies: stored_policies(log, &policies)?,
+                activations: activations(log)?,
+                refusal: None,
+            })
+        })
+        .await
+    }
+
+    /// One bundle: the one named, or the one in force.
+    pub(crate) async fn get_policy(
+        &self,
+        (namespace, digest): (Name, Option<Digest>),
+        admitted: &Admitted,
+    ) -> Result<v1::GetPolicyResponse, Refused> {
+        let read = self.query(&namespace, admitted, move |log| {
+            let active = log.record().active;
+            let Some(digest) = digest.or(active.map(|active| active.digest)) else {
+                return Ok(Err(Reason::NoActivePolicy));
+            };
+            let version = active.filter(|active| active.digest == digest);
+            let version = version.map_or(0, |active| active.version.get());
+            let record = log.bundle(&digest)?;
+            Ok(record
+                .map(|record| (digest, version, record.bundle))
+                .ok_or(Reason::BundleUnknown))
+        });
+        let (digest, version, bytes) = read.await?.map_err(Refused::never)?;
+        let bundle = Bundle::decode(&bytes).map_err(|error| fault(&error))?;
+        let files = bundle.files().map(|(path, content)| v1::BundleFile {
+            path: path.to_owned(),
+            content: content.to_vec(),
+        });
+        Ok(v1::GetPolicyResponse {
+            digest: digest.as_bytes().to_vec(),
+            files: files.collect(),
+            version,
+            refusal: None,
+        })
+    }
+
+    /// The published key set, from what the nodes announced.
+    pub(crate) async fn export_keys(
+        &self,
+        admitted: &Admitted,
+    ) -> Result<v1::ExportKeysResponse, Refused> {
+        self.read_index(admitted).await?;
+        let nodes = self.look(admitted, |state| state.nodes(None)).await?;
+        let namespace = Name::new(NAMESPACE_DEFAULT).map_err(|error| fault(&error))?;
+        let keys = key_set(self.parts.own.cluster, namespace, nodes).map_err(|problem| {
+            Refused::never(Reason::Internal)
+                .saying(format!("The key set cannot be published: {problem}."))
+        })?;
+        Ok(v1::ExportKeysResponse {
+            keys_json: keys.to_file().into_bytes(),
+            refusal: None,
+        })
+    }
+
+    /// Reads one namespace as of now.
+    async fn query<T: Send + 'static>(
+        &self,
+        namespace: &Name,
+        admitted: &Admitted,
+        read: impl FnOnce(&NamespaceQuery<'_, StateView<'_>>) -> Result<T, ReadFault> + Send + 'static,
+    ) -> Result<T, Refused> {
+        self.read_index(admitted).await?;
+        let name = namespace.clone();
+        let answer = self.look(admitted, move |state| match state.namespace(&name)? {
+            Some(log) => read(&log).map(Some),
+            None => Ok(None),
+        });
+        answer
+            .await?
+            .ok_or_else(|| Refused::never(Reason::UnknownNamespace))
+    }
+}
+
+/// Every stored bundle with the name that it gives itself.
+fn stored_policies<V: View<Error = StoreError>>(
+    log: &NamespaceQuery<'_, V>,
+    policies: &Policies,
+) -> Result<Vec<v1::StoredPolicy>, ReadFault> {
+    let mut stored: Vec<v1::StoredPolicy> = Vec::new();
+    let mut after = None;
+    loop {
+        let page = log.bundles(after.as_ref())?;
+        let Some((last, _)) = page.last() else {
+            return Ok(stored);
+        };
+        after = Some(*last);
+        stored.extend(page.iter().map(|(digest, record)| v1::StoredPolicy {
+            digest: digest.as_bytes().to_vec(),
+            name: policies.name(digest, &record.bundle),
+        }));
+    }
+}
+
+/// Every activation, oldest first.
+fn activations<V: View<Error = StoreError>>(
+    log: &NamespaceQuery<'_, V>,
+) -> Result<Vec<v1::Activation>, ReadFault> {
+    let mut all: Vec<v1::Activation> = Vec::new();
+    let mut after = None;
+    loop {
+        let page = log.activations(after)?;
+        all.extend(page.iter().map(|(version, record)| v1::Activation {
+            version: version.get(),
+            digest: record.digest.as_bytes().to_vec(),
+            activated_at_ms: record.activated_at.get(),
+        }));
+        match page.last() {
+            Some((last, _)) if page.len() >= PAGE_MAX => after = Some(*last),
+            Some(_) | None => return Ok(all),
+        }
+    }
+}
+
+/// One epoch from the first leaf on: every node that was ever announced, one signature needed.
+fn key_set(
+    cluster: ClusterId,
+    namespace: Name,
+    nodes: Vec<(NodeId, NodeRecord)>,
+) -> Result<KeySet, String> {
+    let mut keys = BTreeMap::new();
+    for (node, record) in nodes {
+        let log = PublicKey::from_bytes(&record.log_key).map_err(|error| error.to_string())?;
+        let cosign =
+            PublicKey::from_bytes(&record.cosign_key).map_err(|error| error.to_string())?;
+        keys.insert(node, NodePublicKeys { log, cosign });
+    }
+    let epoch = Epoch {
+        tree_size_from: TreeSize::default(),
+        signers_needed: 1,
+        nodes: keys,
+    };
+    KeySet::new(cluster, namespace, vec![epoch]).map_err(|error| error.to_string())
+}

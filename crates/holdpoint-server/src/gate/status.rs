@@ -1,0 +1,279 @@
+//! Where this node stands, as it knows by itself. Waits for no other node.
+
+use std::path::{Path, PathBuf};
+
+use holdpoint_core::command::AnnounceNode;
+use holdpoint_core::limits::FEATURE_LEVEL_MAX;
+use holdpoint_core::query::NamespaceQuery;
+use holdpoint_core::{GroupId, Query, View};
+use holdpoint_policy::EVALUATOR_VERSION;
+use holdpoint_proto::convert::NAMESPACE_DEFAULT;
+use holdpoint_proto::v1;
+use holdpoint_raft::{GroupStatus, Leadership};
+use holdpoint_receipt::keys::NodePublicKeys;
+use holdpoint_receipt::{ClusterId, Digest, Name, NodeId};
+use holdpoint_storage::{Incarnation, StoreError};
+
+use super::Gate;
+use crate::config::NodeEntry;
+use crate::evaluate::ReadFault;
+use crate::policies::{NotLoaded, Policies};
+use crate::pool::PoolError;
+
+/// What a node says of itself.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnIdentity {
+    /// The cluster.
+    pub(crate) cluster: ClusterId,
+    /// The node.
+    pub(crate) node: NodeId,
+    /// The random identity of its data directory.
+    pub(crate) incarnation: Incarnation,
+    /// Its public keys.
+    pub(crate) keys: NodePublicKeys,
+    /// Its data directory.
+    pub(crate) root: PathBuf,
+}
+
+impl OwnIdentity {
+    /// What the leader announces for this node.
+    pub(crate) fn announcement(&self) -> AnnounceNode {
+        AnnounceNode {
+            node: self.node,
+            incarnation: *self.incarnation.as_bytes(),
+            log_key: *self.keys.log.as_bytes(),
+            cosign_key: *self.keys.cosign.as_bytes(),
+            feature_level_max: FEATURE_LEVEL_MAX,
+            evaluator_version: EVALUATOR_VERSION,
+        }
+    }
+
+    fn to_wire(&self) -> v1::NodeIdentity {
+        let said = self.announcement();
+        v1::NodeIdentity {
+            incarnation: said.incarnation.to_vec(),
+            log_key: said.log_key.to_vec(),
+            cosign_key: said.cosign_key.to_vec(),
+            feature_level_max: said.feature_level_max,
+            evaluator_version: said.evaluator_version,
+        }
+    }
+}
+
+/// What this node can do for clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// It leads, and a majority confirmed that a moment ago.
+    pub(crate) can_decide: bool,
+    /// It can decide, or knows who leads.
+    pub(crate) takes_part: bool,
+}
+
+/// What the applied state says.
+#[derive(Default)]
+struct Applied {
+    feature_level: u32,
+    cluster_time_ms: u64,
+    policy: Option<(u64, Digest)>,
+    policy_name: String,
+    tree_size: u64,
+    announced: Vec<NodeId>,
+}
+
+impl Gate {
+    /// What this node can do for clients now.
+    pub(crate) fn standing(&self) -> Standing {
+        let leadership = self.parts.group.leadership();
+        let (leads, follows) = match &*leadership.borrow() {
+            Leadership::Leads { .. } => (true, false),
+            Leadership::Follows(_) => (false, true),
+            Leadership::Unknown => (false, false),
+        };
+        let can_decide = leads && self.quorum.is_confirmed() && !self.admission.is_closed();
+        Standing {
+            can_decide,
+            takes_part: can_decide || follows,
+        }
+    }
+
+    /// Whether this node's keys are announced in what it has applied: what it signs can be verified.
+    pub(crate) async fn can_prove(&self) -> bool {
+        let (group, node) = (self.parts.group.clone(), self.parts.own.node);
+        let read = self.parts.reads.run(move || {
+            let known = group.local_view(|view| Query::new(&view, GroupId::FIRST).node(node));
+            known.is_ok_and(|known| known.is_ok_and(|known| known.is_some()))
+        });
+        read.await.unwrap_or(false)
+    }
+
+    /// The answer to `Cluster.Status`.
+    pub(crate) async fn status(&self) -> Result<v1::StatusResponse, PoolError> {
+        let (group, policies) = (self.parts.group.clone(), self.policies.clone());
+        let applied = self.parts.reads.run(move || {
+            let read = group.local_view(|view| read(&Query::new(&view, GroupId::FIRST), &policies));
+            // A store that has stopped says nothing; the rest of the status still does.
+            read.ok().and_then(Result::ok).unwrap_or_default()
+        });
+        let applied = applied.await?;
+        let status = self.parts.group.status();
+        let (version, digest) = match applied.policy {
+            Some((version, digest)) => (version, digest.as_bytes().to_vec()),
+            None => (0, Vec::new()),
+        };
+        Ok(v1::StatusResponse {
+            cluster_id: self.parts.own.cluster.to_string(),
+            node_id: self.parts.own.node.get(),
+            leader_id: status.leader.as_ref().map_or(0, |leader| leader.node),
+            term: status.term,
+            feature_level: applied.feature_level,
+            nodes: self.node_statuses(&status, &applied),
+            policy_version: version,
+            policy_digest: digest,
+            policy_name: applied.policy_name,
+            cluster_time_ms: applied.cluster_time_ms,
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            tree_size: applied.tree_size,
+            failure_tolerance: self.failure_tolerance(&status),
+            serving: self.standing().can_decide,
+            identity: Some(self.parts.own.to_wire()),
+            wall_ms: self.parts.clock.wall_ms(),
+        })
+    }
+
+    fn node_statuses(&self, status: &GroupStatus, applied: &Applied) -> Vec<v1::NodeStatus> {
+        let own = self.parts.own.node;
+        let neighbours = self.neighbours.seen();
+        let node = |entry: &NodeEntry| {
+            let member = status.members.get(&entry.id.get());
+            let seen = neighbours.get(&entry.id);
+            let is_own = entry.id == own;
+            let is_leader = status
+                .leader
+                .as_ref()
+                .is_some_and(|it| it.node == entry.id.get());
+            let role = match member {
+                _ if is_leader => "leader",
+                Some(member) if member.is_voter => "voter",
+                Some(_) => "learner",
+                None => "unknown",
+            };
+            let known = member
+                .and_then(|member| member.matched)
+                .map(|matched| matched.index);
+            let own_applied = status.applied.map(|applied| applied.index);
+            v1::NodeStatus {
+                id: entry.id.get(),
+                client: entry.client.to_string(),
+                role: role.to_owned(),
+                applied: if is_own { own_applied } else { known }.unwrap_or(0),
+                lag: if is_own {
+                    own_lag(status)
+                } else {
+                    member.and_then(|member| member.lag)
+                },
+                clock_offset_ms: seen.map(|seen| seen.clock_offset_ms),
+                signing: if applied.announced.contains(&entry.id) {
+                    "ok"
+                } else {
+                    "not announced"
+                }
+                .to_owned(),
+                disk_free_percent: if is_own {
+                    disk_free_percent(&self.parts.own.root)
+                } else {
+                    None
+                },
+            }
+        };
+        self.parts.members.nodes().iter().map(node).collect()
+    }
+}
+
+impl Gate {
+    /// How many more voters can be lost while decisions go on, as far as this node knows: counted
+    /// from those that answer, if it leads, else from none being away.
+    fn failure_tolerance(&self, status: &GroupStatus) -> u32 {
+        let nodes = self.parts.members.nodes();
+        let voters = match status
+            .members
+            .values()
+            .filter(|member| member.is_voter)
+            .count()
+        {
+            0 => nodes.len(),
+            voters => voters,
+        };
+        let is_leader = status
+            .leader
+            .as_ref()
+            .is_some_and(|it| it.node == status.node);
+        let up = if is_leader {
+            self.neighbours.seen().len().saturating_add(1)
+        } else {
+            voters
+        };
+        let majority = voters / 2 + 1;
+        u32::try_from(up.min(voters).saturating_sub(majority)).unwrap_or(0)
+    }
+}
+
+/// What this node has not applied of its own log.
+fn own_lag(status: &GroupStatus) -> Option<u64> {
+    let applied = status.applied.map_or(0, |applied| applied.index);
+    Some(status.last_index?.saturating_sub(applied))
+}
+
+/// The free share of the disk that holds `root`.
+fn disk_free_percent(root: &Path) -> Option<u32> {
+    let disk = rustix::fs::statvfs(root).ok()?;
+    let percent = u128::from(disk.f_bavail) * 100 / u128::from(disk.f_blocks.max(1));
+    u32::try_from(percent).ok()
+}
+
+/// The name that a stored bundle gives itself; empty if this build cannot load it.
+pub(super) fn name_of<V: View<Error = StoreError>>(
+    namespace: &NamespaceQuery<'_, V>,
+    policies: &Policies,
+    digest: &Digest,
+) -> Result<String, ReadFault> {
+    let Some(record) = namespace.bundle(digest)? else {
+        return Ok(String::new());
+    };
+    let policy = policies.get::<NotLoaded>(*digest, || Ok(record.bundle));
+    Ok(policy
+        .map(|policy| policy.name().to_string())
+        .unwrap_or_default())
+}
+
+fn read<V: View<Error = StoreError>>(
+    state: &Query<'_, V>,
+    policies: &Policies,
+) -> Result<Applied, ReadFault> {
+    let group = state.group()?;
+    let announced = state
+        .nodes(None)?
+        .into_iter()
+        .map(|(node, _)| node)
+        .collect();
+    let mut applied = Applied {
+        feature_level: group.map_or(0, |group| group.feature_level),
+        cluster_time_ms: state.now()?.get(),
+        announced,
+        ..Applied::default()
+    };
+    // The name of the first namespace is a constant of ours.
+    let Ok(name) = Name::new(NAMESPACE_DEFAULT) else {
+        return Ok(applied);
+    };
+    if let Some(namespace) = state.namespace(&name)? {
+        applied.tree_size = namespace.head()?.size;
+        applied.policy = namespace
+            .record()
+            .active
+            .map(|it| (it.version.get(), it.digest));
+        if let Some((_, digest)) = applied.policy {
+            applied.policy_name = name_of(&namespace, policies, &digest)?;
+        }
+    }
+    Ok(applied)
+}

@@ -1,0 +1,245 @@
+//! A node's data directory, opened for this process: identity, stores and keys.
+//!
+//! A directory that is absent or empty is made; anything else must be this node's own and whole.
+//! Keys are made once, together with the directory, and never again: a node that lost them must come
+//! back under another id.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use holdpoint_core::GroupId;
+use holdpoint_receipt::keys::KeyError as KeyFormatError;
+use holdpoint_receipt::{ClusterId, NodeId, NodeSecretKeys, SecretKey};
+use holdpoint_storage::{
+    CreateError, DataDir, FaultLatch, Identity, Incarnation, KeyError, KeyFile, LogOptions,
+    LogStore, OpenError, Owner, RocksLog, RocksState, StoreError,
+};
+
+use crate::random::{self, NoRandomness};
+
+/// A node's data directory.
+#[derive(Debug)]
+pub(crate) struct Home {
+    /// Whose it is.
+    pub(crate) identity: Identity,
+    /// Where it is.
+    pub(crate) root: PathBuf,
+    /// Whether it was made just now.
+    pub(crate) is_new: bool,
+    /// The log.
+    pub(crate) log: Arc<RocksLog>,
+    /// The replicated state.
+    pub(crate) state: Arc<RocksState>,
+    /// The node's keys.
+    pub(crate) keys: NodeSecretKeys,
+}
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// It cannot be made.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    /// It is not this node's, or not whole.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A key cannot be read or written.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A key file does not hold a key.
+    #[error("`{}` does not hold a key: {problem}", path.display())]
+    DamagedKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: KeyFormatError,
+    },
+    /// A key file is gone and the node has a past.
+    #[error(
+        "`{}` is missing, and this node has signed with it; restore the file, or add the node again \
+         under a new id and an empty directory",
+        path.display()
+    )]
+    LostKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The store stopped at once.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nothing random can be drawn.
+    #[error("the system gives no random bytes")]
+    Randomness,
+}
+
+impl From<NoRandomness> for HomeError {
+    fn from(_: NoRandomness) -> Self {
+        Self::Randomness
+    }
+}
+
+impl Home {
+    /// Opens the data directory `root` of `owner`, and makes it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`HomeError`] says what is wrong with it. Nothing of another node's was changed.
+    pub(crate) fn open(root: &Path, owner: Owner) -> Result<Self, HomeError> {
+        let (dir, is_new) = match DataDir::open(root, Some(owner)) {
+            Err(OpenError::NotInitialised { .. }) => (create(root, owner)?, true),
+            opened => (opened?, false),
+        };
+        // One latch for both: a fault in either stops the node, and its group tells.
+        let faults = FaultLatch::new();
+        let log = dir.open_log(LogOptions::default(), faults.clone())?;
+        let state = dir.open_state(GroupId::FIRST, faults)?;
+        let keys = open_keys(&dir, &log)?;
+        Ok(Self {
+            identity: *dir.identity(),
+            root: dir.root().to_owned(),
+            is_new,
+            log: Arc::new(log),
+            state: Arc::new(state),
+            keys,
+        })
+    }
+}
+
+/// Whose directory `root` is; none if it is nobody's yet.
+///
+/// # Errors
+///
+/// It is somebody's, and damaged or in use.
+pub(crate) fn cluster_of(root: &Path) -> Result<Option<ClusterId>, OpenError> {
+    match DataDir::open(root, None) {
+        Ok(dir) => Ok(Some(dir.identity().cluster)),
+        Err(OpenError::NotInitialised { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A cluster identity that nobody has.
+pub(crate) fn new_cluster() -> Result<ClusterId, NoRandomness> {
+    random::bytes().map(ClusterId::from_bytes)
+}
+
+fn create(root: &Path, owner: Owner) -> Result<DataDir, HomeError> {
+    let incarnation = Incarnation::from_bytes(random::bytes()?);
+    let Owner { cluster, node } = owner;
+    Ok(DataDir::create(
+        root,
+        Identity {
+            cluster,
+            node,
+            incarnation,
+        },
+    )?)
+}
+
+/// Reads the keys. Makes those that are missing if the node has never taken part in anything.
+fn open_keys(dir: &DataDir, log: &RocksLog) -> Result<NodeSecretKeys, HomeError> {
+    let bounds = log.bounds(GroupId::FIRST)?;
+    let is_fresh = bounds.last().is_none() && log.vote(GroupId::FIRST)?.is_none();
+    let log_key = open_key(dir, KeyFile::Log, is_fresh)?;
+    let node_key = open_key(dir, KeyFile::Node, is_fresh)?;
+    NodeSecretKeys::new(log_key, node_key).map_err(|problem| damaged(dir, KeyFile::Node, problem))
+}
+
+fn open_key(dir: &DataDir, file: KeyFile, is_fresh: bool) -> Result<SecretKey, HomeError> {
+    if let Some(bytes) = dir.read_key(file)? {
+        let text = str::from_utf8(&bytes).unwrap_or_default();
+        return SecretKey::from_pem(text).map_err(|problem| damaged(dir, file, problem));
+    }
+    if !is_fresh {
+        return Err(HomeError::LostKey {
+            path: dir.key_path(file),
+        });
+    }
+    let key = SecretKey::from_seed(&random::bytes()?);
+    dir.write_key(file, key.to_pem().as_str().as_bytes())?;
+    Ok(key)
+}
+
+fn damaged(dir: &DataDir, file: KeyFile, problem: KeyFormatError) -> HomeError {
+    HomeError::DamagedKey {
+        path: dir.key_path(file),
+        problem,
+    }
+}
+
+/// Node 1, which a cluster of one node has.
+pub(crate) fn only_node() -> NodeId {
+    NodeId::new(1).unwrap_or_else(|_| unreachable!("1 is a node id"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn owner(cluster: u8, node: u64) -> Owner {
+        let cluster = ClusterId::from_bytes([cluster; 16]);
+        Owner {
+            cluster,
+            node: NodeId::new(node).unwrap(),
+        }
+    }
+
+    #[test]
+    fn directory_is_made_once_and_its_keys_stay() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().join("node-1");
+        let first = Home::open(&root, owner(1, 1)).unwrap();
+        assert!(first.is_new);
+        let (identity, keys) = (first.identity, first.keys.public());
+        let mode = |file: &str| {
+            std::fs::metadata(root.join("keys").join(file))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777
+        };
+        assert_eq!((mode("log.key"), mode("node.key")), (0o600, 0o600));
+        drop(first);
+        let second = Home::open(&root, owner(1, 1)).unwrap();
+        assert!(!second.is_new);
+        assert_eq!((second.identity, second.keys.public()), (identity, keys));
+    }
+
+    #[test]
+    fn directory_of_another_node_or_cluster_is_refused_and_named() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().join("node-1");
+        drop(Home::open(&root, owner(1, 1)).unwrap());
+        let error = Home::open(&root, owner(1, 2)).unwrap_err().to_string();
+        assert!(
+            error.contains("belongs to node 1, not to node 2"),
+            "{error}"
+        );
+        let error = Home::open(&root, owner(2, 1)).unwrap_err().to_string();
+        assert!(error.contains("belongs to cluster"), "{error}");
+    }
+
+    #[test]
+    fn directory_in_use_is_refused() {
+        let scratch = tempfile::tempdir().unwrap();
+        let _used = Home::open(scratch.path(), owner(1, 1)).unwrap();
+        let error = Home::open(scratch.path(), owner(1, 1))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("in use by another process"), "{error}");
+    }
+
+    #[test]
+    fn damaged_key_is_refused_and_its_file_named() {
+        let scratch = tempfile::tempdir().unwrap();
+        drop(Home::open(scratch.path(), owner(1, 1)).unwrap());
+        let file = scratch.path().join("keys/log.key");
+        std::fs::write(&file, "not a key").unwrap();
+        let error = Home::open(scratch.path(), owner(1, 1))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("log.key` does not hold a key"), "{error}");
+    }
+}

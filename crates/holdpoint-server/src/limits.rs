@@ -1,0 +1,91 @@
+//! Every maximum of the process, with its reason.
+//!
+//! Limits of the state machine are in `holdpoint-core`, of a group of nodes in `holdpoint-raft`.
+
+use std::time::Duration;
+
+use holdpoint_core::limits::{BUNDLE_BYTES_MAX, REQUEST_BYTES_MAX};
+
+/// The wait of a request that names none.
+pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(5);
+
+/// The longest wait that a request may name.
+pub const DEADLINE_MAX: Duration = Duration::from_secs(60);
+
+/// How long a request waits for the cluster to have a leader before it is told that there is none.
+///
+/// As long as an election usually takes, so that a client rarely sees one.
+pub const LEADER_WAIT: Duration = Duration::from_secs(2);
+
+/// Attempts that wait for a decision at once. More are refused before anything is evaluated.
+///
+/// Four clients with a thousand requests in flight each, at most 256 KiB a request.
+pub const ASKING_MAX: usize = 4_096;
+
+/// Redeems, completions and revocations that wait at once.
+///
+/// They have places of their own: a crowd that asks for new permits must never keep the holder of
+/// a permit from settling it.
+pub const SETTLING_MAX: usize = 2_048;
+
+/// Reads and policy changes that wait at once.
+pub const READING_MAX: usize = 512;
+
+/// Requests in flight on one `AuthorizeStream`. The stream is not read while so many are.
+pub const STREAM_IN_FLIGHT_MAX: usize = 1_024;
+
+/// Client connections open at once. More wait in the listener's queue.
+pub const CONNECTIONS_MAX: usize = 1_024;
+
+/// Streams that one connection may have open at once.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 2_048;
+
+/// The largest message of the gate's service: parameters of 64 KiB, texts, and 256 prerequisites.
+pub const GATE_MESSAGE_BYTES_MAX: usize = 128 * 1024;
+
+/// The largest message of the policy's service: a bundle of 384 KiB with its paths and framing.
+pub const POLICY_MESSAGE_BYTES_MAX: usize = 512 * 1024;
+
+/// Files in a bundle.
+pub const BUNDLE_FILES_MAX: usize = 512;
+
+/// Policy evaluations that run at once. They use the processor only, so more would not be faster.
+pub const EVALUATIONS_MAX: usize = 4;
+
+/// Threads that read the state. Reads that miss the cache wait for the disk.
+pub const READERS: usize = 2;
+
+/// Times that an attempt is evaluated before the gate gives up because policy or facts keep moving.
+pub const EVALUATIONS_PER_ATTEMPT_MAX: u32 = 3;
+
+/// Compiled policies kept at once: the one in force, and its neighbours while it is being replaced.
+pub const COMPILED_POLICIES_MAX: usize = 4;
+
+/// Receipts that wait for one signature.
+pub const SIGN_QUEUE_MAX: usize = ASKING_MAX + SETTLING_MAX + READING_MAX;
+
+/// Receipts that one signature serves at once.
+pub const SIGN_BATCH_MAX: usize = 1_024;
+
+/// The longest cluster file.
+pub const CLUSTER_FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// How long the requests that are being answered may take once the node is told to stop.
+pub const DRAIN: Duration = Duration::from_secs(5);
+
+/// How long connections may take to close once everything is answered.
+pub const CLOSE: Duration = Duration::from_secs(1);
+
+const _: () = assert!(DEADLINE_DEFAULT.as_millis() <= DEADLINE_MAX.as_millis());
+const _: () = assert!(
+    STREAM_IN_FLIGHT_MAX <= ASKING_MAX,
+    "one stream can use every place, not more"
+);
+const _: () = assert!(
+    BUNDLE_BYTES_MAX < POLICY_MESSAGE_BYTES_MAX,
+    "a full bundle fits a message"
+);
+const _: () = assert!(
+    REQUEST_BYTES_MAX < GATE_MESSAGE_BYTES_MAX,
+    "a full request fits a message"
+);

@@ -1,0 +1,218 @@
+//! The other nodes, as a leader sees them from its client side.
+//!
+//! While this node leads it announces itself to the cluster, then asks every other node again and
+//! again who it is. Whoever says so for the first time in a term is announced; who answered, and what
+//! its clock said, is kept for the status. Until a node is announced nobody can verify what it signs,
+//! so it signs nothing. Nothing here takes part in a decision.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use holdpoint_core::command::{AnnounceNode, Command};
+use holdpoint_core::{ApplyError, GroupId, Outcome, Query};
+use holdpoint_proto::v1;
+use holdpoint_proto::v1::cluster_client::ClusterClient;
+use holdpoint_raft::Clock;
+use holdpoint_receipt::NodeId;
+use holdpoint_storage::StoreError;
+use tokio::time::{Instant, timeout};
+use tonic::transport::{Channel, Endpoint};
+
+use crate::config::NodeEntry;
+use crate::gate::Gate;
+use crate::pool::Pool;
+
+/// How long another node may take to say who it is.
+const ASK: Duration = Duration::from_millis(700);
+
+/// How long an announcement may take to be committed.
+const ANNOUNCE: Duration = Duration::from_secs(5);
+
+/// How long to wait between two rounds of questions.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The same while this node itself is not announced: nobody gets a receipt until it is.
+const PAUSE_SELF: Duration = Duration::from_millis(100);
+
+/// Age up to which an answer counts.
+const SEEN_AGE: Duration = Duration::from_secs(4);
+
+/// What another node's last answer showed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    at: Instant,
+    /// Milliseconds that its wall clock is ahead of this node's.
+    pub(crate) clock_offset_ms: i64,
+}
+
+/// Which other nodes answered lately.
+#[derive(Debug, Default)]
+pub(crate) struct Neighbours(Mutex<BTreeMap<NodeId, Seen>>);
+
+impl Neighbours {
+    /// The nodes that answered lately.
+    pub(crate) fn seen(&self) -> BTreeMap<NodeId, Seen> {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.retain(|_, seen| seen.at.elapsed() <= SEEN_AGE);
+        seen.clone()
+    }
+
+    fn saw(&self, node: NodeId, clock_offset_ms: i64) {
+        let seen = Seen {
+            at: Instant::now(),
+            clock_offset_ms,
+        };
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(node, seen);
+    }
+}
+
+/// Asks and announces whenever this node leads, for as long as its group lives.
+pub(crate) async fn run(gate: Arc<Gate>, pool: Pool, clock: Arc<dyn Clock>) {
+    let others = gate
+        .members()
+        .nodes()
+        .iter()
+        .filter(|entry| entry.id != gate.own().node);
+    // A channel connects at its first use and again after it broke.
+    let others: Vec<(NodeEntry, Channel)> = others
+        .filter_map(|entry| Some((entry.clone(), channel(entry)?)))
+        .collect();
+    let mut leadership = gate.group().leadership();
+    loop {
+        let term = match leadership.wait_for(|now| now.leads().is_some()).await {
+            Ok(now) => now.leads(),
+            Err(_) => return,
+        };
+        // Nodes that said in this term who they are: what they say changes with a restart only, and
+        // what matters of it never does.
+        let mut announced = BTreeSet::new();
+        while leadership.borrow_and_update().leads() == term {
+            let own = gate.own();
+            if !announced.contains(&own.node) && announce(&gate, &pool, own.announcement()).await {
+                announced.insert(own.node);
+            }
+            if announced.contains(&own.node) {
+                round(&gate, &pool, &*clock, &others, &mut announced).await;
+                tokio::time::sleep(PAUSE).await;
+            } else {
+                tokio::time::sleep(PAUSE_SELF).await;
+            }
+        }
+    }
+}
+
+/// Asks every other node once, and announces those that answer for the first time in this term.
+async fn round(
+    gate: &Gate,
+    pool: &Pool,
+    clock: &dyn Clock,
+    others: &[(NodeEntry, Channel)],
+    announced: &mut BTreeSet<NodeId>,
+) {
+    let answers = join_all(
+        others
+            .iter()
+            .map(|(entry, channel)| ask(gate, entry, channel)),
+    )
+    .await;
+    for ((entry, _), answer) in others.iter().zip(answers) {
+        let Some(answer) = answer else { continue };
+        let offset = i128::from(answer.wall_ms) - i128::from(clock.wall_ms());
+        gate.neighbours()
+            .saw(entry.id, i64::try_from(offset).unwrap_or(i64::MAX));
+        if announced.contains(&entry.id) {
+            continue;
+        }
+        let Some(said) = announcement(entry.id, answer) else {
+            continue;
+        };
+        if announce(gate, pool, said).await {
+            announced.insert(entry.id);
+        }
+    }
+}
+
+/// Says in the log what a node says of itself, unless the log says it already. Says whether it does.
+async fn announce(gate: &Gate, pool: &Pool, node: AnnounceNode) -> bool {
+    if is_known(gate, pool, node.clone()).await {
+        return true;
+    }
+    let id = node.node;
+    match gate
+        .group()
+        .propose(Command::AnnounceNode(node), ANNOUNCE)
+        .await
+    {
+        Ok(committed) => match committed.value() {
+            Outcome::Announced => {
+                tracing::info!(node = %id, "announced a node to the cluster");
+                true
+            }
+            refused => {
+                tracing::error!(node = %id, ?refused, "a node cannot be announced; it cannot sign");
+                // Repeating it would change nothing.
+                true
+            }
+        },
+        Err(error) => {
+            tracing::debug!(node = %id, %error, "a node is not announced yet");
+            false
+        }
+    }
+}
+
+async fn is_known(gate: &Gate, pool: &Pool, node: AnnounceNode) -> bool {
+    let group = gate.group().clone();
+    let read = pool.run(move || {
+        let known = group.local_view(|view| {
+            let known = Query::new(&view, GroupId::FIRST).node(node.node)?;
+            Ok::<_, ApplyError<StoreError>>(known.is_some_and(|known| {
+                known.incarnation == node.incarnation
+                    && known.log_key == node.log_key
+                    && known.cosign_key == node.cosign_key
+                    && known.feature_level_max == node.feature_level_max
+                    && known.evaluator_version == node.evaluator_version
+            }))
+        });
+        known.is_ok_and(|known| known.unwrap_or(false))
+    });
+    read.await.unwrap_or(false)
+}
+
+/// Asks a node who it is; none if it does not answer, or is another one.
+async fn ask(gate: &Gate, entry: &NodeEntry, channel: &Channel) -> Option<v1::StatusResponse> {
+    let mut client = ClusterClient::new(channel.clone());
+    let answer = timeout(ASK, client.status(v1::StatusRequest {}))
+        .await
+        .ok()?
+        .ok()?
+        .into_inner();
+    let is_meant =
+        answer.node_id == entry.id.get() && answer.cluster_id == gate.own().cluster.to_string();
+    if !is_meant {
+        tracing::warn!(node = %entry.id, address = %entry.client, "another node answers there");
+    }
+    is_meant.then_some(answer)
+}
+
+fn announcement(node: NodeId, answer: v1::StatusResponse) -> Option<AnnounceNode> {
+    let said = answer.identity?;
+    Some(AnnounceNode {
+        node,
+        incarnation: said.incarnation.try_into().ok()?,
+        log_key: said.log_key.try_into().ok()?,
+        cosign_key: said.cosign_key.try_into().ok()?,
+        feature_level_max: said.feature_level_max,
+        evaluator_version: said.evaluator_version,
+    })
+}
+
+fn channel(entry: &NodeEntry) -> Option<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://{}", entry.client)).ok()?;
+    Some(endpoint.connect_timeout(ASK).connect_lazy())
+}

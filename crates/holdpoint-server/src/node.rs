@@ -1,0 +1,409 @@
+//! The composition root: one node with everything that it is made of, from start to stop.
+//!
+//! ```text
+//! home (identity, stores, keys) ─▶ group (raft) ─▶ cosigner ─▶ gate ─▶ client listener
+//!                                     ▲                        ▲
+//!                               peer listener            quorum, neighbours
+//! ```
+//!
+//! Stopping goes the other way and every step of it is bounded: nothing new is admitted, what is
+//! admitted gets its answer, leadership is handed over, the state is flushed.
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use holdpoint_core::GroupId;
+use holdpoint_raft::{
+    Clock, Founder, Group, GroupConfig, GroupSpec, Leadership, LocalNode, Member, SystemClock,
+    TonicNet, serve_peers,
+};
+use holdpoint_receipt::NodeId;
+use holdpoint_storage::{Owner, RocksState};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use crate::config::{ClusterFile, NodeEntry};
+use crate::cosign::{Cosigner, Identity, Signer};
+use crate::error::RunError;
+use crate::events::{Event, Events, Listener};
+use crate::gate::{Gate, OwnIdentity, Parts};
+use crate::home::{Home, HomeError};
+use crate::limits::{ASKING_MAX, CLOSE, DRAIN, EVALUATIONS_MAX, READERS, READING_MAX};
+use crate::members::Members;
+use crate::neighbours;
+use crate::pool::Pool;
+use crate::stop::{Stop, StopSender, stop};
+use crate::transport;
+
+/// How often a state that is about to come is looked for.
+const POLL: Duration = Duration::from_millis(10);
+
+/// What a node is started with.
+#[derive(Debug)]
+pub struct NodeOptions {
+    /// The cluster.
+    pub cluster: ClusterFile,
+    /// Which of its nodes this is.
+    pub node: NodeId,
+    /// Whether the cluster is a single node for development, which every receipt then says.
+    pub is_dev: bool,
+    /// Listens for clients, at the address of the cluster file.
+    pub client: TcpListener,
+    /// Listens for the other nodes.
+    pub peer: TcpListener,
+}
+
+impl NodeOptions {
+    /// Listens on the addresses that the cluster file has for `node`.
+    ///
+    /// # Errors
+    ///
+    /// The file does not list the node, or an address is taken.
+    pub async fn listen(cluster: ClusterFile, node: NodeId) -> Result<Self, RunError> {
+        let entry = cluster.node(node)?;
+        let client = listen(entry.client).await?;
+        let peer = listen(entry.peer).await?;
+        Ok(Self {
+            cluster,
+            node,
+            is_dev: false,
+            client,
+            peer,
+        })
+    }
+}
+
+/// Listens on `address`.
+pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, RunError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| RunError::Listen { address, source })
+}
+
+/// A node that runs. Dropping it stops it without ceremony, as a crash would.
+pub struct Node {
+    gate: Arc<Gate>,
+    client: SocketAddr,
+    events: Events,
+    started: Instant,
+    stop: StopSender,
+    /// Each ends with what ended it.
+    tasks: JoinSet<RunError>,
+    state: Weak<RocksState>,
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node")
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// Starts a node. It takes part and answers clients when this returns; whether it can decide is
+    /// for its group to say.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`]; nothing runs then.
+    pub async fn start(options: NodeOptions, listener: Listener) -> Result<Self, RunError> {
+        let (started, events) = (Instant::now(), Events::new(listener));
+        let NodeOptions {
+            cluster,
+            node,
+            is_dev,
+            client,
+            peer,
+        } = options;
+        let entry = cluster.node(node)?.clone();
+        let home = open_home(
+            &entry,
+            Owner {
+                cluster: cluster.cluster,
+                node,
+            },
+        )
+        .await?;
+        events.tell(Event::Opened {
+            cluster: cluster.cluster,
+            node,
+            data_dir: home.root.clone(),
+            is_new: home.is_new,
+        });
+        let state = Arc::downgrade(&home.state);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let spec = group_spec(&cluster, &entry, &home, is_dev);
+        let net = Arc::new(TonicNet::new());
+        let (log_store, state_store) = (Arc::clone(&home.log), Arc::clone(&home.state));
+        let group = Group::start(spec, net, Arc::clone(&clock), log_store, state_store).await?;
+        let gate = Arc::new(build_gate(
+            &cluster,
+            group.clone(),
+            home,
+            Arc::clone(&clock),
+        )?);
+        let told = (address(&client, entry.client), address(&peer, entry.peer));
+        let (stop_sender, stop) = stop();
+        let tasks = spawn_tasks(&gate, clock, client, peer, &stop);
+        events.tell(Event::Listening {
+            client: told.0,
+            peer: told.1,
+        });
+        Ok(Self {
+            gate,
+            client: told.0,
+            events,
+            started,
+            stop: stop_sender,
+            tasks,
+            state,
+        })
+    }
+
+    /// Where clients are answered.
+    #[must_use]
+    pub fn client_address(&self) -> SocketAddr {
+        self.client
+    }
+
+    pub(crate) fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    pub(crate) fn tell(&self, event: Event) {
+        self.events.tell(event);
+    }
+
+    /// Waits until this node can decide and prove, or knows who can.
+    pub async fn ready(&self) {
+        let mut leadership = self.gate.group().leadership();
+        loop {
+            let known = leadership.wait_for(|now| *now != Leadership::Unknown).await;
+            let Ok(leads) = known.map(|known| known.leads().is_some()) else {
+                // The group has stopped; whoever waits for its fault learns why.
+                return std::future::pending().await;
+            };
+            if !leads || self.gate.can_prove().await {
+                break;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        let status = self.gate.group().status();
+        if let Some(leader) = status
+            .leader
+            .and_then(|leader| NodeId::new(leader.node).ok())
+        {
+            let is_self = leader.get() == status.node;
+            self.tell(Event::LeaderKnown {
+                leader,
+                is_self,
+                term: status.term,
+            });
+        }
+    }
+
+    /// Says that the node is ready, and since when it was starting.
+    pub(crate) fn tell_ready(&self) {
+        self.tell(Event::Ready {
+            after: self.started.elapsed(),
+        });
+    }
+
+    /// Resolves when the node cannot go on, with the cause. Nothing is flushed then: the disk may be
+    /// what failed.
+    pub async fn failed(&mut self) -> RunError {
+        let fault = self.gate.group().fault();
+        tokio::select! {
+            fault = fault => RunError::Fault(fault),
+            ended = self.tasks.join_next() => match ended {
+                Some(Ok(error)) => error,
+                Some(Err(_)) => RunError::Task("a task panicked"),
+                None => RunError::Task("nothing runs"),
+            },
+        }
+    }
+
+    /// Stops in good order: admits nothing, answers what waits, hands leadership over, flushes.
+    ///
+    /// Bounded: whatever does not end in its time is cut off.
+    pub async fn stop(mut self, cause: &str) {
+        self.tell(Event::Stopping {
+            cause: cause.to_owned(),
+        });
+        self.gate.close();
+        if timeout(DRAIN, self.gate.drained()).await.is_err() {
+            tracing::warn!(
+                "requests were still waiting when the node stopped; they may be decided"
+            );
+        }
+        self.gate.group().shutdown().await;
+        self.stop.stop();
+        let closed = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout(CLOSE, closed).await.is_err() {
+            tracing::debug!("clients kept their connections open; they are cut off");
+        }
+        self.tasks.shutdown().await;
+        let Self {
+            gate,
+            events,
+            state,
+            ..
+        } = self;
+        drop(gate);
+        let released = async {
+            while state.strong_count() > 0 {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        if timeout(CLOSE, released).await.is_err() {
+            tracing::warn!("the data directory is released only when the process ends");
+        }
+        events.tell(Event::Stopped);
+    }
+
+    /// Prepares, then runs until `stopped` or until the node cannot go on.
+    pub(crate) async fn run(
+        mut self,
+        prepare: impl AsyncFnOnce(&Self) -> Result<(), RunError>,
+        stopped: impl Future<Output = ()>,
+    ) -> Result<(), RunError> {
+        tokio::pin!(stopped);
+        let prepared = {
+            let gate = Arc::clone(&self.gate);
+            tokio::select! {
+                prepared = prepare(&self) => prepared.map(|()| true),
+                () = &mut stopped => Ok(false),
+                fault = gate.group().fault() => Err(RunError::Fault(fault)),
+            }
+        };
+        if prepared? {
+            self.tell_ready();
+            tokio::select! {
+                () = &mut stopped => (),
+                error = self.failed() => return Err(error),
+            }
+        }
+        self.stop("told to stop").await;
+        Ok(())
+    }
+}
+
+/// Opens the data directory away from the runtime's threads: recovery may take a while.
+async fn open_home(entry: &NodeEntry, owner: Owner) -> Result<Home, RunError> {
+    let root = entry.data_dir.clone();
+    let opened = tokio::task::spawn_blocking(move || Home::open(&root, owner)).await;
+    let opened: Result<Home, HomeError> =
+        opened.map_err(|_| RunError::Task("the data directory was being opened"))?;
+    Ok(opened?)
+}
+
+fn group_spec(cluster: &ClusterFile, entry: &NodeEntry, home: &Home, is_dev: bool) -> GroupSpec {
+    GroupSpec {
+        local: LocalNode {
+            cluster: cluster.cluster,
+            group: GroupId::FIRST,
+            node: entry.id,
+            member: Member {
+                incarnation: home.identity.incarnation,
+                peer_address: entry.peer.to_string(),
+                client_address: entry.client.to_string(),
+            },
+        },
+        founders: cluster
+            .nodes
+            .iter()
+            .map(|node| Founder {
+                node: node.id,
+                peer_address: node.peer.to_string(),
+            })
+            .collect(),
+        epoch: 0,
+        is_dev,
+        config: GroupConfig::default(),
+    }
+}
+
+fn build_gate(
+    cluster: &ClusterFile,
+    group: Group,
+    home: Home,
+    clock: Arc<dyn Clock>,
+) -> Result<Gate, RunError> {
+    let Home {
+        identity,
+        root,
+        log,
+        state,
+        keys,
+        ..
+    } = home;
+    let own = OwnIdentity {
+        cluster: identity.cluster,
+        node: identity.node,
+        incarnation: identity.incarnation,
+        keys: keys.public(),
+        root,
+    };
+    let signer = Identity {
+        cluster: identity.cluster,
+        node: identity.node,
+        keys,
+    };
+    let signer = Signer::new(GroupId::FIRST, signer, state, log, Arc::clone(&clock));
+    let pool = |name, threads, queue| Pool::start(name, threads, queue).map_err(RunError::Thread);
+    Ok(Gate::new(Parts {
+        own,
+        members: Members::new(cluster),
+        group,
+        clock,
+        cosigner: Cosigner::start(signer).map_err(RunError::Thread)?,
+        evaluations: pool("evaluate", EVALUATIONS_MAX, ASKING_MAX)?,
+        reads: pool("read", READERS, ASKING_MAX + READING_MAX)?,
+    }))
+}
+
+fn address(listener: &TcpListener, configured: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(configured)
+}
+
+fn spawn_tasks(
+    gate: &Arc<Gate>,
+    clock: Arc<dyn Clock>,
+    client: TcpListener,
+    peer: TcpListener,
+    stop: &Stop,
+) -> JoinSet<RunError> {
+    let mut tasks = JoinSet::new();
+    let stopped = |stop: &Stop| {
+        let mut stop = stop.clone();
+        async move { stop.stopped().await }
+    };
+    let clients = transport::serve(client, Arc::clone(gate), stopped(stop));
+    tasks.spawn(async move {
+        clients
+            .await
+            .map_or_else(RunError::from, |()| RunError::Task("the client listener"))
+    });
+    let peers = serve_peers(peer, gate.group().peer_handler(), stopped(stop));
+    tasks.spawn(async move {
+        peers
+            .await
+            .map_or_else(RunError::from, |()| RunError::Task("the peer listener"))
+    });
+    let watched = Arc::clone(gate);
+    tasks.spawn(async move {
+        watched.watch_quorum().await;
+        RunError::Task("the quorum watch")
+    });
+    let announcing = neighbours::run(Arc::clone(gate), gate.reads().clone(), clock);
+    tasks.spawn(async move {
+        announcing.await;
+        RunError::Task("the neighbour watch")
+    });
+    tasks
+}

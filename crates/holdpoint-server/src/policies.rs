@@ -1,0 +1,103 @@
+//! Policies that have been loaded: the one in force, and a few neighbours.
+//!
+//! Loading a bundle reads, checks and compiles all of it, so it happens once a bundle and on pool
+//! threads. Nothing here knows which policy is in force; whoever asks names the digest.
+
+use std::sync::{Mutex, PoisonError};
+
+use holdpoint_policy::{Bundle, Policy};
+use holdpoint_receipt::Digest;
+
+use crate::limits::COMPILED_POLICIES_MAX;
+
+/// The loaded policies, most recently used last.
+#[derive(Debug, Default)]
+pub(crate) struct Policies {
+    // INVARIANT: at most COMPILED_POLICIES_MAX, each under its own digest, none twice.
+    loaded: Mutex<Vec<Policy>>,
+}
+
+/// A bundle of the state that cannot be loaded. It loaded when it was put, so this build differs
+/// from the one that put it, or its bytes are damaged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the policy bundle {digest} does not load on this node: {problem}")]
+pub(crate) struct NotLoaded {
+    digest: Digest,
+    problem: String,
+}
+
+impl Policies {
+    /// The policy of the bundle `digest`, whose encoding `read` gets if it is not loaded yet.
+    ///
+    /// Loads under the lock: all who need a new policy need the same one. Call on a pool thread.
+    ///
+    /// # Errors
+    ///
+    /// The fault of `read`, or [`NotLoaded`].
+    pub(crate) fn get<E: From<NotLoaded>>(
+        &self,
+        digest: Digest,
+        read: impl FnOnce() -> Result<Vec<u8>, E>,
+    ) -> Result<Policy, E> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = loaded.iter().position(|policy| policy.digest() == digest) {
+            let policy = loaded.remove(place);
+            loaded.push(policy.clone());
+            return Ok(policy);
+        }
+        let policy = load(digest, &read()?)?;
+        assert_eq!(
+            policy.digest(),
+            digest,
+            "a bundle is stored under its own digest"
+        );
+        if loaded.len() >= COMPILED_POLICIES_MAX {
+            loaded.remove(0);
+        }
+        loaded.push(policy.clone());
+        Ok(policy)
+    }
+
+    /// The name that a stored bundle gives itself; empty if this build cannot load it.
+    ///
+    /// Does not disturb what is kept: a listing names more bundles than are in use.
+    pub(crate) fn name(&self, digest: &Digest, bytes: &[u8]) -> String {
+        let kept = {
+            let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+            loaded
+                .iter()
+                .find(|policy| policy.digest() == *digest)
+                .cloned()
+        };
+        let policy = kept.or_else(|| load(*digest, bytes).ok());
+        policy
+            .map(|policy| policy.name().to_string())
+            .unwrap_or_default()
+    }
+
+    /// Keeps a policy that was loaded to be put: it will be needed soon.
+    pub(crate) fn remember(&self, policy: Policy) {
+        let digest = policy.digest();
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if loaded.iter().any(|known| known.digest() == digest) {
+            return;
+        }
+        if loaded.len() >= COMPILED_POLICIES_MAX {
+            loaded.remove(0);
+        }
+        loaded.push(policy);
+    }
+}
+
+fn load(digest: Digest, bytes: &[u8]) -> Result<Policy, NotLoaded> {
+    let refused = |problem: String| NotLoaded { digest, problem };
+    let bundle = Bundle::decode(bytes).map_err(|error| refused(error.to_string()))?;
+    if bundle.digest() != digest {
+        return Err(refused(format!(
+            "its content has the digest {}",
+            bundle.digest()
+        )));
+    }
+    Policy::load(&bundle)
+        .map_err(|errors| refused(errors.first().map_or_else(String::new, ToString::to_string)))
+}

@@ -1,0 +1,125 @@
+//! Why there is no decision, or why a call changed nothing: in one shape for every door.
+//!
+//! `decided: never` is only said where it is certain. Whoever is in doubt says `unknown`.
+
+use std::time::Duration;
+
+use holdpoint_proto::convert;
+use holdpoint_proto::v1;
+use holdpoint_receipt::{Decision, Reason};
+
+use crate::admit::NotAdmitted;
+
+/// A call that has no effect as far as its answer can tell.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Refused {
+    refusal: v1::Refusal,
+}
+
+impl Refused {
+    /// The call certainly has no effect.
+    pub(crate) fn never(reason: Reason) -> Self {
+        Self {
+            refusal: convert::refusal(reason),
+        }
+    }
+
+    /// The call may have an effect; repeating it with the same key finds out.
+    pub(crate) fn unknown(reason: Reason) -> Self {
+        let mut refused = Self::never(reason);
+        refused.refusal.decided = convert::decided_unknown();
+        refused
+    }
+
+    /// Says it in other words than the registry's.
+    pub(crate) fn saying(mut self, sentence: impl Into<String>) -> Self {
+        self.refusal.sentence = sentence.into();
+        self
+    }
+
+    /// Names a better node to ask.
+    pub(crate) fn with_hint(mut self, hint: v1::LeaderHint) -> Self {
+        self.refusal.leader_hint = Some(hint);
+        self
+    }
+
+    /// Takes back that nothing happened: an earlier step of the same call may have had an effect.
+    pub(crate) fn in_doubt(mut self) -> Self {
+        self.refusal.decided = convert::decided_unknown();
+        self
+    }
+
+    /// For reads, which have none, however they end.
+    pub(crate) fn certainly_without_effect(mut self) -> Self {
+        self.refusal.decided = convert::decided_never();
+        self
+    }
+
+    /// As calls other than authorize answer it.
+    pub(crate) fn into_refusal(self) -> v1::Refusal {
+        self.refusal
+    }
+
+    /// As authorize answers it: SILENCE.
+    pub(crate) fn into_silence(self) -> v1::AuthorizeResponse {
+        let refusal = self.refusal;
+        v1::AuthorizeResponse {
+            decision: v1::Decision::from(Decision::Silence).into(),
+            reason: refusal.reason,
+            reason_name: refusal.reason_name,
+            sentence: refusal.sentence,
+            decided: refusal.decided,
+            leader_hint: refusal.leader_hint,
+            ..v1::AuthorizeResponse::default()
+        }
+    }
+}
+
+impl From<NotAdmitted> for Refused {
+    fn from(reason: NotAdmitted) -> Self {
+        match reason {
+            NotAdmitted::Overloaded => Self::never(Reason::Overloaded),
+            NotAdmitted::Stopping => Self::never(Reason::NotLeader)
+                .saying("This node is stopping; repeat with the same key at another node."),
+        }
+    }
+}
+
+/// A duration as people read it: `5.0 s`.
+pub(crate) fn seconds(duration: Duration) -> String {
+    let tenths = duration.as_millis() / 100;
+    format!("{}.{} s", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_says_what_the_refusal_says() {
+        let refused = Refused::unknown(Reason::Timeout).saying("Late.");
+        let refusal = refused.clone().into_refusal();
+        let silence = refused.into_silence();
+        assert_eq!(silence.decision, i32::from(v1::Decision::Silence));
+        assert_eq!(
+            (silence.reason, silence.sentence),
+            (refusal.reason, refusal.sentence)
+        );
+        assert_eq!(silence.decided, convert::decided_unknown());
+        assert_eq!(silence.permit, None);
+        assert_eq!(silence.receipt, None);
+    }
+
+    #[test]
+    fn request_without_a_place_is_certainly_not_decided() {
+        let refusal = Refused::from(NotAdmitted::Overloaded).into_refusal();
+        assert_eq!(refusal.decided, convert::decided_never());
+        assert_eq!(refusal.reason_name, "OVERLOADED");
+    }
+
+    #[test]
+    fn seconds_have_one_digit() {
+        assert_eq!(seconds(Duration::from_millis(5_049)), "5.0 s");
+        assert_eq!(seconds(Duration::from_millis(950)), "0.9 s");
+    }
+}

@@ -1,0 +1,85 @@
+//! From the policy crate's words to the state machine's, which does not know it.
+
+use holdpoint_core::command::{self, BoundClaim};
+use holdpoint_core::outline::{self, PolicyOutline};
+use holdpoint_policy as policy;
+
+/// What the state machine must know of a policy.
+///
+/// Bounds of kinds that no request can claim yet are left out: nothing is granted under them.
+pub(crate) fn outline(policy: &policy::Policy) -> PolicyOutline {
+    PolicyOutline {
+        surfaces: policy.outline().into_iter().map(surface).collect(),
+    }
+}
+
+fn surface(surface: policy::SurfaceOutline) -> outline::SurfaceOutline {
+    let terms = surface.terms;
+    outline::SurfaceOutline {
+        surface: surface.surface,
+        actions: surface.actions,
+        bounds: surface.bounds.into_iter().filter_map(bound).collect(),
+        executors: terms.executors.into_iter().map(executor).collect(),
+        permit_for_ms: terms.permit_for_ms,
+        complete_within_ms: terms.complete_within_ms,
+        honor_issued: terms.honor_issued,
+    }
+}
+
+fn bound(bound: policy::BoundOutline) -> Option<outline::BoundOutline> {
+    let kind = match bound.kind {
+        policy::BoundKind::Exclusive => outline::BoundKind::Exclusive,
+        policy::BoundKind::Once => outline::BoundKind::Once,
+        policy::BoundKind::Capacity { .. } | policy::BoundKind::Budget { .. } => return None,
+    };
+    Some(outline::BoundOutline {
+        name: bound.name,
+        kind,
+        template: bound.template,
+    })
+}
+
+fn executor(executor: policy::Executor) -> outline::Executor {
+    match executor {
+        policy::Executor::Caller => outline::Executor::Caller,
+        policy::Executor::Named(caller) => outline::Executor::Principal(caller),
+    }
+}
+
+/// The verdict, and the claims that go with it: none with a denial.
+pub(crate) fn verdict(decided: policy::Decided) -> (command::Verdict, Vec<BoundClaim>) {
+    match decided.verdict {
+        policy::Verdict::Permit { policies } => {
+            let policies = policies.iter().map(ToString::to_string).collect();
+            let claims = decided.claims.into_iter().map(claim).collect();
+            (command::Verdict::Permit { policies }, claims)
+        }
+        policy::Verdict::Deny {
+            reason,
+            codes,
+            policies,
+        } => {
+            let policies = policies.iter().map(ToString::to_string).collect();
+            (
+                command::Verdict::Deny {
+                    reason,
+                    codes,
+                    policies,
+                },
+                Vec::new(),
+            )
+        }
+    }
+}
+
+fn claim(claim: policy::Claim) -> BoundClaim {
+    let kind = match claim.kind {
+        policy::ClaimKind::Exclusive => outline::BoundKind::Exclusive,
+        policy::ClaimKind::Once => outline::BoundKind::Once,
+    };
+    BoundClaim {
+        name: claim.bound,
+        kind,
+        key: claim.key,
+    }
+}

@@ -1,0 +1,7 @@
+//! The process from outside: through its listener, its configuration and its events.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod configuration_page;
+mod dev;
+mod support;
