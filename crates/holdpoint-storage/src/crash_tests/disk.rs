@@ -72,7 +72,8 @@ impl Disk {
     /// Loses the power: every name goes back to what its folder had at its last sync, every file to
     /// its length at its own. The process that used it must be dead.
     pub(super) fn lose_power(self) {
-        let journal = fs::read_to_string(&self.journal).unwrap();
+        // A child that was killed before it began has none.
+        let journal = fs::read_to_string(&self.journal).unwrap_or_default();
         let mut durable = self.before;
         let mut renames: Vec<(PathBuf, PathBuf, i64)> = Vec::new();
         for line in journal.lines() {

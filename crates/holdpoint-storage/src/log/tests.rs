@@ -252,6 +252,30 @@ fn a_log_whose_newest_file_is_gone_does_not_start() {
 }
 
 #[test]
+fn a_damaged_block_of_the_log_refuses_to_start_and_names_the_file() {
+    let (temp, log) = new_log();
+    append(&log, 1, 3_000);
+    drop(log);
+    // A start writes what it found in the log files to a sorted file.
+    drop(open(&temp).unwrap());
+    let folder = temp.path().join("node").join("log");
+    let sorted = fs::read_dir(&folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .find(|file| file.extension().is_some_and(|end| end == "sst"))
+        .unwrap();
+    let mut bytes = fs::read(&sorted).unwrap();
+    let place = bytes.len() / 3;
+    bytes[place] ^= 1;
+    fs::write(&sorted, bytes).unwrap();
+    let refused = open(&temp).unwrap_err();
+    assert!(
+        matches!(&refused, OpenError::DamagedFile { file, .. } if *file == sorted),
+        "{refused}"
+    );
+}
+
+#[test]
 fn a_log_that_was_replaced_by_an_older_copy_does_not_start() {
     let (temp, log) = new_log();
     append(&log, 1, 10);

@@ -26,7 +26,8 @@ pub struct MemState {
 
 #[derive(Clone, Default)]
 struct Version {
-    rows: MapView,
+    /// Copied only when it changes while a reader or the flushed version shares it.
+    rows: Arc<MapView>,
     applied: Option<Applied>,
 }
 
@@ -110,8 +111,8 @@ impl StateStore for MemState {
 
     fn read<R>(&self, query: impl FnOnce(&MemReader<'_>) -> R) -> Result<R, StoreError> {
         self.faults.check()?;
-        // A query may call back into the state, so it gets a copy instead of the lock.
-        let rows = self.lock().seen.rows.clone();
+        // A query may call back into the state, so it does not hold the lock.
+        let rows = Arc::clone(&self.lock().seen.rows);
         Ok(query(&MemReader(&rows)))
     }
 
@@ -123,7 +124,7 @@ impl StateStore for MemState {
     fn commit(&self, writes: &[Write], applied: &Applied) -> Result<(), StoreError> {
         self.faults.check()?;
         let mut content = self.lock();
-        content.seen.rows.commit(writes);
+        Arc::make_mut(&mut content.seen.rows).commit(writes);
         content.seen.applied = Some(applied.clone());
         Ok(())
     }
@@ -181,7 +182,7 @@ impl StateStore for MemState {
         }
         let applied = snapshot.manifest.applied.clone();
         let version = Version {
-            rows,
+            rows: Arc::new(rows),
             applied: Some(applied.clone()),
         };
         *self.lock() = Shared {
