@@ -118,6 +118,12 @@ pub(crate) fn cluster_of(root: &Path) -> Result<Option<ClusterId>, OpenError> {
     }
 }
 
+/// Whether no process uses the directory, this one included: the threads that do end by themselves,
+/// a moment after the last handle is dropped.
+pub(crate) fn is_released(root: &Path) -> bool {
+    !matches!(DataDir::open(root, None), Err(OpenError::Locked { .. }))
+}
+
 /// A cluster identity that nobody has.
 pub(crate) fn new_cluster() -> Result<ClusterId, NoRandomness> {
     random::bytes().map(ClusterId::from_bytes)

@@ -12,7 +12,8 @@
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, Weak};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use holdpoint_core::GroupId;
@@ -21,7 +22,7 @@ use holdpoint_raft::{
     TonicNet, serve_peers,
 };
 use holdpoint_receipt::NodeId;
-use holdpoint_storage::{Owner, RocksState};
+use holdpoint_storage::Owner;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -31,7 +32,7 @@ use crate::cosign::{Cosigner, Identity, Signer};
 use crate::error::RunError;
 use crate::events::{Event, Events, Listener};
 use crate::gate::{Gate, OwnIdentity, Parts};
-use crate::home::{Home, HomeError};
+use crate::home::{Home, HomeError, is_released};
 use crate::limits::{ASKING_MAX, CLOSE, DRAIN, EVALUATIONS_MAX, READERS, READING_MAX};
 use crate::members::Members;
 use crate::neighbours;
@@ -93,7 +94,7 @@ pub struct Node {
     stop: StopSender,
     /// Each ends with what ended it.
     tasks: JoinSet<RunError>,
-    state: Weak<RocksState>,
+    root: PathBuf,
 }
 
 impl fmt::Debug for Node {
@@ -135,7 +136,7 @@ impl Node {
             data_dir: home.root.clone(),
             is_new: home.is_new,
         });
-        let state = Arc::downgrade(&home.state);
+        let root = home.root.clone();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let spec = group_spec(&cluster, &entry, &home, is_dev);
         let net = Arc::new(TonicNet::new());
@@ -161,7 +162,7 @@ impl Node {
             started,
             stop: stop_sender,
             tasks,
-            state,
+            root,
         })
     }
 
@@ -249,14 +250,11 @@ impl Node {
         }
         self.tasks.shutdown().await;
         let Self {
-            gate,
-            events,
-            state,
-            ..
+            gate, events, root, ..
         } = self;
         drop(gate);
         let released = async {
-            while state.strong_count() > 0 {
+            while !is_released(&root) {
                 tokio::time::sleep(POLL).await;
             }
         };

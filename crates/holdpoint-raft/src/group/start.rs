@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use holdpoint_core::command::Bootstrap;
 use holdpoint_receipt::NodeId;
-use holdpoint_storage::{LogStore, StateStore};
+use holdpoint_storage::{LogStore, StateStore, StoreError};
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
 use tokio::sync::watch;
@@ -259,11 +259,11 @@ impl Inner {
 
     /// Reports the first fault of the store, and openraft's own end.
     fn watch_for_faults(&self) {
-        let (fault, state) = (Arc::clone(&self.fault), Arc::clone(&self.state));
-        self.state.faults().watch(move |_| {
-            if let Err(error) = state.faults().check() {
-                report(&fault, GroupFault::Store(error));
-            }
+        let fault = Arc::clone(&self.fault);
+        // The latch keeps its watchers, so this must not hold the store that holds the latch.
+        self.state.faults().watch(move |first| {
+            let first = Arc::clone(first);
+            report(&fault, GroupFault::Store(StoreError::Poisoned { first }));
         });
         let (fault, raft) = (Arc::clone(&self.fault), self.raft.clone());
         self.spawn(async move {

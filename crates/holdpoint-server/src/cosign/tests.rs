@@ -7,8 +7,8 @@ use holdpoint_core::{Entry, GroupId, Outcome, apply};
 use holdpoint_raft::Clock;
 use holdpoint_receipt::keys::Epoch;
 use holdpoint_receipt::{
-    Caller, ClusterId, ClusterTime, KeySet, Name, NodeId, NodeSecretKeys, PolicyVersion, SecretKey,
-    TreeSize, sha256, verify,
+    Caller, ClusterId, ClusterTime, KeySet, Name, NodeId, NodeSecretKeys, PolicyVersion, Salt,
+    SecretKey, TreeSize, sha256, verify,
 };
 use holdpoint_storage::{Applied, MemLog, MemState, StateStore as _, Syncs};
 
@@ -60,7 +60,7 @@ fn keys() -> NodeSecretKeys {
 impl Node {
     /// A bootstrapped cluster of one, with no statement.
     fn new() -> Self {
-        let log = Arc::new(MemLog::new(Syncs::default()));
+        let log = Arc::new(MemLog::new(Syncs::AtOnce));
         let mut node = Self {
             state: Arc::new(MemState::new(GROUP)),
             log,
@@ -138,7 +138,8 @@ impl Node {
             digest,
             expected: PolicyVersion::new(size).unwrap(),
             principal: caller,
-            salt: [salt; 32],
+            evaluator_version: 1,
+            salt: Salt::from_bytes([salt; 32]),
         }));
         assert_eq!(self.head().size, size + 1, "the activation was recorded");
         size
@@ -229,7 +230,18 @@ fn receipts_of_one_batch_verify_under_one_head() {
 fn head_is_remembered_on_disk_before_its_signature_leaves() {
     let mut node = Node::announced();
     let leaf = node.state_something(1);
-    assert!(receipt(&mut node.signer(), leaf).is_ok());
+    node.log = Arc::new(MemLog::new(Syncs::WhenTold));
+    let mut signer = node.signer();
+    let log = Arc::clone(&node.log);
+    let syncing = std::thread::spawn(move || {
+        while log.unsynced_count() == 0 {
+            std::thread::yield_now();
+        }
+        log.sync();
+    });
+    // Returns only because the other thread makes the record durable.
+    assert!(receipt(&mut signer, leaf).is_ok());
+    syncing.join().unwrap();
     node.log = Arc::new(node.log.crash());
     assert_eq!(node.remembered(), Some(node.head()));
 }

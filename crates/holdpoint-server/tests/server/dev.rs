@@ -1,8 +1,8 @@
 //! One development node, from its first start to a receipt that verifies.
 
+use crate::support::{Dev, echo};
 use holdpoint_proto::v1;
 use holdpoint_receipt::verify;
-use crate::support::{Dev, echo};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn first_start_decides_and_a_second_start_keeps_the_state() {

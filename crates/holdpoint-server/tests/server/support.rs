@@ -45,7 +45,9 @@ impl Dev {
         let events = tokio::task::spawn_blocking(move || {
             let mut seen = Vec::new();
             loop {
-                let Ok(event) = events.recv_timeout(LONG) else { return None };
+                let Ok(event) = events.recv_timeout(LONG) else {
+                    return None;
+                };
                 let is_ready = matches!(event, Event::Ready { .. });
                 seen.push(event);
                 if is_ready {
