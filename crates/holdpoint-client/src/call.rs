@@ -75,7 +75,7 @@ impl Nodes {
         Fut: Future<Output = Result<T, Failure>>,
     {
         let began = self.now();
-        let mut retry = Retry::new(began, began.saturating_add(deadline));
+        let mut retry = Retry::new(began.saturating_add(deadline));
         loop {
             let step = retry.next(&self.endpoints(), self.now(), draw_jitter());
             match step {
@@ -140,21 +140,29 @@ impl Nodes {
                 )));
             }
         };
+        let answered_before = connection.answer_count();
         // The node gives up a little earlier than we do, so that it can say so.
         let budget = give_up_at.saturating_sub(self.now()) / 10 * 9;
-        match timeout_at(until, ask(Arc::clone(&connection), budget)).await {
-            Ok(answer) => {
-                if let Err(Failure::Again {
-                    fault: Fault::Broken(_),
-                    ..
-                }) = &answer
-                {
-                    self.connections.discard(slot, &connection);
-                }
-                answer
+        let Ok(answer) = timeout_at(until, ask(Arc::clone(&connection), budget)).await else {
+            let waited = self.now().saturating_sub(began);
+            // Other calls got answers meanwhile, so the node is there and merely slow.
+            let is_alive = connection.answer_count() != answered_before;
+            return Err(again(if is_alive {
+                Fault::Slow(waited)
+            } else {
+                Fault::NoAnswer(waited)
+            }));
+        };
+        match &answer {
+            Err(Failure::Again {
+                fault: Fault::Broken(_),
+                ..
+            }) => {
+                self.connections.discard(slot, &connection);
             }
-            Err(_) => Err(again(Fault::NoAnswer(self.now().saturating_sub(began)))),
+            Ok(_) | Err(_) => connection.answered(),
         }
+        answer
     }
 
     /// Time since the gate was built.
@@ -177,7 +185,7 @@ impl Nodes {
             .unwrap_or_default();
         tracing::debug!(node = address, %fault, "asking elsewhere");
         match fault {
-            Fault::CannotDecide { .. } => endpoints.alive(slot),
+            Fault::CannotDecide { .. } | Fault::Slow(_) => endpoints.alive(slot),
             Fault::Unreachable(_)
             | Fault::NoAnswer(_)
             | Fault::Broken(_)

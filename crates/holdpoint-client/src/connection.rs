@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +38,8 @@ pub(crate) struct Connection {
     caller: MetadataValue<Ascii>,
     /// Attempts in flight.
     attempt_count: AtomicUsize,
+    /// Calls that were answered, for telling a slow node from a silent one.
+    answer_count: AtomicU64,
     /// Opened when attempts first share it, and again after it ended.
     stream: Mutex<Option<Arc<AuthorizeStream>>>,
 }
@@ -59,12 +61,24 @@ impl Connection {
             .await
             .map_err(|error| root_cause(&error))?;
         let attempt_count = AtomicUsize::new(0);
+        let (answer_count, stream) = (AtomicU64::new(0), Mutex::new(None));
         Ok(Self {
             channel,
             caller,
             attempt_count,
-            stream: Mutex::new(None),
+            answer_count,
+            stream,
         })
+    }
+
+    /// How many calls were answered over it.
+    pub(crate) fn answer_count(&self) -> u64 {
+        self.answer_count.load(Ordering::Relaxed)
+    }
+
+    /// A call was answered.
+    pub(crate) fn answered(&self) {
+        self.answer_count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// `message` with the caller's name.

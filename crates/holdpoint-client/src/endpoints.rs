@@ -81,8 +81,10 @@ pub(crate) struct Slot(pub(crate) usize);
 /// What is known of a node's health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Health {
-    /// It answered last time, or was never asked.
-    Usable,
+    /// It was never asked.
+    Fresh,
+    /// It answered last time.
+    Proven,
     /// It failed `strikes` times in a row, and is left alone until `until`.
     Quarantined { until: Duration, strikes: u32 },
 }
@@ -109,7 +111,7 @@ impl Endpoints {
     pub(crate) fn new(first: Address, others: impl IntoIterator<Item = Address>) -> Self {
         let node = Node {
             address: first,
-            health: Health::Usable,
+            health: Health::Fresh,
         };
         let mut endpoints = Self {
             nodes: vec![node],
@@ -140,6 +142,13 @@ impl Endpoints {
         self.nodes.get(slot.0).map(|node| &node.address)
     }
 
+    /// Whether the node answered when it was last asked.
+    pub(crate) fn is_proven(&self, slot: Slot) -> bool {
+        self.nodes
+            .get(slot.0)
+            .is_some_and(|node| node.health == Health::Proven)
+    }
+
     /// The next node to ask, of those that are not in `tried`; none when all are.
     ///
     /// Usable nodes come before quarantined ones; among the usable ones the preferred one, then the
@@ -150,7 +159,7 @@ impl Endpoints {
             let after_preferred = (place + count - self.preferred.0) % count;
             let until = match node.health {
                 Health::Quarantined { until, .. } if until > now => until,
-                Health::Quarantined { .. } | Health::Usable => Duration::ZERO,
+                Health::Quarantined { .. } | Health::Fresh | Health::Proven => Duration::ZERO,
             };
             (until, after_preferred, Slot(place))
         };
@@ -165,7 +174,7 @@ impl Endpoints {
     /// The node answered, if only to say that it cannot decide.
     pub(crate) fn alive(&mut self, slot: Slot) {
         if let Some(node) = self.nodes.get_mut(slot.0) {
-            node.health = Health::Usable;
+            node.health = Health::Proven;
         }
     }
 
@@ -184,7 +193,7 @@ impl Endpoints {
             // Calls that ran side by side and failed together are one failure.
             Health::Quarantined { until, .. } if until > now => return,
             Health::Quarantined { strikes, .. } => strikes.saturating_add(1),
-            Health::Usable => 0,
+            Health::Fresh | Health::Proven => 0,
         };
         let doubled = QUARANTINE_MIN.saturating_mul(1_u32.checked_shl(strikes).unwrap_or(u32::MAX));
         let until = now.saturating_add(doubled.min(QUARANTINE_MAX));
@@ -212,7 +221,7 @@ impl Endpoints {
         }
         self.nodes.push(Node {
             address,
-            health: Health::Usable,
+            health: Health::Fresh,
         });
         Some(Slot(self.nodes.len() - 1))
     }

@@ -43,6 +43,8 @@ pub enum Fault {
     Unreachable(String),
     /// The request was sent, or may have been, and no answer came within this time.
     NoAnswer(Duration),
+    /// The same, while the node answered other calls of this client.
+    Slow(Duration),
     /// The connection, or the node's handling of the call, broke after the request was sent.
     Broken(String),
     /// The node answered that it cannot decide.
@@ -63,7 +65,9 @@ impl Fault {
         match self {
             Self::Unreachable(_) => Decided::Never,
             Self::CannotDecide { decided, .. } => *decided,
-            Self::NoAnswer(_) | Self::Broken(_) | Self::NotBelieved(_) => Decided::Unknown,
+            Self::NoAnswer(_) | Self::Slow(_) | Self::Broken(_) | Self::NotBelieved(_) => {
+                Decided::Unknown
+            }
         }
     }
 
@@ -78,6 +82,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable(why) | Self::Broken(why) => f.write_str(why),
+            Self::Slow(waited) => write!(f, "no answer to this call within {}", Seconds(*waited)),
             Self::NoAnswer(waited) => write!(f, "no answer within {}", Seconds(*waited)),
             Self::CannotDecide { reason, .. } => write!(f, "{reason}"),
             Self::NotBelieved(error) => write!(f, "not believed: {error}"),

@@ -167,9 +167,7 @@ impl Gate {
     pub async fn authorize(&self, operation: &Operation) -> Result<Permit<Granted>, Refusal> {
         let silence = |error| Refusal::Silence(Silence::operation(error));
         operation.check().map_err(silence)?;
-        let wire = operation
-            .to_wire(self.namespace().as_str())
-            .map_err(silence)?;
+        let wire = operation.to_wire(self.namespace()).map_err(silence)?;
         let attempt = operation.attempt(self.attempt_end()).map_err(silence)?;
         let began = self.nodes().now();
         loop {

@@ -39,6 +39,14 @@ pub enum OperationError {
         /// Its value.
         value: u64,
     },
+    /// The operation is for another namespace than the gate, whose keys verify its own receipts only.
+    #[error("the operation is for namespace `{operation}`, the gate for `{gate}`; connect to that")]
+    OtherNamespace {
+        /// The operation's.
+        operation: String,
+        /// The gate's.
+        gate: Name,
+    },
     /// No idempotency key was given, and none could be drawn.
     #[error(transparent)]
     Randomness(#[from] RandomnessError),
@@ -145,7 +153,7 @@ impl Operation {
         self.changed(|op| op.action = Some(action.into()))
     }
 
-    /// Names the namespace; without it, the gate's is meant.
+    /// Names the namespace; without it, the gate's is meant. A gate refuses any other.
     #[must_use]
     pub fn namespace(self, namespace: impl Into<String>) -> Self {
         self.changed(|op| op.namespace = namespace.into())
@@ -301,14 +309,13 @@ impl Operation {
     }
 
     /// The message, for a gate of this namespace.
-    pub(crate) fn to_wire(&self, namespace_of_gate: &str) -> Result<v1::Operation, OperationError> {
-        let namespace = if self.namespace.is_empty() {
-            namespace_of_gate
-        } else {
-            &self.namespace
-        };
+    pub(crate) fn to_wire(&self, gate: &Name) -> Result<v1::Operation, OperationError> {
+        if !self.namespace.is_empty() && self.namespace != gate.as_str() {
+            let (operation, gate) = (self.namespace.clone(), gate.clone());
+            return Err(OperationError::OtherNamespace { operation, gate });
+        }
         Ok(v1::Operation {
-            namespace: namespace.to_owned(),
+            namespace: gate.to_string(),
             surface: self.surface.clone(),
             action: self.action.clone().unwrap_or_default(),
             params_json: self.params()?.as_json().to_canonical().into_bytes(),

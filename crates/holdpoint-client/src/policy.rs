@@ -26,7 +26,7 @@ pub struct BundleFile {
 #[derive(Debug, thiserror::Error)]
 pub enum PutPolicyError {
     /// The bundle does not load, or its own tests fail. Nothing was stored.
-    #[error("the bundle has {} problems:\n{}", .0.len(), .0.join("\n"))]
+    #[error("the bundle is not accepted:\n{}", .0.join("\n"))]
     Problems(Vec<String>),
     /// The gate did not take it.
     #[error(transparent)]

@@ -1,9 +1,11 @@
 //! When to ask again: the life of one call, as a pure state machine.
 //!
 //! A call goes in rounds. A round asks every known node at most once, each for a share of the time
-//! that is left, so that half of the deadline is enough to come past every node that does not answer.
-//! Between rounds it pauses, longer each time. Nothing here connects, waits, reads a clock or draws
-//! a random number; and nothing here ever changes what is asked: the same request goes everywhere.
+//! that is left, so that every node comes in turn before the deadline. A node that answered last time
+//! gets half, for it may just be slow; one that was never heard of gets little, for it may be a black
+//! hole. Between rounds the call pauses, longer each time. Nothing here connects, waits, reads a clock
+//! or draws a random number; and nothing here ever changes what is asked: the same request goes
+//! everywhere.
 
 #[cfg(test)]
 mod tests;
@@ -39,8 +41,6 @@ pub(crate) struct Retry {
     round: u32,
     /// Nodes asked in this round.
     tried: BTreeSet<Slot>,
-    /// When the round began, for the shares.
-    round_began: Duration,
     /// The last fault of every node that was asked.
     faults: BTreeMap<Slot, Fault>,
     /// Submissions whose effect is not known.
@@ -49,13 +49,12 @@ pub(crate) struct Retry {
 }
 
 impl Retry {
-    /// A call that begins `now` and ends at `deadline`.
-    pub(crate) fn new(now: Duration, deadline: Duration) -> Self {
+    /// A call that ends at `deadline`.
+    pub(crate) fn new(deadline: Duration) -> Self {
         Self {
             deadline,
             round: 0,
             tried: BTreeSet::new(),
-            round_began: now,
             faults: BTreeMap::new(),
             unsettled_count: 0,
         }
@@ -70,7 +69,7 @@ impl Retry {
             self.tried.insert(slot);
             return Step::Ask {
                 slot,
-                give_up_at: self.give_up_at(endpoints.count(), now),
+                give_up_at: self.give_up_at(endpoints, slot, now),
             };
         }
         if self.only_disbelieved() {
@@ -81,16 +80,18 @@ impl Retry {
             .min(self.deadline);
         self.round = self.round.saturating_add(1);
         self.tried.clear();
-        self.round_began = until;
         Step::Pause { until }
     }
 
-    /// The share of one node: with `count` nodes, a `2 * count`-th of what was left as the round
-    /// began. A single node gets all of it, for there is nobody else to ask.
-    fn give_up_at(&self, count: usize, now: Duration) -> Duration {
-        let left = self.deadline.saturating_sub(self.round_began);
-        let shares = u32::try_from(count.saturating_mul(2)).unwrap_or(u32::MAX);
-        let share = if count <= 1 { left } else { left / shares };
+    /// How long one node is asked, as the module says. A single node gets all that is left, for there
+    /// is nobody else to ask.
+    fn give_up_at(&self, endpoints: &Endpoints, slot: Slot, now: Duration) -> Duration {
+        let left = self.deadline.saturating_sub(now);
+        let share = match u32::try_from(endpoints.count()).unwrap_or(u32::MAX) {
+            0 | 1 => left,
+            _ if endpoints.is_proven(slot) => left / 2,
+            count => left / count.saturating_mul(4),
+        };
         now.saturating_add(share.max(TRY_MIN)).min(self.deadline)
     }
 

@@ -25,8 +25,12 @@ fn order(endpoints: &Endpoints, now: Duration) -> Vec<usize> {
 fn node_that_answered_is_asked_first_next_time() {
     let mut endpoints = three();
     assert_eq!(order(&endpoints, Duration::ZERO), [0, 1, 2]);
+    assert!(!endpoints.is_proven(Slot(1)));
     endpoints.answered(Slot(1));
+    assert!(endpoints.is_proven(Slot(1)));
     assert_eq!(order(&endpoints, Duration::ZERO), [1, 2, 0]);
+    endpoints.failed(Slot(1), Duration::ZERO);
+    assert!(!endpoints.is_proven(Slot(1)));
 }
 
 #[test]

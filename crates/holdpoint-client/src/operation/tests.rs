@@ -48,7 +48,16 @@ fn what_is_not_named_is_the_gates() {
         "{\"action\":\"apply\",\"caller\":\"loopback:dev\",\"namespace\":\"default\",\
          \"params\":{},\"surface\":\"infra.apply\"}"
     );
-    assert_eq!(operation.to_wire("team-a").unwrap().namespace, "team-a");
+    let team_a = Name::new("team-a").unwrap();
+    assert_eq!(operation.to_wire(&team_a).unwrap().namespace, "team-a");
+    assert_eq!(
+        operation
+            .namespace("team-b")
+            .to_wire(&team_a)
+            .unwrap_err()
+            .to_string(),
+        "the operation is for namespace `team-b`, the gate for `team-a`; connect to that"
+    );
 }
 
 #[test]
@@ -56,7 +65,7 @@ fn wire_and_canonical_request_say_the_same_parameters() {
     let operation = Operation::new("s")
         .param("b", "\u{e9}\n")
         .param("a", Json::Array(Vec::new()));
-    let wire = operation.to_wire("default").unwrap();
+    let wire = operation.to_wire(&Name::new("default").unwrap()).unwrap();
     let params = String::from_utf8(wire.params_json).unwrap();
     assert!(canonical(&operation).contains(&format!("\"params\":{params}")));
 }

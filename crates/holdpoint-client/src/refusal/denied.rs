@@ -117,19 +117,21 @@ impl Denied {
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = &self.0;
-        write!(f, "DENY {}: ", parts.reason)?;
-        match (&parts.refused_bound, parts.holder_fence) {
-            (Some(bound), Some(fence)) => {
-                write!(f, "{} is held by another permit (fence {fence})", bound.key)?;
-            }
-            _ => f.write_str(parts.sentence.trim_end_matches('.'))?,
-        }
+        write!(
+            f,
+            "DENY {}: {}",
+            parts.reason,
+            parts.sentence.trim_end_matches('.')
+        )?;
         if !parts.codes.is_empty() {
             write!(f, " [{}]", parts.codes.join(", "))?;
         }
         match parts.retry_at {
-            Some(at) => write!(f, "; a new attempt can succeed after {at}"),
-            None => Ok(()),
+            // The gate's own sentence may say it already.
+            Some(at) if !parts.sentence.contains(&at.to_string()) => {
+                write!(f, "; a new attempt can succeed after {at}")
+            }
+            Some(_) | None => Ok(()),
         }
     }
 }

@@ -82,7 +82,9 @@ impl Silence {
         let reason = match &error {
             OperationError::Randomness(_) => Reason::Internal,
             OperationError::Integer { .. } => Reason::InvalidParams,
-            OperationError::Request(_) | OperationError::Key(_) => Reason::InvalidRequest,
+            OperationError::Request(_)
+            | OperationError::Key(_)
+            | OperationError::OtherNamespace { .. } => Reason::InvalidRequest,
         };
         let sentence = format!("the operation cannot be asked for: {error}");
         let cause = SilenceCause::Operation(error);

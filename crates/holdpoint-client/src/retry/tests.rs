@@ -65,7 +65,7 @@ fn play(
     jitter: u32,
 ) -> Run {
     let mut now = Duration::ZERO;
-    let mut retry = Retry::new(now, deadline);
+    let mut retry = Retry::new(deadline);
     let mut asked = Vec::new();
     loop {
         match retry.next(endpoints, now, jitter) {
@@ -120,10 +120,31 @@ fn one_dead_and_one_black_holed_node_of_three_fail_no_call_and_delay_only_the_fi
     let mut nodes = endpoints(3);
     let first = play(&mut nodes, &[Dead, BlackHoled, Healthy], DEADLINE, 0);
     assert_eq!(first.asked, [Slot(0), Slot(1), Slot(2)]);
-    assert!(first.answered_at.unwrap() <= DEADLINE / 2);
+    assert!(first.answered_at.unwrap() <= DEADLINE / 8);
     let second = play(&mut nodes, &[Dead, BlackHoled, Healthy], DEADLINE, 0);
     assert_eq!(
         (second.asked, second.answered_at),
+        (vec![Slot(2)], Some(Duration::ZERO))
+    );
+}
+
+#[test]
+fn leader_that_falls_silent_costs_one_call_half_of_its_deadline_and_later_ones_nothing() {
+    use Behaviour::{BlackHoled, Follower, Healthy};
+    let mut nodes = endpoints(3);
+    assert_eq!(
+        play(&mut nodes, &[Healthy, Follower, Follower], DEADLINE, 0).asked,
+        [Slot(0)]
+    );
+    let behaviours = [BlackHoled, Follower, Healthy];
+    let next = play(&mut nodes, &behaviours, DEADLINE, 0);
+    assert_eq!(
+        (next.asked.len(), next.answered_at),
+        (3, Some(DEADLINE / 2))
+    );
+    let later = play(&mut nodes, &behaviours, DEADLINE, 0);
+    assert_eq!(
+        (later.asked, later.answered_at),
         (vec![Slot(2)], Some(Duration::ZERO))
     );
 }

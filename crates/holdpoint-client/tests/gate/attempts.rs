@@ -49,13 +49,11 @@ async fn held_bound_is_a_denial_with_its_receipt_and_the_time_of_the_next_chance
     assert_eq!(denied.reason(), Reason::BoundHeld);
     assert_eq!(denied.holder_fence(), Some(held.fence()));
     assert!(denied.receipt().file().ends_with(b"\n"));
+    assert_eq!(denied.refused_bound().unwrap().key, "workspace/prod-eu");
     assert_eq!(
         denied.to_string(),
-        format!(
-            "DENY BOUND_HELD: workspace/prod-eu is held by another permit (fence {}); \
-             a new attempt can succeed after 2026-11-22T14:22:05.231Z",
-            held.fence()
-        )
+        "DENY BOUND_HELD: Another live permit holds a bound that this request needs; try with a \
+         new key after it ends; a new attempt can succeed after 2026-11-22T14:22:05.231Z"
     );
     held.set_aside();
 }

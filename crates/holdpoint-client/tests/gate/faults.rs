@@ -144,6 +144,28 @@ async fn black_hole_is_a_time_out_and_decided_unknown_with_the_key_that_finds_ou
 }
 
 #[tokio::test]
+async fn node_that_answers_other_calls_is_slow_and_not_silent() {
+    let node = FakeNode::start(&world()).await;
+    let gate = gate_at(&node, &[node.address], Duration::from_millis(500)).await;
+    node.next([Twist::Hang]);
+    let waiting = tokio::spawn({
+        let gate = gate.clone();
+        async move { gate.authorize(&apply("prod-eu")).await }
+    });
+    node.hung.notified().await;
+    gate.authorize(&apply("prod-us")).await.unwrap().set_aside();
+    let Err(Refusal::Silence(silence)) = waiting.await.unwrap() else {
+        panic!("this call is never answered");
+    };
+    let SilenceCause::Unanswered { nodes, .. } = silence.cause() else {
+        panic!("{silence:?}");
+    };
+    assert!(matches!(nodes[0].fault, Fault::Slow(_)), "{silence}");
+    // It is not left alone for that.
+    gate.authorize(&apply("prod-ap")).await.unwrap().set_aside();
+}
+
+#[tokio::test]
 async fn submission_that_was_lost_once_keeps_the_attempt_unknown() {
     let node = FakeNode::start(&world()).await;
     let gate = gate_at(&node, &[node.address], Duration::from_millis(300)).await;
