@@ -20,7 +20,8 @@ use crate::fault::{Decided, Fault};
 pub(crate) const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause.
 pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(1);
-/// The shortest time for which a node is asked, unless the deadline is nearer.
+/// The shortest time for which a node is asked. Only the first may be asked for less, when the whole
+/// deadline is shorter.
 pub(crate) const TRY_MIN: Duration = Duration::from_millis(100);
 
 /// What to do next.
@@ -30,7 +31,7 @@ pub(crate) enum Step {
     Ask { slot: Slot, give_up_at: Duration },
     /// Do nothing until then.
     Pause { until: Duration },
-    /// The deadline has come, or asking again cannot help.
+    /// The deadline is too near, or asking again cannot help.
     GiveUp,
 }
 
@@ -62,7 +63,9 @@ impl Retry {
 
     /// What to do `now`. `jitter` is any number, fresh for each call.
     pub(crate) fn next(&mut self, endpoints: &Endpoints, now: Duration, jitter: u32) -> Step {
-        if now >= self.deadline {
+        let last = self.deadline.saturating_sub(TRY_MIN);
+        // Too late to hear of it, a submission would only leave open what is certain now.
+        if now >= self.deadline || (now > last && !self.faults.is_empty()) {
             return Step::GiveUp;
         }
         if let Some(slot) = endpoints.choose(&self.tried, now) {
@@ -75,9 +78,10 @@ impl Retry {
         if self.only_disbelieved() {
             return Step::GiveUp;
         }
-        let until = now
-            .saturating_add(pause(self.round, jitter))
-            .min(self.deadline);
+        let until = now.saturating_add(pause(self.round, jitter)).min(last);
+        if until <= now {
+            return Step::GiveUp;
+        }
         self.round = self.round.saturating_add(1);
         self.tried.clear();
         Step::Pause { until }

@@ -54,6 +54,7 @@ struct Run {
     answered_at: Option<Duration>,
     ended_at: Duration,
     asked: Vec<Slot>,
+    asked_last_at: Duration,
     decided: Decided,
 }
 
@@ -66,7 +67,7 @@ fn play(
 ) -> Run {
     let mut now = Duration::ZERO;
     let mut retry = Retry::new(deadline);
-    let mut asked = Vec::new();
+    let (mut asked, mut asked_last_at) = (Vec::new(), now);
     loop {
         match retry.next(endpoints, now, jitter) {
             Step::GiveUp => {
@@ -75,6 +76,7 @@ fn play(
                     answered_at: None,
                     ended_at: now,
                     asked,
+                    asked_last_at,
                     decided,
                 };
             }
@@ -88,6 +90,7 @@ fn play(
                     "{give_up_at:?} at {now:?}"
                 );
                 asked.push(slot);
+                asked_last_at = now;
                 let behaviour = behaviours[slot.0];
                 let Some(fault) = fault(behaviour, give_up_at.saturating_sub(now)) else {
                     endpoints.answered(slot);
@@ -96,6 +99,7 @@ fn play(
                         answered_at: Some(now),
                         ended_at: now,
                         asked,
+                        asked_last_at,
                         decided,
                     };
                 };
@@ -222,7 +226,10 @@ proptest! {
         };
         prop_assert_eq!(run.answered_at, None);
         prop_assert_eq!(run.decided == Decided::Never, run.asked.iter().all(certain));
-        prop_assert!(run.ended_at == deadline || nodes.contains(&Behaviour::Liar));
+        let is_full = run.ended_at + TRY_MIN >= deadline && run.ended_at <= deadline;
+        prop_assert!(is_full || nodes.contains(&Behaviour::Liar));
+        let is_first = run.asked.len() == 1;
+        prop_assert!(is_first || run.asked_last_at + TRY_MIN <= deadline, "{run:?}");
         for round in run.asked.chunks(nodes.len()) {
             let distinct: BTreeSet<_> = round.iter().collect();
             prop_assert_eq!(distinct.len(), round.len());

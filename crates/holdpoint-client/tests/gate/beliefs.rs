@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use holdpoint_client::{AnswerError, Decided, Gate, RedeemError, Refusal, Silence};
+use holdpoint_client::{
+    AnswerError, CallError, CompleteError, Decided, Gate, RedeemError, Refusal, Silence,
+};
 use holdpoint_proto::v1;
-use holdpoint_receipt::Reason;
+use holdpoint_receipt::statement::{DecisionStatement, Outcome, PermitStep};
+use holdpoint_receipt::{Body, Fence, Name, PermitId, Reason, sha256};
 
 use crate::fake::{FakeNode, Notary, Twist, world};
 use crate::{apply, gate, gate_at};
@@ -181,5 +184,138 @@ async fn receipt_of_the_decision_is_no_proof_of_the_redemption() {
     redeemed.leave_in_doubt();
 }
 
-/// A twist is a plain function, so what it says stands here.
+/// Says a decision wrongly.
+type OfDecision = fn(&mut DecisionStatement);
+/// Says a step of a permit wrongly.
+type OfStep = fn(&mut Body);
+
+/// That a signed statement about something else than was asked is not believed, and which member
+/// gives it away.
+fn check_differs(error: &AnswerError, member: &str) {
+    assert!(
+        matches!(error, AnswerError::Differs { field } if *field == member),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn signed_decision_about_another_request_is_not_believed() {
+    let misstatements: [(&str, OfDecision); 3] = [
+        ("request_digest", |stated| {
+            stated.request_digest = sha256(b"other");
+        }),
+        ("surface", |stated| {
+            stated.surface = Name::new("other").unwrap();
+        }),
+        ("action", |stated| {
+            stated.action = Name::new("other").unwrap();
+        }),
+    ];
+    for (member, misstate) in misstatements {
+        let node = FakeNode::start(&world()).await;
+        let gate = gate(&node).await;
+        *STATED.lock().unwrap() = Some(misstate);
+        node.world().misstate = Some(|body| {
+            let Body::Decision(stated) = body else {
+                panic!("{body:?}")
+            };
+            STATED.lock().unwrap().unwrap()(stated);
+        });
+        let Err(Refusal::Silence(silence)) = gate.authorize(&apply("prod-eu")).await else {
+            panic!("believed another `{member}`");
+        };
+        check_differs(silence.answer_error().unwrap(), member);
+    }
+}
+
+#[tokio::test]
+async fn signed_step_of_another_permit_is_not_believed() {
+    let misstatements: [(&str, OfStep); 3] = [
+        ("permit_id", |body| {
+            step(body).permit_id = PermitId::from_bytes([77; 16]);
+        }),
+        ("fence", |body| {
+            step(body).fence = Fence::new(77).unwrap();
+        }),
+        ("request_digest", |body| {
+            step(body).request_digest = sha256(b"other");
+        }),
+    ];
+    for (member, misstate) in misstatements {
+        let node = FakeNode::start(&world()).await;
+        let gate = gate(&node).await;
+        let permit = gate.authorize(&apply("prod-eu")).await.unwrap();
+        node.world().misstate = Some(misstate);
+        let Err(RedeemError::Silence(open)) = permit.redeem().await else {
+            panic!("believed another `{member}`");
+        };
+        check_differs(open.silence().answer_error().unwrap(), member);
+        let permit = gate.authorize(&apply("prod-us")).await.unwrap();
+        let redeemed = permit.redeem().await.unwrap();
+        node.world().misstate = Some(misstate);
+        let Err(CompleteError::Silence(open)) = redeemed.commit().await else {
+            panic!("believed another `{member}`");
+        };
+        check_differs(open.silence().answer_error().unwrap(), member);
+    }
+}
+
+#[tokio::test]
+async fn signed_outcome_that_is_not_ours_is_not_believed() {
+    let misstatements: [(&str, OfStep); 2] = [
+        ("outcome", |body| {
+            if let Body::Completed { outcome, .. } = body {
+                *outcome = Outcome::Aborted;
+            }
+        }),
+        ("evidence_digest", |body| {
+            if let Body::Completed {
+                evidence_digest, ..
+            } = body
+            {
+                *evidence_digest = Some(sha256(b"other"));
+            }
+        }),
+    ];
+    for (member, misstate) in misstatements {
+        let node = FakeNode::start(&world()).await;
+        let gate = gate(&node).await;
+        let redeemed = gate
+            .authorize(&apply("prod-eu"))
+            .await
+            .unwrap()
+            .redeem()
+            .await
+            .unwrap();
+        node.world().misstate = Some(misstate);
+        let Err(CompleteError::Silence(open)) = redeemed.commit().await else {
+            panic!("believed another `{member}`");
+        };
+        check_differs(open.silence().answer_error().unwrap(), member);
+    }
+}
+
+#[tokio::test]
+async fn signed_statement_of_another_kind_is_not_believed() {
+    let node = FakeNode::start(&world()).await;
+    let gate = gate(&node).await;
+    let permit = gate.authorize(&apply("prod-eu")).await.unwrap();
+    node.world().misstate = Some(|body| *body = Body::Superseded(step(body).clone()));
+    let Err(CallError::Silence(silence)) = gate.revoke(permit.id()).await else {
+        panic!("believed that it was revoked");
+    };
+    check_differs(silence.answer_error().unwrap(), "kind");
+    permit.set_aside();
+}
+
+/// The step that a statement is about.
+fn step(body: &mut Body) -> &mut PermitStep {
+    match body {
+        Body::Redeemed { step, .. } | Body::Completed { step, .. } | Body::Revoked(step) => step,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A twist is a plain function, so what it says stands here. Each is used by one test.
 static FILE: std::sync::Mutex<Vec<u8>> = std::sync::Mutex::new(Vec::new());
+static STATED: std::sync::Mutex<Option<OfDecision>> = std::sync::Mutex::new(None);

@@ -113,14 +113,15 @@ async fn nothing_reached_is_unreachable_and_decided_never() {
     };
     assert_eq!(silence.reason(), Reason::Unreachable);
     assert_eq!(silence.decided(), Decided::Never);
-    assert_eq!(
-        silence.to_string(),
-        format!(
-            "SILENCE UNREACHABLE: 0 of 2 nodes answered within 0.3 s ({}: connection refused; \
-             {}: connection refused); decided: never",
-            addresses[0], addresses[1]
-        )
+    let said = silence.to_string();
+    assert!(
+        said.starts_with("SILENCE UNREACHABLE: 0 of 2 nodes answered within 0."),
+        "{said}"
     );
+    let [first, second] = addresses;
+    let end =
+        format!(" s ({first}: connection refused; {second}: connection refused); decided: never");
+    assert!(said.ends_with(&end), "{said}");
 }
 
 #[tokio::test]

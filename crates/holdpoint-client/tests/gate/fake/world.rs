@@ -51,6 +51,8 @@ pub(crate) struct World {
     pub(crate) redemption_ids: Vec<String>,
     /// Every node, in the order of their start.
     pub(crate) addresses: Vec<SocketAddr>,
+    /// Says the next statement wrongly, and signs it all the same.
+    pub(crate) misstate: Option<fn(&mut Body)>,
     attempts: BTreeMap<(String, String), Recorded>,
     permits: BTreeMap<String, Held>,
 }
@@ -87,9 +89,17 @@ impl World {
             submissions: Vec::new(),
             redemption_ids: Vec::new(),
             addresses: Vec::new(),
+            misstate: None,
             attempts: BTreeMap::new(),
             permits: BTreeMap::new(),
         }
+    }
+
+    fn certify(&mut self, mut body: Body) -> (Vec<u8>, Digest) {
+        if let Some(misstate) = self.misstate.take() {
+            misstate(&mut body);
+        }
+        self.notary.certify(body)
     }
 
     /// How many permits were ever granted.
@@ -217,24 +227,23 @@ impl World {
         verdict: Verdict,
     ) -> (Vec<u8>, Digest) {
         let (policy_version, policy_digest) = policy();
-        self.notary
-            .certify(Body::Decision(Box::new(DecisionStatement {
-                verdict,
-                surface: request.surface.clone(),
-                action: request.action.clone(),
-                request_digest: digest,
-                caller_commitment: commit(&SALT, "caller_commitment", b"caller"),
-                actor_commitment: None,
-                idempotency_key_commitment: commit(&SALT, "key", key.as_bytes()),
-                not_after: ClusterTime::new(not_after_ms).unwrap(),
-                policy_version,
-                policy_digest,
-                evaluator: StatementText::new("fake/1").unwrap(),
-                inputs_digest: sha256(b"inputs"),
-                bounds: BoundCommitments::default(),
-                policy_codes: None,
-                policy_ids: None,
-            })))
+        self.certify(Body::Decision(Box::new(DecisionStatement {
+            verdict,
+            surface: request.surface.clone(),
+            action: request.action.clone(),
+            request_digest: digest,
+            caller_commitment: commit(&SALT, "caller_commitment", b"caller"),
+            actor_commitment: None,
+            idempotency_key_commitment: commit(&SALT, "key", key.as_bytes()),
+            not_after: ClusterTime::new(not_after_ms).unwrap(),
+            policy_version,
+            policy_digest,
+            evaluator: StatementText::new("fake/1").unwrap(),
+            inputs_digest: sha256(b"inputs"),
+            bounds: BoundCommitments::default(),
+            policy_codes: None,
+            policy_ids: None,
+        })))
     }
 
     fn holder(&self, request: &Request) -> Option<&Held> {
@@ -287,7 +296,7 @@ impl World {
             v1::PermitState::Revoked => return refused(Reason::Revoked),
             _ => return refused(Reason::AlreadyRedeemed),
         }
-        let (redeemed, last) = self.notary.certify(Body::Redeemed {
+        let (redeemed, last) = self.certify(Body::Redeemed {
             step: Self::step(&held),
             redemption_commitment: commit(&SALT, "redemption", call.redemption_id.as_bytes()),
             complete_by: ClusterTime::new(NOW_MS + 3_600_000).unwrap(),
@@ -331,7 +340,7 @@ impl World {
             _ => (Outcome::Aborted, v1::PermitState::Aborted),
         };
         let evidence = <[u8; 32]>::try_from(call.evidence_digest.as_slice()).ok();
-        let (receipt, last) = self.notary.certify(Body::Completed {
+        let (receipt, last) = self.certify(Body::Completed {
             step: Self::step(&held),
             outcome,
             evidence_digest: evidence.map(Digest::from_bytes),
@@ -350,7 +359,7 @@ impl World {
 
     pub(crate) fn revoke(&mut self, call: &v1::RevokeRequest) -> v1::RevokeResponse {
         let held = self.permits[&call.permit_id].clone();
-        let (receipt, last) = self.notary.certify(Body::Revoked(Self::step(&held)));
+        let (receipt, last) = self.certify(Body::Revoked(Self::step(&held)));
         let held = self.permits.get_mut(&call.permit_id).unwrap();
         held.wire.state = v1::PermitState::Revoked.into();
         held.last = last;
