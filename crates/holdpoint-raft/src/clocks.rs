@@ -90,12 +90,19 @@ impl Asker {
             {
                 return;
             }
-            self.round(&raft).await;
-            sleep(limits::CLOCK_PERIOD).await;
+            let is_known = self.round(&raft).await;
+            // A term waits for its first readings.
+            let pause = if is_known {
+                limits::CLOCK_PERIOD
+            } else {
+                limits::CLOCK_RETRY
+            };
+            sleep(pause).await;
         }
     }
 
-    async fn round(&self, raft: &Raft) {
+    /// Asks everyone once. Says whether a majority has answered lately.
+    async fn round(&self, raft: &Raft) -> bool {
         let voters: Vec<u64> = raft.voter_ids().collect();
         let asked = voters.iter().map(|voter| self.read(*voter));
         let readings = join_all(asked).await;
@@ -124,6 +131,7 @@ impl Asker {
         self.watch
             .rounds
             .send_modify(|round| *round = round.wrapping_add(1));
+        offset.is_some()
     }
 
     async fn read(&self, voter: u64) -> Option<(u64, Reading)> {

@@ -49,6 +49,8 @@ struct Inner {
     clock_watch: Arc<ClockWatch>,
     progress: Arc<Progress>,
     fault: Arc<watch::Sender<Option<Arc<GroupFault>>>>,
+    /// Becomes `true` when this node stops taking part.
+    stopped: watch::Sender<bool>,
     /// Taken away at shutdown: what is not queued then is refused.
     queues: Mutex<Option<Queues>>,
     tasks: Mutex<JoinSet<()>>,

@@ -3,6 +3,7 @@
 //! A frame that is not from a known node to this very directory changes nothing. Nothing here waits
 //! for anything but openraft and the stream it reads.
 
+use std::future::Future;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::future::BoxFuture;
@@ -14,6 +15,7 @@ use holdpoint_proto::peer::v1::ask_answer::Answer;
 use holdpoint_proto::peer::v1::ask_request::Question;
 use holdpoint_proto::peer::v1::refusal::Reason;
 use openraft::raft::AppendEntriesRequest;
+use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::disk::StateDisk;
@@ -33,16 +35,30 @@ pub(crate) struct Inbound {
     /// Set once this node has joined its group. Before, only greetings are answered.
     pub(crate) raft: Arc<OnceLock<Raft>>,
     pub(crate) own: Arc<greeting::OwnLog>,
+    /// Becomes `true` when this node stops taking part: every stream ends then.
+    pub(crate) stopped: watch::Receiver<bool>,
 }
 
 impl Inbound {
     fn ready(&self) -> Result<&Raft, Refusal> {
+        if *self.stopped.borrow() {
+            return Err(stopping());
+        }
         self.raft.get().ok_or_else(|| {
             refusal(
                 Reason::NotReady,
                 "this node has not joined its group yet".to_owned(),
             )
         })
+    }
+
+    /// Resolves when this node stops taking part.
+    fn until_stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stopped = self.stopped.clone();
+        async move {
+            // A sender that is gone has stopped, too.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        }
     }
 
     fn admit(&self, envelope: Option<&wire::Envelope>, greeting: bool) -> Result<(), Refusal> {
@@ -73,12 +89,12 @@ impl Inbound {
             }
             Question::Vote(vote) => {
                 let vote = convert::vote_request_from_wire(vote).map_err(malformed)?;
-                let answer = self.ready()?.vote(vote).await.map_err(stopping)?;
+                let answer = self.ready()?.vote(vote).await.map_err(stopped)?;
                 Ok(Answer::Vote(convert::vote_answer_to_wire(&answer)))
             }
             Question::PreVote(vote) => {
                 let vote = convert::vote_request_from_wire(vote).map_err(malformed)?;
-                let answer = self.ready()?.pre_vote(vote).await.map_err(stopping)?;
+                let answer = self.ready()?.pre_vote(vote).await.map_err(stopped)?;
                 Ok(Answer::Vote(convert::vote_answer_to_wire(&answer)))
             }
             Question::Heartbeat(append) => self.heartbeat(append).await,
@@ -88,7 +104,7 @@ impl Inbound {
                     .ready()?
                     .handle_transfer_leader(transfer)
                     .await
-                    .map_err(stopping)?;
+                    .map_err(stopped)?;
                 Ok(Answer::TransferLeader(convert::transfer_answer_to_wire(
                     &answer,
                 )))
@@ -106,7 +122,7 @@ impl Inbound {
             .ready()?
             .append_entries(append)
             .await
-            .map_err(stopping)?;
+            .map_err(stopped)?;
         let outcome = convert::heartbeat_outcome(answer, previous);
         Ok(Answer::Heartbeat(convert::outcome_to_wire(outcome)))
     }
@@ -127,8 +143,12 @@ fn malformed(error: convert::WireError) -> Refusal {
     refusal(Reason::Malformed, error.to_string())
 }
 
-fn stopping<E: std::error::Error>(error: E) -> Refusal {
+fn stopped<E: std::error::Error>(error: E) -> Refusal {
     refusal(Reason::NotReady, format!("this node is stopping: {error}"))
+}
+
+fn stopping() -> Refusal {
+    refusal(Reason::NotReady, "this node is stopping".to_owned())
 }
 
 fn refused(refusal: Refusal) -> wire::AppendAnswer {
@@ -165,6 +185,7 @@ impl PeerHandler for Inbound {
         let refusal = Arc::new(Mutex::new(None));
         let last = Arc::clone(&refusal);
         let admitted = requests
+            .take_until(self.until_stopped())
             .map(move |request| request.map(|request| this.append_request(request)))
             .scan(last, |last, request| {
                 let admitted = match request {
@@ -184,7 +205,7 @@ impl PeerHandler for Inbound {
                     convert::outcome_to_wire(outcome),
                 )),
             },
-            Err(fatal) => refused(stopping(fatal)),
+            Err(fatal) => refused(stopped(fatal)),
         });
         let farewell = futures_util::stream::once(async move {
             let refusal = refusal
@@ -207,6 +228,7 @@ impl PeerHandler for Inbound {
             let answer = match this.ready() {
                 Ok(raft) => {
                     let admit = |envelope: Option<&wire::Envelope>| this.admit(envelope, false);
+                    let parts = parts.take_until(this.until_stopped()).boxed();
                     snapshot::receive(raft, &this.state, parts, admit).await
                 }
                 Err(refusal) => Err(refusal),

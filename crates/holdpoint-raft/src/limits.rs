@@ -84,6 +84,9 @@ pub const GREETING_WAIT: Duration = Duration::from_millis(800);
 /// How often a leader reads the voters' wall clocks.
 pub const CLOCK_PERIOD: Duration = Duration::from_secs(1);
 
+/// How soon a leader reads them again while no majority has answered.
+pub const CLOCK_RETRY: Duration = Duration::from_millis(50);
+
 /// Age up to which a reading of a voter's wall clock counts.
 pub const CLOCK_READING_AGE: Duration = Duration::from_secs(5);
 

@@ -1,25 +1,80 @@
 //! openraft's own suite for stores, on the real ones.
 
+use std::io;
 use std::sync::Arc;
 
+use futures_util::Stream;
 use holdpoint_core::GroupId;
 use holdpoint_receipt::{ClusterId, NodeId};
 use holdpoint_storage::{
-    DataDir, FaultLatch, Identity, Incarnation, LogOptions, MemLog, MemState, Syncs,
+    DataDir, FaultLatch, Identity, Incarnation, LogOptions, MemLog, MemState, Snapshot, Syncs,
 };
-use openraft::StorageError;
+use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::testing::log::{StoreBuilder, Suite};
+use openraft::{AsyncRuntime, OptionalSend, StorageError};
 use tempfile::TempDir;
 
+use crate::disk::StateDisk;
 use crate::log_store::Log;
-use crate::state_machine::{Progress, StateMachine};
-use crate::types::{Runtime, TypeConfig};
-use openraft::AsyncRuntime;
+use crate::state_machine::{Builder, Progress, StateMachine};
+use crate::types::{LogId, RaftSnapshot, Runtime, SnapshotMeta, StoredMembership, TypeConfig};
+
+/// The state machine behind a wire: what it installs was received, as a snapshot of a peer is. The
+/// suite hands a snapshot over without one.
+struct Received {
+    machine: StateMachine,
+    state: Arc<dyn StateDisk>,
+}
+
+impl RaftStateMachine<TypeConfig> for Received {
+    type SnapshotData = Snapshot;
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
+        self.machine.applied_state().await
+    }
+
+    async fn apply<Strm>(&mut self, entries: Strm) -> Result<(), io::Error>
+    where
+        Strm: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + OptionalSend,
+    {
+        self.machine.apply(entries).await
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        self.machine
+            .try_create_snapshot_builder(true)
+            .await
+            .unwrap()
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        sent: Snapshot,
+    ) -> Result<(), io::Error> {
+        let mut incoming = self.state.receive(sent.manifest().clone()).unwrap();
+        for (place, file) in sent.manifest().files.iter().enumerate() {
+            let length = usize::try_from(file.length).unwrap();
+            let bytes = sent.read(place, 0, length).unwrap();
+            if !bytes.is_empty() {
+                incoming.write(place, 0, &bytes).unwrap();
+            }
+        }
+        self.machine
+            .install_snapshot(meta, incoming.finish().unwrap())
+            .await
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<RaftSnapshot>, io::Error> {
+        self.machine.get_current_snapshot().await
+    }
+}
 
 struct OnDisk;
 
-impl StoreBuilder<TypeConfig, Log, StateMachine, TempDir> for OnDisk {
-    async fn build(&self) -> Result<(TempDir, Log, StateMachine), StorageError<TypeConfig>> {
+impl StoreBuilder<TypeConfig, Log, Received, TempDir> for OnDisk {
+    async fn build(&self) -> Result<(TempDir, Log, Received), StorageError<TypeConfig>> {
         let folder = tempfile::tempdir().unwrap();
         let identity = Identity {
             cluster: ClusterId::from_bytes([7; 16]),
@@ -35,8 +90,8 @@ impl StoreBuilder<TypeConfig, Log, StateMachine, TempDir> for OnDisk {
         let state = Arc::new(directory.open_state(GroupId::FIRST, faults).unwrap());
         let log = Log::new(Arc::new(log), state.clone(), GroupId::FIRST);
         let progress = Arc::new(Progress::new(u64::MAX));
-        let machine = StateMachine::open(state, GroupId::FIRST, progress).unwrap();
-        Ok((folder, log, machine))
+        let machine = StateMachine::open(state.clone(), GroupId::FIRST, progress).unwrap();
+        Ok((folder, log, Received { machine, state }))
     }
 }
 

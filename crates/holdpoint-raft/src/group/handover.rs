@@ -62,6 +62,8 @@ impl Group {
         {
             tracing::warn!(successor, %error, "leadership was not handed over");
         }
+        // Peers keep their streams open for ever.
+        inner.stopped.send_replace(true);
         // Closes both queues: their tasks answer what they hold, and end.
         inner
             .queues

@@ -145,12 +145,14 @@ impl Group {
             own: Arc::clone(&own),
             others,
         };
+        let stopped = watch::Sender::new(false);
         let inbound = Inbound {
             peers: Arc::clone(&peers),
             clock: Arc::clone(&clock),
             state: Arc::clone(&state),
             raft: Arc::clone(&joined),
             own,
+            stopped: stopped.subscribe(),
         };
         let (proposals, queued) = batcher::queue();
         let (reads, reads_queued) = reads::queue();
@@ -164,6 +166,7 @@ impl Group {
             clock_watch: Arc::new(ClockWatch::new()),
             progress,
             fault: Arc::new(watch::Sender::new(None)),
+            stopped,
             queues: Mutex::new(Some(Queues { proposals, reads })),
             tasks: Mutex::new(JoinSet::new()),
         };

@@ -1,0 +1,16 @@
+//! Groups of several nodes in one process, on real stores.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod decisions;
+mod elections;
+mod identity;
+mod partitions;
+mod snapshots;
+mod support;
+mod time;
+mod wire;

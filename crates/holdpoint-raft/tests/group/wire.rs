@@ -1,0 +1,94 @@
+//! The shipped network on loopback.
+
+use std::sync::Arc;
+
+use holdpoint_core::GroupId;
+use holdpoint_raft::{
+    Founder, Group, GroupConfig, GroupSpec, LocalNode, Member, SystemClock, TonicNet, serve_peers,
+};
+use holdpoint_storage::{DataDir, FaultLatch, Identity, Incarnation, LogOptions};
+use tokio::net::TcpListener;
+
+use crate::support::commands::announce;
+use crate::support::{CLUSTER, WAIT, node_id, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_nodes_elect_and_commit_over_tcp() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut listeners = Vec::new();
+    for _ in 0..3 {
+        listeners.push(TcpListener::bind("127.0.0.1:0").await.unwrap());
+    }
+    let addresses: Vec<String> = listeners
+        .iter()
+        .map(|it| it.local_addr().unwrap().to_string())
+        .collect();
+    let founders: Vec<Founder> = (1..)
+        .zip(&addresses)
+        .map(|(node, address)| Founder {
+            node: node_id(node),
+            peer_address: address.clone(),
+        })
+        .collect();
+    let mut groups = Vec::new();
+    for ((node, listener), address) in (1_u8..).zip(listeners).zip(&addresses) {
+        let incarnation = Incarnation::from_bytes([node; 16]);
+        let identity = Identity {
+            cluster: CLUSTER,
+            node: node_id(node.into()),
+            incarnation,
+        };
+        let root = folder.path().join(node.to_string());
+        let directory = DataDir::create(&root, identity).unwrap();
+        let faults = FaultLatch::new();
+        let log = directory
+            .open_log(LogOptions::default(), faults.clone())
+            .unwrap();
+        let state = directory.open_state(GroupId::FIRST, faults).unwrap();
+        let member = Member {
+            incarnation,
+            peer_address: address.clone(),
+            client_address: String::new(),
+        };
+        let (cluster, group) = (CLUSTER, GroupId::FIRST);
+        let spec = GroupSpec {
+            local: LocalNode {
+                cluster,
+                group,
+                node: identity.node,
+                member,
+            },
+            founders: founders.clone(),
+            epoch: 0,
+            is_dev: false,
+            config: GroupConfig::default(),
+        };
+        let (net, clock) = (Arc::new(TonicNet::new()), Arc::new(SystemClock::new()));
+        let group = Group::start(spec, net, clock, Arc::new(log), Arc::new(state))
+            .await
+            .unwrap();
+        let handler = group.peer_handler();
+        tokio::spawn(async move { serve_peers(listener, handler, std::future::pending()).await });
+        groups.push(group);
+    }
+    let leader = until("a leader", || {
+        groups
+            .iter()
+            .find(|group| group.leadership().borrow().leads().is_some())
+    })
+    .await;
+    for node in 1..=50 {
+        leader.propose(announce(node), WAIT).await.unwrap();
+    }
+    let read = leader.read_index(WAIT).await.unwrap();
+    until("the others follow", || {
+        groups
+            .iter()
+            .all(|group| group.applied_index() >= Some(read.index()))
+            .then_some(())
+    })
+    .await;
+    for group in &groups {
+        group.shutdown().await;
+    }
+}
