@@ -45,6 +45,8 @@ pub(crate) enum Prepared {
         sentence: String,
         /// The same attempt without a verdict; none if not even the request can be named.
         lookup: Option<Box<Authorize>>,
+        /// Whether the state that was read has a record of the attempt.
+        is_recorded: bool,
     },
 }
 
@@ -125,10 +127,12 @@ impl<V: View<Error = StoreError>> Attempt<'_, V> {
         let Some(action) = action else {
             let known = policy.outline();
             let is_known = known.iter().any(|known| known.surface == *draft.surface());
-            return Ok(unfit(match is_known {
-                true => Reason::UnknownAction,
-                false => Reason::UnknownSurface,
-            }));
+            let reason = if is_known {
+                Reason::UnknownAction
+            } else {
+                Reason::UnknownSurface
+            };
+            return Ok(unfit(reason));
         };
         let request = draft.clone().with_action(action);
         let facts = policy::Facts::default();
@@ -149,6 +153,7 @@ impl<V: View<Error = StoreError>> Attempt<'_, V> {
                 reason: silence.reason,
                 sentence: silence.sentence,
                 lookup: Some(self.command(&request, None)),
+                is_recorded: record.is_some(),
             }),
         }
     }
@@ -256,5 +261,6 @@ fn unfit(reason: Reason) -> Prepared {
         reason,
         sentence: reason.sentence().to_owned(),
         lookup: None,
+        is_recorded: false,
     }
 }

@@ -10,7 +10,7 @@ use holdpoint_core::limits::{BUNDLE_BYTES_MAX, REQUEST_BYTES_MAX};
 pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(5);
 
 /// The longest wait that a request may name.
-pub const DEADLINE_MAX: Duration = Duration::from_secs(60);
+pub const DEADLINE_MAX: Duration = Duration::from_mins(1);
 
 /// How long a request waits for the cluster to have a leader before it is told that there is none.
 ///
@@ -19,7 +19,7 @@ pub const LEADER_WAIT: Duration = Duration::from_secs(2);
 
 /// Attempts that wait for a decision at once. More are refused before anything is evaluated.
 ///
-/// Four clients with a thousand requests in flight each, at most 256 KiB a request.
+/// Four clients with a thousand requests in flight each, at most 128 KiB a request.
 pub const ASKING_MAX: usize = 4_096;
 
 /// Redeems, completions and revocations that wait at once.
@@ -40,14 +40,11 @@ pub const CONNECTIONS_MAX: usize = 1_024;
 /// Streams that one connection may have open at once.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 2_048;
 
-/// The largest message of the gate's service: parameters of 64 KiB, texts, and 256 prerequisites.
+/// The largest message of the gate's service: a full request in any spelling, and what goes with it.
 pub const GATE_MESSAGE_BYTES_MAX: usize = 128 * 1024;
 
 /// The largest message of the policy's service: a bundle of 384 KiB with its paths and framing.
 pub const POLICY_MESSAGE_BYTES_MAX: usize = 512 * 1024;
-
-/// Files in a bundle.
-pub const BUNDLE_FILES_MAX: usize = 512;
 
 /// Policy evaluations that run at once. They use the processor only, so more would not be faster.
 pub const EVALUATIONS_MAX: usize = 4;

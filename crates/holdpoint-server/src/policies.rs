@@ -5,8 +5,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use holdpoint_policy::{Bundle, Policy};
-use holdpoint_receipt::Digest;
+use holdpoint_policy::{Bundle, FailedExit, Policy};
+use holdpoint_receipt::{Digest, Name};
 
 use crate::limits::COMPILED_POLICIES_MAX;
 
@@ -73,6 +73,17 @@ impl Policies {
         policy
             .map(|policy| policy.name().to_string())
             .unwrap_or_default()
+    }
+
+    /// Whether the bundle says that a failing command of `surface` has had no effect. Advice for an
+    /// executor, so an absent policy is not loaded for it: a failing command is then in doubt.
+    pub(crate) fn failed_exit_aborts(&self, digest: &Digest, surface: &Name) -> bool {
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let policy = loaded.iter().find(|policy| policy.digest() == *digest);
+        let surfaces = policy.map(Policy::outline).unwrap_or_default();
+        surfaces.iter().any(|known| {
+            known.surface == *surface && known.terms.failed_exit == FailedExit::Aborted
+        })
     }
 
     /// Keeps a policy that was loaded to be put: it will be needed soon.

@@ -39,7 +39,7 @@ pub(super) fn serve(
 
 /// What happened on the stream.
 enum Event {
-    Call(v1::AuthorizeStreamRequest),
+    Call(Box<v1::AuthorizeStreamRequest>),
     Failed(Status),
     Ended,
     Answered,
@@ -59,7 +59,7 @@ async fn read(
                 in_flight.spawn(answer(
                     Arc::clone(&gate),
                     caller.clone(),
-                    call,
+                    *call,
                     answers.clone(),
                 ));
             }
@@ -87,7 +87,7 @@ async fn next(
         () = answers.closed() => Event::ClientGone,
         Some(_) = in_flight.join_next() => Event::Answered,
         call = calls.next(), if room => match call {
-            Some(Ok(call)) => Event::Call(call),
+            Some(Ok(call)) => Event::Call(Box::new(call)),
             Some(Err(status)) => Event::Failed(status),
             None => Event::Ended,
         },

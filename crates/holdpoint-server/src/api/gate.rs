@@ -12,6 +12,7 @@ use super::caller::authenticate;
 use super::{invalid, wait};
 use crate::admit::Lane;
 use crate::gate::{Asked, Gate, ReceiptSubject};
+use crate::refused::Refused;
 
 /// Serves `holdpoint.v1.Gate`.
 #[derive(Clone, Debug)]
@@ -59,7 +60,7 @@ pub(super) async fn authorize(
     Ok(gate
         .authorize(asked, &admitted)
         .await
-        .unwrap_or_else(|refused| refused.into_silence()))
+        .unwrap_or_else(Refused::into_silence))
 }
 
 /// Runs a call about a permit: parse, admit, do, and put a refusal into the answer's own field.

@@ -6,7 +6,6 @@ use holdpoint_core::Outcome;
 use holdpoint_core::command::{Authorize, Command, Verdict};
 use holdpoint_core::limits::{FACT_AGE_MS_MAX, RETRY_HORIZON_MS, SKEW_MS_MAX};
 use holdpoint_core::outcome::{AuthorizeOutcome, Decision};
-use holdpoint_core::query::NamespaceQuery;
 use holdpoint_proto::convert::{self, Draft, Malformed};
 use holdpoint_proto::v1;
 use holdpoint_receipt::{Caller, ClusterTime, IdempotencyKey, Reason};
@@ -51,23 +50,26 @@ impl Gate {
                 .not_after
                 .unwrap_or_else(|| self.wall().saturating_add(RETRY_HORIZON_MS)),
         });
-        let mut now = self.evaluation_time();
-        let mut moved = Reason::FactsMoved;
-        for _ in 0..EVALUATIONS_PER_ATTEMPT_MAX {
+        let (mut now, mut moved) = (self.evaluation_time(), Reason::FactsMoved);
+        // Whether what this node has applied is known to be as current as the call.
+        let mut is_current = false;
+        let mut evaluations = 0;
+        while evaluations < EVALUATIONS_PER_ATTEMPT_MAX {
             let command = match self.prepare(&submission, now, admitted).await? {
-                Prepared::Evaluated(command) => {
-                    self.require_clock(&command)?;
-                    command
+                Prepared::Evaluated(command) => command,
+                // No verdict from an older state proves nothing: an earlier leader may have decided,
+                // or put another policy in force, what this node has not applied yet.
+                Prepared::Unfit { .. } if !is_current => {
+                    self.read_index(admitted).await?;
+                    is_current = true;
+                    continue;
                 }
-                Prepared::Unfit {
-                    reason,
-                    sentence,
-                    lookup,
-                } => {
-                    let unfit = Refused::never(reason).saying(sentence);
-                    return self.look_up(&submission, unfit, lookup, admitted).await;
+                unfit @ Prepared::Unfit { .. } => {
+                    return self.look_up(&submission, unfit, admitted).await;
                 }
             };
+            self.require_clock(&command)?;
+            evaluations += 1;
             let request = command.request.clone();
             match self.propose_authorize(command, admitted).await? {
                 AuthorizeOutcome::Decided(decision) => {
@@ -145,32 +147,27 @@ impl Gate {
         .await
     }
 
-    /// Answers an attempt that has no verdict: with its record if there is one, else with why.
-    ///
-    /// A retry must find its decision also when its request can no longer be evaluated. The record
-    /// is looked for as of now (linearizably): an earlier leader may have decided what this node has
-    /// not applied yet.
+    /// Answers an attempt that has no verdict in a current state: with its record if there is one,
+    /// else with why. A retry finds its decision also when its request can no longer be evaluated.
     async fn look_up(
         &self,
-        submission: &Arc<Submission>,
-        unfit: Refused,
-        lookup: Option<Box<Authorize>>,
+        submission: &Submission,
+        unfit: Prepared,
         admitted: &Admitted,
     ) -> Result<v1::AuthorizeResponse, Refused> {
-        let Some(command) = lookup else {
+        let Prepared::Unfit {
+            reason,
+            sentence,
+            lookup,
+            is_recorded,
+        } = unfit
+        else {
+            return Err(Refused::never(Reason::Internal));
+        };
+        let unfit = Refused::never(reason).saying(sentence);
+        let Some(command) = lookup.filter(|_| is_recorded) else {
             return Err(unfit);
         };
-        self.read_index(admitted).await?;
-        let wanted = Arc::clone(submission);
-        let recorded = self.look(admitted, move |state| {
-            let namespace = state.namespace(wanted.draft.namespace())?;
-            let attempt =
-                |log: NamespaceQuery<'_, _>| log.attempt(&wanted.caller, &wanted.idempotency_key);
-            Ok(namespace.map(attempt).transpose()?.flatten())
-        });
-        if recorded.await?.is_none() {
-            return Err(unfit);
-        }
         let request = command.request.clone();
         match self.propose_authorize(command, admitted).await? {
             AuthorizeOutcome::Decided(decision) => {
@@ -206,6 +203,17 @@ impl Gate {
             .await?;
         let mut answer = convert::decision(&decision, receipt);
         answer.request_canonical = request;
+        if let Some(permit) = &mut answer.permit {
+            let surface = submission.draft.surface();
+            permit.failed_exit_aborts = self
+                .policies
+                .failed_exit_aborts(&decision.policy.digest, surface);
+        }
+        tracing::info!(
+            %namespace, surface = %submission.draft.surface(), caller = %submission.caller,
+            reason = answer.reason_name, replay = answer.replay, leaf = decision.statement.leaf,
+            fence = answer.permit.as_ref().map_or(0, |permit| permit.fence), "decided"
+        );
         Ok(answer)
     }
 }

@@ -27,8 +27,11 @@ fn check(files: Vec<(String, Vec<u8>)>) -> Checked {
         return Ok((bundle, policy));
     }
     let failed = report.cases.iter().filter_map(|case| match &case.outcome {
-        CaseOutcome::Failed { .. } => Some(format!("{}:{}: {case}", case.path, case.line)),
-        _ => None,
+        CaseOutcome::Failed { expected, got } => Some(format!(
+            "{}:{}: test `{}` failed: expected {expected}, got {got}",
+            case.path, case.line, case.name
+        )),
+        CaseOutcome::Passed | CaseOutcome::NotRun { .. } => None,
     });
     Err(failed.collect())
 }

@@ -4,4 +4,6 @@
 
 mod configuration_page;
 mod dev;
+mod doors;
+mod life;
 mod support;

@@ -116,10 +116,15 @@ pub(crate) async fn keys(channel: Channel) -> KeySet {
 
 /// An attempt on the surface that the starter bundle has for trying things out.
 pub(crate) fn echo(key: &str, message: &str) -> v1::AuthorizeRequest {
+    raw(key, "demo.echo", &format!(r#"{{"message":"{message}"}}"#))
+}
+
+/// An attempt on any surface with any parameters.
+pub(crate) fn raw(key: &str, surface: &str, params: &str) -> v1::AuthorizeRequest {
     v1::AuthorizeRequest {
         operation: Some(v1::Operation {
-            surface: "demo.echo".to_owned(),
-            params_json: format!(r#"{{"message":"{message}"}}"#).into_bytes(),
+            surface: surface.to_owned(),
+            params_json: params.as_bytes().to_vec(),
             ..v1::Operation::default()
         }),
         idempotency_key: key.to_owned(),
