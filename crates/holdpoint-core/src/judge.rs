@@ -13,6 +13,7 @@ mod authorize;
 mod bounds;
 mod cluster;
 mod complete;
+mod decide;
 mod draft;
 mod facts;
 mod gate;

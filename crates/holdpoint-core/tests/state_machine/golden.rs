@@ -332,3 +332,15 @@ fn keys_have_these_bytes() {
     "#]],
     );
 }
+
+#[test]
+fn reference_lists_every_kind_of_row() {
+    let reference = include_str!("../../../../docs/reference/log-format.md");
+    for kind in Kind::ALL {
+        let row = format!("| `{:#04x}` | {kind:?} |", *kind as u8);
+        assert!(
+            reference.contains(&row),
+            "docs/reference/log-format.md lacks `{row}`"
+        );
+    }
+}

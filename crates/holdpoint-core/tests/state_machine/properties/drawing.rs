@@ -94,7 +94,13 @@ fn ops() -> impl Strategy<Value = Drawn> {
         }
     });
     let op = prop_oneof![
-        2 => prop_oneof![4 => 0..4_000_u64, 1 => 4_000..25_000_u64].prop_map(Op::Wait),
+        2 => prop_oneof![
+            4 => 0..4_000_u64,
+            1 => 4_000..25_000_u64,
+            // So that lives and ends are met to the millisecond.
+            3 => prop::sample::select(&[5_000, 10_000, 15_000, 20_000_u64][..]),
+        ]
+        .prop_map(Op::Wait),
         2 => (0..POLICIES.len(), prop::bool::weighted(0.1))
             .prop_map(|(policy, expects_next)| Op::Activate { policy, expects_next }),
         9 => authorize,
@@ -112,7 +118,8 @@ fn ops() -> impl Strategy<Value = Drawn> {
 
 /// Entries: how far the leader's clock moved, and what it batched.
 pub(super) fn histories() -> impl Strategy<Value = Vec<(u64, Vec<Drawn>)>> {
-    prop::collection::vec((0..2_000_u64, prop::collection::vec(ops(), 1..5)), 1..32)
+    let step_ms = prop_oneof![2 => Just(0), 1 => 0..2_000_u64];
+    prop::collection::vec((step_ms, prop::collection::vec(ops(), 1..5)), 1..32)
 }
 
 /// What was drawn relative to the state, as of now.

@@ -1,0 +1,247 @@
+//! Deciding an attempt whose evaluation is current: steps 6 to 8 of authorize, and the records and the
+//! statement that a decision leaves.
+
+use holdpoint_receipt::statement::{
+    Body, BoundCommitments, DecisionStatement, Grant, Verdict as Stated, commit,
+};
+use holdpoint_receipt::{Reason, StatementText};
+
+use super::Verdict as Judgement;
+use super::authorize::silent;
+use super::bounds::summary;
+use super::gate::Gate;
+use super::statements::{evaluator, permit_id};
+use crate::codec::encode_evaluation;
+use crate::codec::records::Present;
+use crate::command::{Authorize, Evaluation, Verdict};
+use crate::fault::{ApplyError, Corruption};
+use crate::key::StateKey;
+use crate::limits::ATTEMPT_KEPT_MS;
+use crate::outcome::{self, AuthorizeOutcome, Decision, Outcome, PermitView};
+use crate::outline::SurfaceOutline;
+use crate::record::{
+    ActivePolicy, AttemptRecord, Decided, Denial, DisclosureRecord, PermitRecord, PermitState,
+    PermitStep, StatementRef,
+};
+use crate::view::View;
+
+/// An attempt whose evaluation is current.
+pub(super) struct Attempt<'c> {
+    pub(super) command: &'c Authorize,
+    pub(super) evaluation: &'c Evaluation,
+    pub(super) surface: SurfaceOutline,
+    pub(super) active: ActivePolicy,
+}
+
+impl Attempt<'_> {
+    /// Steps 6 to 8.
+    pub(super) fn decide<V: View>(
+        self,
+        gate: &mut Gate<'_, V>,
+    ) -> Result<Judgement, ApplyError<V::Error>> {
+        // 6. Policy denies.
+        let policies = match &self.evaluation.verdict {
+            Verdict::Permit { policies } => policies.clone(),
+            Verdict::Deny {
+                reason,
+                codes,
+                policies,
+            } => {
+                let denial = Denial {
+                    reason: *reason,
+                    codes: codes.clone(),
+                    refused: Vec::new(),
+                    retry_at: None,
+                };
+                return self.deny(gate, denial, policies.clone());
+            }
+        };
+        // 7. Every bound, or none.
+        let refused = gate.refused_claims(&self.command.surface, &self.evaluation.claims)?;
+        if !refused.is_empty() {
+            let (reason, retry_at) = summary(&refused);
+            let denial = Denial {
+                reason,
+                codes: Vec::new(),
+                refused,
+                retry_at,
+            };
+            return self.deny(gate, denial, policies);
+        }
+        // 8. Grant.
+        self.grant(gate, policies)
+    }
+
+    fn deny<V: View>(
+        &self,
+        gate: &mut Gate<'_, V>,
+        denial: Denial,
+        policies: Vec<String>,
+    ) -> Result<Judgement, ApplyError<V::Error>> {
+        let verdict = Stated::Deny {
+            reason: denial.reason,
+            retry_at: denial.retry_at,
+        };
+        let statement = self.state(gate, verdict, &denial.codes, &policies)?;
+        let answer = outcome::Decided::Deny(denial.clone());
+        self.record(gate, Decided::Deny(denial), answer, policies, statement)
+    }
+
+    fn grant<V: View>(
+        &self,
+        gate: &mut Gate<'_, V>,
+        policies: Vec<String>,
+    ) -> Result<Judgement, ApplyError<V::Error>> {
+        let Some(fence) = gate.namespace.fence.next() else {
+            return Ok(silent(Reason::FenceExhausted));
+        };
+        let issued_at = gate.now();
+        let expires_at = issued_at.saturating_add(self.surface.permit_for_ms);
+        if expires_at <= issued_at {
+            // Time itself is exhausted.
+            return Ok(silent(Reason::FenceExhausted));
+        }
+        gate.namespace.fence = fence;
+        let id = permit_id(gate.cluster, &gate.name, fence);
+        let grant = Stated::Permit(Grant {
+            permit_id: id,
+            fence,
+            expires_at,
+        });
+        let statement = self.state(gate, grant, &[], &policies)?;
+        let command = self.command;
+        let permit = PermitRecord {
+            id,
+            fence,
+            caller: command.caller.clone(),
+            idempotency_key: command.idempotency_key.clone(),
+            actor: command.actor.clone(),
+            surface: command.surface.clone(),
+            action: command.action.clone(),
+            session: command.session.clone(),
+            step: command.step.clone(),
+            prerequisites: command.prerequisites.clone(),
+            request_digest: command.request_digest,
+            policy: self.active,
+            evaluator_version: self.evaluation.evaluator_version,
+            issued_at,
+            expires_at,
+            claims: self.evaluation.claims.clone(),
+            state: PermitState::Issued,
+            redemption: None,
+            completion: None,
+            statements: vec![StatementRef {
+                step: PermitStep::Decision,
+                leaf: statement.leaf,
+            }],
+        };
+        gate.issue(&permit)?;
+        let answer = outcome::Decided::Permit(Box::new(PermitView::at(permit, issued_at)));
+        self.record(gate, Decided::Permit(id), answer, policies, statement)
+    }
+
+    fn record<V: View>(
+        &self,
+        gate: &mut Gate<'_, V>,
+        decided: Decided,
+        answer: outcome::Decided,
+        policies: Vec<String>,
+        statement: outcome::Statement,
+    ) -> Result<Judgement, ApplyError<V::Error>> {
+        let (caller, key) = (&self.command.caller, &self.command.idempotency_key);
+        let not_after = self.command.not_after;
+        let record = AttemptRecord {
+            request_digest: self.command.request_digest,
+            not_after,
+            decided,
+            policies: policies.clone(),
+            policy: self.active,
+            decided_at: gate.now(),
+            leaf: statement.leaf,
+        };
+        gate.draft.write(gate.keys.attempt(caller, key), &record)?;
+        let kept_until = not_after.saturating_add(ATTEMPT_KEPT_MS);
+        let end = gate.keys.attempt_end(kept_until, caller, key);
+        gate.draft.write(end, &Present)?;
+        let decision = Decision {
+            verdict: answer,
+            policies,
+            policy: self.active,
+            replay: false,
+            statement,
+            not_after,
+            request_digest: record.request_digest,
+        };
+        let outcome = AuthorizeOutcome::Decided(Box::new(decision));
+        Ok(Judgement::Changed(Outcome::Authorized(outcome)))
+    }
+
+    /// Appends the statement of the decision.
+    fn state<V: View>(
+        &self,
+        gate: &mut Gate<'_, V>,
+        verdict: Stated,
+        codes: &[String],
+        policies: &[String],
+    ) -> Result<outcome::Statement, ApplyError<V::Error>> {
+        let (command, evaluation, salt) = (self.command, self.evaluation, &self.command.salt);
+        let attempt_key = gate.keys.attempt(&command.caller, &command.idempotency_key);
+        let inputs = encode_evaluation(evaluation).map_err(|error| ApplyError::Corrupt {
+            key: attempt_key.clone(),
+            corruption: Corruption::Codec(error),
+        })?;
+        let bounds = self.committed_bounds(&attempt_key)?;
+        let body = DecisionStatement {
+            verdict,
+            surface: command.surface.clone(),
+            action: command.action.clone(),
+            request_digest: command.request_digest,
+            caller_commitment: commit(
+                salt,
+                "caller_commitment",
+                command.caller.as_str().as_bytes(),
+            ),
+            actor_commitment: command
+                .actor
+                .as_ref()
+                .map(|actor| commit(salt, "actor_commitment", actor.as_str().as_bytes())),
+            idempotency_key_commitment: commit(
+                salt,
+                "idempotency_key_commitment",
+                command.idempotency_key.as_str().as_bytes(),
+            ),
+            not_after: command.not_after,
+            policy_version: self.active.version,
+            policy_digest: self.active.digest,
+            evaluator: evaluator(evaluation.evaluator_version),
+            // Salted, because the inputs hold rendered keys, which could be guessed.
+            inputs_digest: commit(salt, "inputs_digest", &inputs),
+            bounds,
+            policy_codes: listed(codes),
+            policy_ids: listed(policies),
+        };
+        let disclosure = DisclosureRecord {
+            salt: *salt,
+            request: Some(command.request.clone()),
+            evaluation: Some(inputs),
+        };
+        gate.append(Body::Decision(Box::new(body)), &disclosure)
+    }
+
+    fn committed_bounds<E>(&self, key: &StateKey) -> Result<BoundCommitments, ApplyError<E>> {
+        let mut bounds = BoundCommitments::default();
+        for claim in &self.evaluation.claims {
+            bounds
+                .commit(&self.command.salt, &claim.name, claim.key.as_str())
+                .map_err(|_too_many| {
+                    ApplyError::contradiction(key.clone(), "a surface has too many bounds")
+                })?;
+        }
+        Ok(bounds)
+    }
+}
+
+/// Words with a comma between, as statements show them.
+fn listed(words: &[String]) -> Option<StatementText> {
+    (!words.is_empty()).then(|| StatementText::lossy(&words.join(",")))
+}
