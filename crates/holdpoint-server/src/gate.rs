@@ -287,6 +287,10 @@ impl Gate {
                 "Node {} leads the cluster; repeat with the same key at {}.",
                 leader.id, leader.client
             )),
+            // Certainly not enough for a leader.
+            None if self.neighbours.seen().len() + 1 < self.parts.members.majority() => {
+                return self.no_quorum(may_have_committed);
+            }
             None => refused.saying("No node leads the cluster now; repeat with the same key."),
         }
         .with_hint(hint)

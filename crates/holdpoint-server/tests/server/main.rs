@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod cluster;
 mod configuration_page;
 mod dev;
 mod doors;
 mod life;
 mod support;
+mod trio;

@@ -1,0 +1,236 @@
+//! Three nodes in one process, each with its own directory, listeners and runtime: what a node leaves
+//! running when it stops ends with its runtime, as it would with its process.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use holdpoint_proto::v1;
+use holdpoint_proto::v1::cluster_client::ClusterClient;
+use holdpoint_proto::v1::gate_client::GateClient;
+use holdpoint_proto::v1::policy_client::PolicyClient;
+use holdpoint_receipt::{ClusterId, NodeId};
+use holdpoint_server::config::{ClusterFile, NodeEntry};
+use holdpoint_server::{Node, NodeOptions, RunError};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tonic::transport::Channel;
+
+use crate::support::{LONG, channel};
+
+/// How often a state that must come is looked for.
+const POLL: Duration = Duration::from_millis(20);
+
+/// A node and what would be its process.
+#[derive(Debug)]
+struct Running {
+    node: Node,
+    runtime: Runtime,
+}
+
+/// A cluster of three whose nodes are started and stopped one by one.
+#[derive(Debug)]
+pub(crate) struct Trio {
+    file: ClusterFile,
+    nodes: [Option<Running>; 3],
+    _scratch: tempfile::TempDir,
+}
+
+impl Trio {
+    /// Nothing runs yet.
+    pub(crate) async fn prepared() -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut nodes = Vec::new();
+        for id in 1..=3 {
+            // Taken now, so that no two are the same; the nodes listen on them again.
+            let [client, peer] = [free().await, free().await];
+            nodes.push(NodeEntry {
+                id: NodeId::new(id).unwrap(),
+                client: client.local_addr().unwrap(),
+                peer: peer.local_addr().unwrap(),
+                data_dir: scratch.path().join(format!("node-{id}")),
+            });
+        }
+        let file = ClusterFile {
+            path: scratch.path().join("cluster.toml"),
+            cluster: ClusterId::from_bytes([3; 16]),
+            nodes,
+        };
+        Self {
+            file,
+            nodes: [None, None, None],
+            _scratch: scratch,
+        }
+    }
+
+    /// All three, with the starter policy in force.
+    pub(crate) async fn deciding() -> Self {
+        let mut trio = Self::prepared().await;
+        for id in [3, 1, 2] {
+            trio.start(id).await;
+        }
+        let leader = trio.leader().await;
+        let files = holdpoint_policy::starter::FILES
+            .iter()
+            .map(|(path, content)| v1::BundleFile {
+                path: (*path).to_owned(),
+                content: content.as_bytes().to_vec(),
+            });
+        let mut policy = PolicyClient::new(trio.channel(leader));
+        let put = v1::PutPolicyRequest {
+            files: files.collect(),
+            ..Default::default()
+        };
+        let put = policy.put(put).await.unwrap().into_inner();
+        assert!(put.refusal.is_none(), "{:?}", put.refusal);
+        let activate = v1::ActivatePolicyRequest {
+            digest: put.digest,
+            ..Default::default()
+        };
+        let activated = policy.activate(activate).await.unwrap().into_inner();
+        assert_eq!(activated.version, 1, "{:?}", activated.refusal);
+        trio
+    }
+
+    pub(crate) fn dir(&self, id: u64) -> PathBuf {
+        self.file.nodes[usize::try_from(id).unwrap() - 1]
+            .data_dir
+            .clone()
+    }
+
+    /// Starts a node; the threads of its earlier life may need a moment to let its directory go.
+    pub(crate) async fn start(&mut self, id: u64) {
+        let started = async {
+            loop {
+                match self.try_start(id).await {
+                    Ok(()) => return,
+                    Err(RunError::Home(error)) if error.to_string().contains("in use") => {
+                        tokio::time::sleep(POLL).await;
+                    }
+                    Err(error) => panic!("node {id} does not start: {error}"),
+                }
+            }
+        };
+        tokio::time::timeout(LONG, started)
+            .await
+            .expect("the node starts in time");
+    }
+
+    /// Starts a node, which may refuse.
+    pub(crate) async fn try_start(&mut self, id: u64) -> Result<(), RunError> {
+        let (file, node) = (self.file.clone(), NodeId::new(id).unwrap());
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let started = runtime.spawn(async move {
+            let options = NodeOptions::listen(file, node).await?;
+            Node::start(options, Box::new(|_| ())).await
+        });
+        let started = started.await.unwrap();
+        match started {
+            Ok(node) => {
+                self.nodes[usize::try_from(id).unwrap() - 1] = Some(Running { node, runtime });
+                Ok(())
+            }
+            Err(error) => {
+                end(runtime).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Stops a node in good order.
+    pub(crate) async fn stop(&mut self, id: u64) {
+        let running = self.nodes[usize::try_from(id).unwrap() - 1].take();
+        let Running { node, runtime } = running.unwrap();
+        runtime
+            .spawn(async { node.stop("the test says so").await })
+            .await
+            .unwrap();
+        end(runtime).await;
+    }
+
+    /// Why a node cannot go on.
+    pub(crate) async fn failed(&mut self, id: u64) -> RunError {
+        let running = self.nodes[usize::try_from(id).unwrap() - 1]
+            .as_mut()
+            .unwrap();
+        tokio::time::timeout(LONG, running.node.failed())
+            .await
+            .unwrap()
+    }
+
+    pub(crate) fn channel(&self, id: u64) -> Channel {
+        channel(
+            &self
+                .file
+                .node(NodeId::new(id).unwrap())
+                .unwrap()
+                .client
+                .to_string(),
+        )
+    }
+
+    pub(crate) fn gate(&self, id: u64) -> GateClient<Channel> {
+        GateClient::new(self.channel(id))
+    }
+
+    pub(crate) async fn status(&self, id: u64) -> v1::StatusResponse {
+        let mut client = ClusterClient::new(self.channel(id));
+        client
+            .status(v1::StatusRequest {})
+            .await
+            .unwrap()
+            .into_inner()
+    }
+
+    /// The node that can decide, once there is one.
+    pub(crate) async fn leader(&self) -> u64 {
+        let found = async {
+            loop {
+                for id in 1..=3_u64 {
+                    let runs = self.nodes[usize::try_from(id).unwrap() - 1].is_some();
+                    if runs && self.status(id).await.serving {
+                        return id;
+                    }
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::time::timeout(LONG, found)
+            .await
+            .expect("a node leads in time")
+    }
+
+    /// Waits until a node's status is as wanted.
+    pub(crate) async fn until(&self, id: u64, wanted: impl Fn(&v1::StatusResponse) -> bool) {
+        let reached = async {
+            while !wanted(&self.status(id).await) {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::time::timeout(LONG, reached)
+            .await
+            .expect("the status is reached in time");
+    }
+}
+
+/// Ends everything that still runs, and waits for it.
+async fn end(runtime: Runtime) {
+    tokio::task::spawn_blocking(move || runtime.shutdown_timeout(LONG))
+        .await
+        .unwrap();
+}
+
+impl Drop for Trio {
+    fn drop(&mut self) {
+        for running in self.nodes.iter_mut().filter_map(Option::take) {
+            running.runtime.shutdown_background();
+        }
+    }
+}
+
+async fn free() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
