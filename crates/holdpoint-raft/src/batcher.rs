@@ -4,26 +4,27 @@
 //! [`limits::ENTRY_BYTES_MAX`] bytes, and proposes it without waiting for the entry before. It lingers
 //! only while an earlier entry is on its way, so a lone caller waits for nothing but the disks.
 
+mod deliver;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use holdpoint_core::{CodecError, Command, Entry, GroupId, Outcome, codec};
 use holdpoint_receipt::ClusterTime;
-use openraft::errors::ClientWriteError;
 use openraft::impls::ProgressResponder;
-use openraft::raft::ClientWriteResult;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
+use deliver::{Caller, Written, deliver};
+
 use crate::committed::Committed;
 use crate::error::ProposeError;
-use crate::leadership::{Leader, Leadership, lost};
+use crate::leadership::Leadership;
 use crate::limits;
-use crate::member::Member;
 use crate::payload::Proposal;
 use crate::term::{Ground, Term};
-use crate::types::{CommittedLeaderId, Raft, TypeConfig};
+use crate::types::{CommittedLeaderId, Raft};
 
 type Answer = Result<Committed<Outcome>, ProposeError>;
 
@@ -36,7 +37,7 @@ struct Waiting {
     deadline: Instant,
     answer: oneshot::Sender<Answer>,
     /// Its place among those that may wait, given back when this is dropped.
-    _place: Place,
+    place: Place,
 }
 
 /// A place among the commands that may wait.
@@ -104,7 +105,7 @@ impl Queue {
             bytes,
             deadline,
             answer,
-            _place: place,
+            place,
         };
         if self.sender.try_send(waiting).is_err() {
             // There is a place in the channel for each that may wait: it is closed.
@@ -286,7 +287,7 @@ impl Batcher {
                     waiting.command,
                     Caller {
                         answer: waiting.answer,
-                        _place: waiting._place,
+                        place: waiting.place,
                     },
                 )
             })
@@ -340,92 +341,31 @@ impl Batcher {
     }
 }
 
-type Written =
-    openraft::type_config::alias::OneshotReceiverOf<TypeConfig, ClientWriteResult<TypeConfig>>;
-
-/// Who waits for an outcome of a proposed entry.
-#[derive(Debug)]
-struct Caller {
-    answer: oneshot::Sender<Answer>,
-    _place: Place,
-}
-
 fn refuse(waiting: Waiting, error: ProposeError) {
     // A caller that is gone needs no answer.
     let _ = waiting.answer.send(Err(error));
 }
 
-/// Waits for the outcomes of one entry, or for the end of the term that proposed it, and tells its
-/// callers.
-async fn deliver(
-    result: Written,
-    callers: Vec<Caller>,
-    mut leadership: watch::Receiver<Leadership>,
-    term: u64,
-    permit: OwnedSemaphorePermit,
-) {
-    let result = tokio::select! {
-        biased;
-        result = result => Some(result),
-        () = lost(&mut leadership, term) => None,
-    };
-    drop(permit);
-    let error = match result {
-        Some(Ok(Ok(response))) => {
-            let outcomes = response.data;
-            assert_eq!(
-                outcomes.len(),
-                callers.len(),
-                "every command has an outcome"
-            );
-            for (caller, outcome) in callers.into_iter().zip(outcomes) {
-                let _ = caller.answer.send(Ok(outcome));
-            }
-            return;
-        }
-        Some(Ok(Err(error))) => not_written(&error, &leadership),
-        // openraft stopped before it answered.
-        Some(Err(_)) => ProposeError::ShuttingDown {
-            may_have_committed: true,
-        },
-        None => {
-            let leader = leadership.borrow().leader();
-            ProposeError::NotLeader {
-                leader,
-                may_have_committed: true,
-            }
-        }
-    };
-    for caller in callers {
-        let _ = caller.answer.send(Err(error.clone()));
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Why openraft did not write an entry. Whatever it says, the entry may have been appended: an alpha
-/// release's promise is not a proof.
-fn not_written(
-    error: &ClientWriteError<TypeConfig>,
-    leadership: &watch::Receiver<Leadership>,
-) -> ProposeError {
-    let told = match error {
-        ClientWriteError::ForwardToLeader(forward)
-        | ClientWriteError::LogEntryDiscarded(forward) => {
-            leader(forward.leader_id, forward.leader_node.as_ref())
-        }
-        ClientWriteError::ChangeMembershipError(_) | ClientWriteError::PreconditionFailed(_) => {
-            None
-        }
-    };
-    let leader = told.or_else(|| leadership.borrow().leader());
-    ProposeError::NotLeader {
-        leader,
-        may_have_committed: true,
+    #[test]
+    fn one_more_than_may_wait_is_refused_and_a_place_that_is_given_back_can_be_taken() {
+        let waiting_count = Arc::new(AtomicUsize::new(0));
+        let mut places: Vec<Place> = (0..limits::PROPOSALS_MAX)
+            .map(|_| Place::take(&waiting_count).unwrap())
+            .collect();
+        let refused = Place::take(&waiting_count).unwrap_err();
+        assert!(!refused.may_have_committed());
+        let text = refused.to_string();
+        assert_eq!(
+            text,
+            "overloaded: 16384 commands are waiting, at most 16384 may"
+        );
+        places.pop();
+        places.push(Place::take(&waiting_count).unwrap());
+        drop(places);
+        assert_eq!(waiting_count.load(Ordering::Relaxed), 0);
     }
-}
-
-fn leader(node: Option<u64>, member: Option<&Member>) -> Option<Leader> {
-    Some(Leader {
-        node: node?,
-        member: member?.clone(),
-    })
 }

@@ -172,10 +172,12 @@ impl Greeter {
     /// As [`Self::join`], however late it is found.
     pub(crate) async fn greet_until_all_answered(&self) -> Result<(), GroupFault> {
         let mut left = self.others.clone();
+        let mut pause = limits::GREETING_PERIOD;
         while !left.is_empty() {
             let heard = self.greet(&left).await?;
             left.retain(|node, _| matches!(heard.get(node), None | Some(Heard::Nothing)));
-            sleep(limits::GREETING_PERIOD).await;
+            sleep(pause).await;
+            pause = pause.saturating_mul(2).min(limits::GREETING_PERIOD_MAX);
         }
         Ok(())
     }
@@ -315,6 +317,7 @@ fn known_in(refusal: &wire::Refusal) -> Option<holdpoint_storage::Incarnation> {
     incarnation(&refusal.known_incarnation)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn unreadable(error: io::Error) -> GroupFault {
     GroupFault::Stopped(format!("the log cannot be read: {error}"))
 }

@@ -148,13 +148,8 @@ impl Group {
         let leadership = self.inner.leadership.borrow().clone();
         GroupStatus {
             clock_is_sound: *self.clock_is_sound().borrow(),
-            fault: self
-                .inner
-                .fault
-                .borrow()
-                .as_ref()
-                .map(|fault| fault.to_string()),
-            ..status::of_metrics(&metrics, &leadership, own)
+            fault: self.inner.fault.borrow().as_ref().map(ToString::to_string),
+            ..status::of_metrics(&metrics, &leadership, &own)
         }
     }
 

@@ -124,7 +124,7 @@ impl Inbound {
             .await
             .map_err(stopped)?;
         let outcome = convert::heartbeat_outcome(answer, previous);
-        Ok(Answer::Heartbeat(convert::outcome_to_wire(outcome)))
+        Ok(Answer::Heartbeat(convert::outcome_to_wire(&outcome)))
     }
 
     fn append_request(
@@ -139,6 +139,7 @@ impl Inbound {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn malformed(error: convert::WireError) -> Refusal {
     refusal(Reason::Malformed, error.to_string())
 }
@@ -202,7 +203,7 @@ impl PeerHandler for Inbound {
         let outcomes = raft.stream_append(admitted).map(|result| match result {
             Ok(outcome) => wire::AppendAnswer {
                 answer: Some(wire::append_answer::Answer::Outcome(
-                    convert::outcome_to_wire(outcome),
+                    convert::outcome_to_wire(&outcome),
                 )),
             },
             Err(fatal) => refused(stopped(fatal)),
@@ -233,10 +234,9 @@ impl PeerHandler for Inbound {
                 }
                 Err(refusal) => Err(refusal),
             };
-            use wire::snapshot_answer::Answer as Told;
             let answer = match answer {
-                Ok(vote) => Told::Vote(convert::vote_to_wire(&vote)),
-                Err(refusal) => Told::Refusal(refusal),
+                Ok(vote) => wire::snapshot_answer::Answer::Vote(convert::vote_to_wire(&vote)),
+                Err(refusal) => wire::snapshot_answer::Answer::Refusal(refusal),
             };
             wire::SnapshotAnswer {
                 answer: Some(answer),

@@ -24,7 +24,7 @@ pub const ENTRIES_IN_FLIGHT_MAX: usize = 64;
 pub const READS_MAX: usize = 16_384;
 
 /// The longest that any call on a group may wait.
-pub const WAIT_MAX: Duration = Duration::from_secs(60);
+pub const WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// Period of heartbeats. On networks better than a test machine's, 100 ms does.
 pub const HEARTBEAT: Duration = Duration::from_millis(200);
@@ -60,6 +60,12 @@ pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of a file in one part of a snapshot.
 pub const SNAPSHOT_CHUNK_BYTES: usize = 256 * 1024;
 
+/// Bytes that a receiver lets a peer send ahead on one stream.
+pub const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+
+/// Bytes that a receiver lets a peer send ahead on one connection.
+pub const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
+
 /// How long a connection to a peer may take to stand.
 pub const CONNECT: Duration = Duration::from_millis(500);
 
@@ -70,13 +76,13 @@ pub const ASK: Duration = Duration::from_millis(600);
 pub const APPEND_ANSWER: Duration = Duration::from_millis(1_500);
 
 /// How long a peer may take over one part of a snapshot, and, at its end, over installing it.
-pub const SNAPSHOT_STEP: Duration = Duration::from_secs(60);
-
-/// Requests on one replication stream that a receiver reads ahead.
-pub const APPEND_AHEAD: usize = 64;
+pub const SNAPSHOT_STEP: Duration = Duration::from_mins(1);
 
 /// How often a node without data repeats its greeting while it waits for the others.
 pub const GREETING_PERIOD: Duration = Duration::from_millis(200);
+
+/// The longest that a node with data pauses between greetings to those that have not answered.
+pub const GREETING_PERIOD_MAX: Duration = Duration::from_secs(5);
 
 /// How long a node with data waits for the answers to its greeting before it takes part.
 pub const GREETING_WAIT: Duration = Duration::from_millis(800);

@@ -80,11 +80,9 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    fn envelope(&self) -> Option<wire::Envelope> {
-        Some(
-            self.peers
-                .envelope(self.target, Some(self.member.incarnation)),
-        )
+    fn envelope(&self) -> wire::Envelope {
+        self.peers
+            .envelope(self.target, Some(self.member.incarnation))
     }
 
     async fn ask(
@@ -95,7 +93,7 @@ impl Link {
     ) -> Result<Answer, Failure> {
         let wait = option.soft_ttl().min(limits::ASK);
         let request = wire::AskRequest {
-            envelope: self.envelope(),
+            envelope: Some(self.envelope()),
             question: Some(question),
         };
         let asked = self.net.ask(&self.member.peer_address, lane, request, wait);
@@ -173,7 +171,7 @@ impl RaftNetworkV2<TypeConfig> for Link {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RpcError> {
-        let question = Question::Heartbeat(convert::append_to_wire(rpc));
+        let question = Question::Heartbeat(convert::append_to_wire(&rpc));
         let outcome = match self.ask(question, self.lane, &option).await {
             Ok(Answer::Heartbeat(outcome)) => {
                 convert::outcome_from_wire(outcome).map_err(Failure::from)
@@ -185,6 +183,10 @@ impl RaftNetworkV2<TypeConfig> for Link {
         Ok(AppendEntriesResponse::from(outcome))
     }
 
+    #[expect(
+        clippy::elidable_lifetime_names,
+        reason = "named as the trait names them"
+    )]
     fn stream_append<'s, S>(
         &'s mut self,
         input: S,
@@ -230,7 +232,7 @@ impl RaftNetworkV2<TypeConfig> for Link {
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-        let (sent, sending) = parts(vote, snapshot, self.envelope());
+        let (sent, sending) = parts(&vote, snapshot, self.envelope());
         let answer = self
             .net
             .install_snapshot(&self.member.peer_address, sending);

@@ -53,13 +53,13 @@ impl Sent {
 /// The parts of `snapshot`, read as they are asked for. A file that cannot be read ends them, and
 /// the store that it belongs to stops the node.
 pub(crate) fn parts(
-    vote: Vote,
+    vote: &Vote,
     snapshot: RaftSnapshot,
-    envelope: Option<Envelope>,
+    envelope: Envelope,
 ) -> (Sent, BoxStream<'static, wire::SnapshotPart>) {
     let sent = Sent(Arc::new(Mutex::new(Instant::now())));
     let snapshot = snapshot.snapshot;
-    let head = head(&vote, snapshot.manifest());
+    let head = head(vote, snapshot.manifest());
     let chunks = futures_util::stream::unfold((0, 0), move |(place, offset)| {
         let chunk = next_chunk(&snapshot, place, offset);
         async move { chunk }
@@ -69,7 +69,7 @@ pub(crate) fn parts(
     let parts = first.chain(chunks.map(Part::Chunk)).map(move |part| {
         progress.now();
         wire::SnapshotPart {
-            envelope: envelope.clone(),
+            envelope: Some(envelope.clone()),
             part: Some(part),
         }
     });
@@ -117,8 +117,8 @@ fn next_chunk(
     }
 }
 
-fn malformed(detail: impl ToString) -> Refusal {
-    refusal(Reason::Malformed, detail.to_string())
+fn malformed(detail: impl Into<String>) -> Refusal {
+    refusal(Reason::Malformed, detail.into())
 }
 
 fn store_refuses(error: StoreError) -> Refusal {
@@ -139,7 +139,7 @@ pub(crate) async fn receive(
     let Some((envelope, Part::Head(head))) = next_part(&mut parts, &admit).await? else {
         return Err(malformed("a snapshot begins with its head"));
     };
-    let vote = convert::vote_from_wire(head.vote).map_err(malformed)?;
+    let vote = convert::vote_from_wire(head.vote).map_err(|error| malformed(error.to_string()))?;
     let own = raft.metrics().borrow_watched().vote;
     if own > vote {
         return Ok(own);
@@ -150,7 +150,7 @@ pub(crate) async fn receive(
         let Part::Chunk(chunk) = part else {
             return Err(malformed("a snapshot has one head"));
         };
-        let place = usize::try_from(chunk.file).map_err(malformed)?;
+        let place = usize::try_from(chunk.file).unwrap_or(usize::MAX);
         may_block(|| incoming.write(place, chunk.offset, &chunk.data)).map_err(store_refuses)?;
     }
     install(raft, vote, incoming).await
@@ -158,8 +158,8 @@ pub(crate) async fn receive(
 
 async fn install(raft: &Raft, vote: Vote, incoming: Incoming) -> Result<Vote, Refusal> {
     let snapshot = may_block(|| incoming.finish()).map_err(store_refuses)?;
-    let (last_log_id, last_membership) =
-        decode_applied(&snapshot.manifest().applied).map_err(malformed)?;
+    let (last_log_id, last_membership) = decode_applied(&snapshot.manifest().applied)
+        .map_err(|error| malformed(error.to_string()))?;
     let meta = SnapshotMeta {
         last_log_id,
         last_membership,
@@ -192,7 +192,11 @@ async fn next_part(
 /// The description as the store wants it. The store checks names, order and limits.
 fn manifest(group: GroupId, head: wire::SnapshotHead) -> Result<SnapshotManifest, Refusal> {
     let file = |file: wire::SnapshotFile| {
-        let digest: [u8; 32] = file.sha256.as_ref().try_into().map_err(malformed)?;
+        let digest: [u8; 32] = file
+            .sha256
+            .as_ref()
+            .try_into()
+            .map_err(|_| malformed("a digest does not have 32 bytes"))?;
         let digest = Digest::from_bytes(digest);
         Ok(SnapshotFile {
             name: file.name,

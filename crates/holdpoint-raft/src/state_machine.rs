@@ -22,8 +22,8 @@ use crate::disk::StateDisk;
 use crate::member;
 use crate::payload::Proposal;
 use crate::types::{
-    LogEntry, LogId, Membership, Payload, RaftSnapshot, SnapshotMeta, StoredMembership, TypeConfig,
-    log_id, term_of,
+    LogEntry, LogId, Payload, RaftSnapshot, SnapshotMeta, StoredMembership, TypeConfig, log_id,
+    term_of,
 };
 
 /// What others want to know about the progress of apply.
@@ -136,11 +136,6 @@ impl StateMachine {
             installed: false,
             progress,
         })
-    }
-
-    /// The membership as of the last applied entry.
-    pub(crate) fn membership(&self) -> &Membership {
-        self.membership.membership()
     }
 
     fn apply_entry(&mut self, entry: &LogEntry) -> io::Result<Vec<Committed<Outcome>>> {

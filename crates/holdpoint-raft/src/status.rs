@@ -87,7 +87,7 @@ fn place(id: LogId) -> Place {
 pub(crate) fn of_metrics(
     metrics: &openraft::RaftMetrics<TypeConfig>,
     leadership: &Leadership,
-    own: Leader,
+    own: &Leader,
 ) -> GroupStatus {
     let membership = metrics.membership_config.membership();
     let last_index = metrics.last_log_index;

@@ -46,13 +46,12 @@ impl TonicNet {
     fn client(&self, address: &str, lane: Lane) -> Result<PeerClient<Channel>, NetError> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (address.to_owned(), lane);
-        let channel = match channels.get(&key) {
-            Some(channel) => channel.clone(),
-            None => {
-                let channel = connect_lazily(address)?;
-                channels.insert(key, channel.clone());
-                channel
-            }
+        let channel = if let Some(channel) = channels.get(&key) {
+            channel.clone()
+        } else {
+            let channel = connect_lazily(address)?;
+            channels.insert(key, channel.clone());
+            channel
         };
         Ok(PeerClient::new(channel)
             .max_decoding_message_size(limits::FRAME_BYTES_MAX)
@@ -70,6 +69,8 @@ fn connect_lazily(address: &str) -> Result<Channel, NetError> {
     let endpoint = endpoint
         .connect_timeout(limits::CONNECT)
         .tcp_nodelay(true)
+        .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE)
         .keep_alive_while_idle(true);
@@ -209,6 +210,8 @@ pub async fn serve_peers(
     let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
     let serving = Server::builder()
         .max_concurrent_streams(STREAMS_MAX)
+        .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
         .add_service(door)

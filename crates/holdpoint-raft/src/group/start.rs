@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use holdpoint_core::command::Bootstrap;
 use holdpoint_receipt::NodeId;
 use holdpoint_storage::{LogStore, StateStore, StoreError};
+use openraft::Config;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
 use tokio::sync::watch;
@@ -28,7 +30,7 @@ use crate::net::Net;
 use crate::outbound::Links;
 use crate::peers::{LocalNode, Peers};
 use crate::reads::{self, Confirmer};
-use crate::state_machine::{Progress, StateMachine};
+use crate::state_machine::{Progress, StateMachine, decode_applied};
 use crate::term::Ground;
 use crate::types::Raft;
 
@@ -123,17 +125,11 @@ impl Group {
         let log = Log::new(log, Arc::clone(&state), group);
         let peers = Arc::new(Peers::new(spec.local.clone()));
         let progress = Arc::new(Progress::new(spec.config.snapshot_bytes));
-        let machine = StateMachine::open(Arc::clone(&state), group, Arc::clone(&progress))
-            .map_err(StartError::Disk)?;
-        peers.set_membership(machine.membership());
         let links = Links {
             net: Arc::clone(&net),
             peers: Arc::clone(&peers),
         };
-        let node = spec.local.node.get();
-        let raft = Raft::build(node, Arc::new(config), links, log.clone(), machine)
-            .await
-            .map_err(|error| StartError::Log(error.to_string()))?;
+        let raft = take_up(config, links, log.clone(), &state, &progress).await?;
         let own = Arc::new(OwnLog {
             log,
             state: Arc::clone(&state),
@@ -183,6 +179,32 @@ impl Group {
             inner: Arc::new(inner),
         })
     }
+}
+
+/// Takes up the log and the state where they are, and learns the members. openraft does nothing yet.
+async fn take_up(
+    config: Config,
+    links: Links,
+    log: Log,
+    state: &Arc<dyn StateDisk>,
+    progress: &Arc<Progress>,
+) -> Result<Raft, StartError> {
+    let peers = Arc::clone(&links.peers);
+    let local = peers.local();
+    let machine = StateMachine::open(Arc::clone(state), local.group, Arc::clone(progress))
+        .map_err(StartError::Disk)?;
+    let raft = Raft::build(local.node.get(), Arc::new(config), links, log, machine)
+        .await
+        .map_err(|error| StartError::Log(error.to_string()))?;
+    // What was committed and not flushed is applied again by now.
+    let applied = state.applied().map_err(unreadable)?.unwrap_or_default();
+    let (_, membership) = decode_applied(&applied).map_err(StartError::Disk)?;
+    peers.set_membership(membership.membership());
+    Ok(raft)
+}
+
+fn unreadable(error: StoreError) -> StartError {
+    StartError::Disk(io::Error::other(error))
 }
 
 /// What only the tasks need.

@@ -66,10 +66,10 @@ struct Reading<'s> {
 
 impl Link {
     /// Sends requests as they come and returns their answers in order.
-    pub(super) async fn pipeline<'s, S>(
-        &'s self,
+    pub(super) async fn pipeline<S>(
+        &self,
         input: S,
-    ) -> Result<BoxStream<'s, Result<StreamAppendResult<TypeConfig>, RpcError>>, RpcError>
+    ) -> Result<BoxStream<'_, Result<StreamAppendResult<TypeConfig>, RpcError>>, RpcError>
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
     {
@@ -77,9 +77,9 @@ impl Link {
         let (sent, envelope) = (Arc::clone(&outstanding), self.envelope());
         let requests = input.map(move |request| {
             sent.sent();
-            let append = Some(convert::append_to_wire(request));
+            let append = Some(convert::append_to_wire(&request));
             wire::AppendRequest {
-                envelope: envelope.clone(),
+                envelope: Some(envelope.clone()),
                 append,
             }
         });

@@ -8,6 +8,7 @@
 
 mod decisions;
 mod elections;
+mod faults;
 mod identity;
 mod partitions;
 mod snapshots;

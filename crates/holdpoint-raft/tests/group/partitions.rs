@@ -51,7 +51,7 @@ async fn leader_that_steps_down_fails_who_waits_at_once() {
     cluster.isolate(old);
     let group = cluster.group(old).clone();
     let waiting =
-        tokio::spawn(async move { group.propose(announce(50), Duration::from_secs(60)).await });
+        tokio::spawn(async move { group.propose(announce(50), Duration::from_mins(1)).await });
     let new = cluster.leader_after(old).await;
     cluster.group(new).propose(announce(2), WAIT).await.unwrap();
     cluster.net.heal();

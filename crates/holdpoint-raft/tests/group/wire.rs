@@ -1,5 +1,6 @@
 //! The shipped network on loopback.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use holdpoint_core::GroupId;
@@ -11,6 +12,48 @@ use tokio::net::TcpListener;
 
 use crate::support::commands::announce;
 use crate::support::{CLUSTER, WAIT, node_id, until};
+
+/// Starts the node that `own` is and answers its peers on `listener`.
+async fn start(folder: &Path, own: &Founder, founders: &[Founder], listener: TcpListener) -> Group {
+    let byte = u8::try_from(own.node.get()).unwrap();
+    let incarnation = Incarnation::from_bytes([byte; 16]);
+    let identity = Identity {
+        cluster: CLUSTER,
+        node: own.node,
+        incarnation,
+    };
+    let directory = DataDir::create(&folder.join(own.node.to_string()), identity).unwrap();
+    let faults = FaultLatch::new();
+    let log = directory
+        .open_log(LogOptions::default(), faults.clone())
+        .unwrap();
+    let state = directory.open_state(GroupId::FIRST, faults).unwrap();
+    let member = Member {
+        incarnation,
+        peer_address: own.peer_address.clone(),
+        client_address: String::new(),
+    };
+    let (cluster, group) = (CLUSTER, GroupId::FIRST);
+    let spec = GroupSpec {
+        local: LocalNode {
+            cluster,
+            group,
+            node: own.node,
+            member,
+        },
+        founders: founders.to_vec(),
+        epoch: 0,
+        is_dev: false,
+        config: GroupConfig::default(),
+    };
+    let (net, clock) = (Arc::new(TonicNet::new()), Arc::new(SystemClock::new()));
+    let group = Group::start(spec, net, clock, Arc::new(log), Arc::new(state))
+        .await
+        .unwrap();
+    let handler = group.peer_handler();
+    tokio::spawn(async move { serve_peers(listener, handler, std::future::pending()).await });
+    group
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_nodes_elect_and_commit_over_tcp() {
@@ -31,45 +74,8 @@ async fn three_nodes_elect_and_commit_over_tcp() {
         })
         .collect();
     let mut groups = Vec::new();
-    for ((node, listener), address) in (1_u8..).zip(listeners).zip(&addresses) {
-        let incarnation = Incarnation::from_bytes([node; 16]);
-        let identity = Identity {
-            cluster: CLUSTER,
-            node: node_id(node.into()),
-            incarnation,
-        };
-        let root = folder.path().join(node.to_string());
-        let directory = DataDir::create(&root, identity).unwrap();
-        let faults = FaultLatch::new();
-        let log = directory
-            .open_log(LogOptions::default(), faults.clone())
-            .unwrap();
-        let state = directory.open_state(GroupId::FIRST, faults).unwrap();
-        let member = Member {
-            incarnation,
-            peer_address: address.clone(),
-            client_address: String::new(),
-        };
-        let (cluster, group) = (CLUSTER, GroupId::FIRST);
-        let spec = GroupSpec {
-            local: LocalNode {
-                cluster,
-                group,
-                node: identity.node,
-                member,
-            },
-            founders: founders.clone(),
-            epoch: 0,
-            is_dev: false,
-            config: GroupConfig::default(),
-        };
-        let (net, clock) = (Arc::new(TonicNet::new()), Arc::new(SystemClock::new()));
-        let group = Group::start(spec, net, clock, Arc::new(log), Arc::new(state))
-            .await
-            .unwrap();
-        let handler = group.peer_handler();
-        tokio::spawn(async move { serve_peers(listener, handler, std::future::pending()).await });
-        groups.push(group);
+    for (founder, listener) in founders.iter().zip(listeners) {
+        groups.push(start(folder.path(), founder, &founders, listener).await);
     }
     let leader = until("a leader", || {
         groups

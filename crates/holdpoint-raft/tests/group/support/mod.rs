@@ -86,7 +86,7 @@ impl Cluster {
     }
 
     pub(crate) fn group(&self, node: u64) -> &Group {
-        &self.groups[&node]
+        self.groups.get(&node).expect("a running node")
     }
 
     /// Starts a node on its directory, which is made if it is not there.
@@ -188,7 +188,10 @@ impl Cluster {
         let root = self.directory(node);
         until("the directory is free", || {
             match DataDir::open(&root, None) {
-                Ok(directory) => Some(drop(directory)),
+                Ok(directory) => {
+                    drop(directory);
+                    Some(())
+                }
                 Err(OpenError::Locked { .. }) => None,
                 Err(error) => panic!("{error}"),
             }
