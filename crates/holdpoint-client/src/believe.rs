@@ -128,7 +128,7 @@ pub(crate) fn understood(
     let ours = operation.request(namespace.as_str(), caller.clone(), theirs.action.as_str())?;
     let digest_given = digest("request_digest", digest_given)?;
     let digest = digest_of_canonical(canonical);
-    if ours != theirs || ours.digest() != digest || digest_given != digest {
+    if ours != theirs || digest_given != digest {
         return Err(AnswerError::RequestDiffers);
     }
     Ok(Understood {

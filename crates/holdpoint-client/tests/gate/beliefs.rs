@@ -102,6 +102,26 @@ async fn request_that_is_not_the_one_asked_is_not_believed() {
 }
 
 #[tokio::test]
+async fn genuine_permit_for_another_request_is_not_believed() {
+    let node = FakeNode::start(&world()).await;
+    let gate = gate(&node).await;
+    let mishearings: [fn(&mut v1::Operation); 4] = [
+        |heard| heard.params_json = br#"{"workspace":"prod-us"}"#.to_vec(),
+        |heard| heard.actor = "eve".to_owned(),
+        |heard| heard.step = 2,
+        |heard| heard.session = "s".to_owned(),
+    ];
+    for mishear in mishearings {
+        node.always(Twist::Mishear(mishear));
+        let Err(Refusal::Silence(silence)) = gate.authorize(&apply("prod-eu")).await else {
+            panic!("believed a permit for something else");
+        };
+        let error = silence.answer_error().unwrap();
+        assert!(matches!(**error, AnswerError::RequestDiffers), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn receipt_of_another_cluster_is_not_believed() {
     let node = FakeNode::start(&world()).await;
     let keys = Notary::new(2).keys();

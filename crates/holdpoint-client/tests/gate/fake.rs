@@ -35,6 +35,8 @@ pub(crate) enum Twist {
     NotLeaderStatus(SocketAddr),
     /// Answers with something else than it should.
     Lie(fn(&mut v1::AuthorizeResponse)),
+    /// Acts upon something else than was asked, and proves that.
+    Mishear(fn(&mut v1::Operation)),
     /// Answers a redeem with something else than it should.
     LieRedeem(fn(&mut v1::RedeemResponse)),
     /// Acts, and ends the stream over which the request came.

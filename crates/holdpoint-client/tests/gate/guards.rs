@@ -203,6 +203,32 @@ async fn outcome_without_an_answer_can_be_said_again_and_a_contradiction_is_refu
 }
 
 #[tokio::test]
+async fn refusal_after_a_lost_answer_leaves_open_what_the_lost_one_did() {
+    let node = FakeNode::start(&world()).await;
+    let gate = gate(&node).await;
+    let redeemed = gate
+        .authorize(&apply("prod-eu"))
+        .await
+        .unwrap()
+        .redeem()
+        .await
+        .unwrap();
+    let id = redeemed.id();
+    redeemed.leave_in_doubt();
+    let refuse = Twist::Refuse(Reason::NotAllowed, v1::Decided::Never);
+    node.next([Twist::LoseAnswer, refuse.clone(), refuse]);
+    for expected in [Decided::Unknown, Decided::Never] {
+        let Err(CallError::Refused(refused)) = gate.complete(id, Outcome::Aborted).await else {
+            panic!("it is refused");
+        };
+        assert_eq!(
+            (refused.reason, refused.decided),
+            (Reason::NotAllowed, expected)
+        );
+    }
+}
+
+#[tokio::test]
 async fn revoked_permit_cannot_be_redeemed() {
     let node = FakeNode::start(&world()).await;
     let gate = gate(&node).await;

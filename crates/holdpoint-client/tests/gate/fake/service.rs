@@ -44,6 +44,11 @@ async fn decide(
     let act = |call| node.world().authorize(call, caller);
     Ok(Some(match node.twist() {
         Twist::Answer | Twist::LieRedeem(_) => act(call),
+        Twist::Mishear(change) => {
+            let mut call = call;
+            change(call.operation.as_mut().unwrap());
+            act(call)
+        }
         Twist::LoseAnswer => {
             act(call);
             return Err(Status::unavailable("the node stops"));
@@ -101,7 +106,7 @@ async fn other<T>(
             Status::failed_precondition("not the leader"),
             &hint(leader),
         )),
-        Twist::Answer | Twist::Lie(_) | Twist::LieRedeem(_) => {
+        Twist::Answer | Twist::Lie(_) | Twist::LieRedeem(_) | Twist::Mishear(_) => {
             let mut answer = act();
             lie(&mut answer, twist);
             Ok(Response::new(answer))
