@@ -124,84 +124,80 @@ async fn caller_whose_name_does_not_fit_is_refused() {
     node.stop().await;
 }
 
+/// The files of the starter bundle.
+fn starter() -> Vec<v1::BundleFile> {
+    let files = holdpoint_policy::starter::FILES
+        .iter()
+        .map(|(path, content)| v1::BundleFile {
+            path: (*path).to_owned(),
+            content: content.as_bytes().to_vec(),
+        });
+    files.collect()
+}
+
+/// Puts a bundle and checks that it is refused with this problem.
+async fn refused_bundle(node: &Dev, files: Vec<v1::BundleFile>, problem: &str) {
+    let call = v1::PutPolicyRequest {
+        namespace: String::new(),
+        files,
+        deadline_ms: 0,
+    };
+    let answer = node.policy().put(call).await.unwrap().into_inner();
+    assert_eq!(answer.refusal.unwrap().reason_name, "BUNDLE_INVALID");
+    assert!(
+        answer.problems.iter().any(|it| it.contains(problem)),
+        "{:?}",
+        answer.problems
+    );
+    assert!(answer.digest.is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bundle_that_does_not_load_or_fails_its_tests_is_refused_with_its_problems() {
     let scratch = tempfile::tempdir().unwrap();
     let node = Dev::start(scratch.path().join("dev")).await;
     let before = recorded(&node).await;
-    let starter = || {
-        holdpoint_policy::starter::FILES
-            .iter()
-            .map(|(path, content)| v1::BundleFile {
-                path: (*path).to_owned(),
-                content: content.as_bytes().to_vec(),
-            })
-    };
-    let put = |files: Vec<v1::BundleFile>| {
-        let mut policy = node.policy();
-        async move {
-            let call = v1::PutPolicyRequest {
-                namespace: String::new(),
-                files,
-                deadline_ms: 0,
-            };
-            policy.put(call).await.unwrap().into_inner()
-        }
-    };
-    let incomplete = starter()
-        .filter(|file| file.path != "surfaces.yaml")
-        .collect();
-    let answer = put(incomplete).await;
-    assert_eq!(answer.refusal.unwrap().reason_name, "BUNDLE_INVALID");
-    assert!(
-        answer
-            .problems
-            .iter()
-            .any(|it| it.contains("surfaces.yaml")),
-        "{:?}",
-        answer.problems
-    );
-    assert!(answer.digest.is_empty());
-    let failing = starter().map(|mut file| {
-        if file.path == "tests/demo.yaml" {
-            let text = String::from_utf8(file.content).unwrap();
-            file.content = text.replacen("DENY", "PERMIT", 1).into_bytes();
-        }
-        file
-    });
-    let answer = put(failing.collect()).await;
-    assert_eq!(answer.refusal.unwrap().reason_name, "BUNDLE_INVALID");
-    assert!(
-        answer
-            .problems
-            .iter()
-            .any(|it| it.starts_with("tests/demo.yaml:")),
-        "{:?}",
-        answer.problems
-    );
+    let mut incomplete = starter();
+    incomplete.retain(|file| file.path != "surfaces.yaml");
+    refused_bundle(&node, incomplete, "surfaces.yaml").await;
+    let mut failing = starter();
+    for file in failing
+        .iter_mut()
+        .filter(|file| file.path == "tests/demo.yaml")
+    {
+        let text = std::str::from_utf8(&file.content).unwrap();
+        file.content = text.replacen("DENY", "PERMIT", 1).into_bytes();
+    }
+    refused_bundle(&node, failing, "tests/demo.yaml:").await;
     let escaping = vec![v1::BundleFile {
         path: "../x".to_owned(),
         content: Vec::new(),
     }];
-    let answer = put(escaping).await;
-    assert!(
-        answer.problems.iter().any(|it| it.contains("../x")),
-        "{:?}",
-        answer.problems
-    );
-    let call = v1::ActivatePolicyRequest {
-        digest: vec![7; 32],
+    refused_bundle(&node, escaping, "../x").await;
+    assert_eq!(recorded(&node).await, before);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn activation_over_another_version_or_of_an_unknown_bundle_is_refused() {
+    let scratch = tempfile::tempdir().unwrap();
+    let node = Dev::start(scratch.path().join("dev")).await;
+    let before = recorded(&node).await;
+    for (expected_version, reason) in [(0, "VERSION_CONFLICT"), (1, "BUNDLE_UNKNOWN")] {
+        let call = v1::ActivatePolicyRequest {
+            digest: vec![7; 32],
+            expected_version,
+            ..Default::default()
+        };
+        let answer = node.policy().activate(call).await.unwrap().into_inner();
+        assert_eq!(answer.refusal.unwrap().reason_name, reason);
+    }
+    let short = v1::ActivatePolicyRequest {
+        digest: vec![7; 31],
         ..Default::default()
     };
-    let answer = node.policy().activate(call).await.unwrap().into_inner();
-    assert_eq!(answer.refusal.unwrap().reason_name, "VERSION_CONFLICT");
-    let call = v1::ActivatePolicyRequest {
-        digest: vec![7; 32],
-        expected_version: 1,
-        ..Default::default()
-    };
-    let answer = node.policy().activate(call).await.unwrap().into_inner();
-    assert_eq!(answer.refusal.unwrap().reason_name, "BUNDLE_UNKNOWN");
+    let refused = node.policy().activate(short).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
     assert_eq!(recorded(&node).await, before);
     node.stop().await;
 }

@@ -1,6 +1,11 @@
 //! The process from outside: through its listener, its configuration and its events.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod cluster;
 mod configuration_page;

@@ -1,6 +1,7 @@
 //! Three nodes in one process, each with its own directory, listeners and runtime: what a node leaves
 //! running when it stops ends with its runtime, as it would with its process.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ struct Running {
 #[derive(Debug)]
 pub(crate) struct Trio {
     file: ClusterFile,
-    nodes: [Option<Running>; 3],
+    nodes: BTreeMap<u64, Running>,
     _scratch: tempfile::TempDir,
 }
 
@@ -57,7 +58,7 @@ impl Trio {
         };
         Self {
             file,
-            nodes: [None, None, None],
+            nodes: BTreeMap::new(),
             _scratch: scratch,
         }
     }
@@ -92,7 +93,9 @@ impl Trio {
     }
 
     pub(crate) fn dir(&self, id: u64) -> PathBuf {
-        self.file.nodes[usize::try_from(id).unwrap() - 1]
+        self.file
+            .node(NodeId::new(id).unwrap())
+            .unwrap()
             .data_dir
             .clone()
     }
@@ -130,7 +133,7 @@ impl Trio {
         let started = started.await.unwrap();
         match started {
             Ok(node) => {
-                self.nodes[usize::try_from(id).unwrap() - 1] = Some(Running { node, runtime });
+                self.nodes.insert(id, Running { node, runtime });
                 Ok(())
             }
             Err(error) => {
@@ -142,7 +145,7 @@ impl Trio {
 
     /// Stops a node in good order.
     pub(crate) async fn stop(&mut self, id: u64) {
-        let running = self.nodes[usize::try_from(id).unwrap() - 1].take();
+        let running = self.nodes.remove(&id);
         let Running { node, runtime } = running.unwrap();
         runtime
             .spawn(async { node.stop("the test says so").await })
@@ -153,9 +156,7 @@ impl Trio {
 
     /// Why a node cannot go on.
     pub(crate) async fn failed(&mut self, id: u64) -> RunError {
-        let running = self.nodes[usize::try_from(id).unwrap() - 1]
-            .as_mut()
-            .unwrap();
+        let running = self.nodes.get_mut(&id).unwrap();
         tokio::time::timeout(LONG, running.node.failed())
             .await
             .unwrap()
@@ -190,7 +191,7 @@ impl Trio {
         let found = async {
             loop {
                 for id in 1..=3_u64 {
-                    let runs = self.nodes[usize::try_from(id).unwrap() - 1].is_some();
+                    let runs = self.nodes.contains_key(&id);
                     if runs && self.status(id).await.serving {
                         return id;
                     }
@@ -225,7 +226,7 @@ async fn end(runtime: Runtime) {
 
 impl Drop for Trio {
     fn drop(&mut self) {
-        for running in self.nodes.iter_mut().filter_map(Option::take) {
+        for running in std::mem::take(&mut self.nodes).into_values() {
             running.runtime.shutdown_background();
         }
     }
