@@ -1,4 +1,4 @@
-//! Every invariant of the state, in one function: [`check`].
+//! Every invariant of the state, in one function: [`check()`].
 //!
 //! It recounts everything from the primary records (bundles, activations, attempts, permits,
 //! statements) and compares: each index must hold exactly the rows that follow from them. It is for

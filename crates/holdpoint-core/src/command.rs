@@ -1,7 +1,7 @@
 //! What can be asked of the state machine, before it is in the log.
 //!
 //! A command carries everything that its meaning rests on: times, salts and facts come with it,
-//! because [`crate::judge`] has no clock, no randomness and no policy engine.
+//! because [`crate::judge()`] has no clock, no randomness and no policy engine.
 
 use holdpoint_receipt::{
     Actor, BoundKey, Caller, ClusterId, ClusterTime, Digest, Fence, IdempotencyKey, Name, NodeId,

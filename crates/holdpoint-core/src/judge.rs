@@ -4,7 +4,7 @@
 //! judge(view, position, now, command) -> outcome, writes
 //! ```
 //!
-//! [`judge`] borrows the state, so it cannot change it. It never evaluates policy, never reads a
+//! [`judge()`] borrows the state, so it cannot change it. It never evaluates policy, never reads a
 //! clock and never draws a random number: all of that stands in the command. Each submodule holds
 //! one kind of command, with its steps in the order of the specification.
 
@@ -150,12 +150,12 @@ pub fn judge<V: View>(
 /// What `attempt` finds in the state as it is: a recorded decision, a reason for silence, or what an
 /// evaluation must rest on.
 ///
-/// This is [`judge`] without an entry: it takes no effect, and so it is for the leader only, after it
+/// This is [`judge()`] without an entry: it takes no effect, and so it is for the leader only, after it
 /// has made sure that `view` is the newest state. An evaluation in `attempt` is left aside.
 ///
 /// # Errors
 ///
-/// As for [`judge`].
+/// As for [`judge()`].
 pub fn look<V: View>(
     view: &V,
     group: GroupId,

@@ -1,6 +1,6 @@
 //! The replicated state machine: what every command means.
 //!
-//! [`apply`] says what an entry means, [`judge`] what one command does; both are functions.
+//! [`apply()`] says what an entry means, [`judge()`] what one command does; both are functions.
 //! [`command`] is what can be asked, [`outcome`] what it meant, [`entry`] what stands in the log,
 //! [`record`] what the state holds under its [`key`]s, [`view`] how it is read, [`codec`] the bytes of
 //! all of them.

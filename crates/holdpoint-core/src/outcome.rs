@@ -1,6 +1,6 @@
 //! What a command meant: the answer to whoever proposed it.
 //!
-//! Refusals are outcomes. An outcome is made by [`crate::judge`] and is the same on every node.
+//! Refusals are outcomes. An outcome is made by [`crate::judge()`] and is the same on every node.
 
 use holdpoint_receipt::{ClusterTime, Digest, Fence, Name, PolicyVersion, Reason};
 

@@ -1,4 +1,4 @@
-//! Reads: typed, pure, over the same [`View`] that [`crate::judge`] reads.
+//! Reads: typed, pure, over the same [`View`] that [`crate::judge()`] reads.
 //!
 //! What a read reports is the state of the log: times are compared with cluster time, never with a
 //! clock of the node. A listing is paged, at most [`PAGE_MAX`] rows a page.

@@ -1,7 +1,7 @@
 //! The state's records: what the rows hold.
 //!
-//! Records are written by [`crate::judge`] only. They are read with [`crate::query`], and
-//! [`crate::check`] says what must hold between them.
+//! Records are written by [`crate::judge()`] only. They are read with [`crate::query`], and
+//! [`crate::check()`] says what must hold between them.
 
 use holdpoint_receipt::{
     Actor, Caller, ClusterId, ClusterTime, Digest, Fence, IdempotencyKey, Name, NodeId, PermitId,

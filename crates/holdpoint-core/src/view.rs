@@ -1,6 +1,6 @@
 //! How the state machine reads, and what it writes.
 //!
-//! [`crate::judge`] borrows a [`View`] and returns [`Write`]s: it cannot change the state. The node
+//! [`crate::judge()`] borrows a [`View`] and returns [`Write`]s: it cannot change the state. The node
 //! reads through RocksDB, tests and the simulator through [`MapView`]; both apply the same writes,
 //! so they cannot drift apart. Nothing here interprets a value.
 
