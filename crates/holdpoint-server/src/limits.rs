@@ -71,7 +71,7 @@ pub const CLUSTER_FILE_BYTES_MAX: u64 = 256 * 1024;
 pub const DRAIN: Duration = Duration::from_secs(5);
 
 /// How long connections may take to close once everything is answered.
-pub const CLOSE: Duration = Duration::from_secs(1);
+pub const CLOSE: Duration = Duration::from_millis(500);
 
 const _: () = assert!(DEADLINE_DEFAULT.as_millis() <= DEADLINE_MAX.as_millis());
 const _: () = assert!(

@@ -92,6 +92,7 @@ pub struct Node {
     events: Events,
     started: Instant,
     stop: StopSender,
+    cut: StopSender,
     /// Each ends with what ended it.
     tasks: JoinSet<RunError>,
     root: PathBuf,
@@ -149,8 +150,8 @@ impl Node {
             Arc::clone(&clock),
         )?);
         let told = (address(&client, entry.client), address(&peer, entry.peer));
-        let (stop_sender, stop) = stop();
-        let tasks = spawn_tasks(&gate, clock, client, peer, &stop);
+        let ((stop_sender, stopped), (cut_sender, cut)) = (stop(), stop());
+        let tasks = spawn_tasks(&gate, clock, client, peer, &stopped, cut);
         events.tell(Event::Listening {
             client: told.0,
             peer: told.1,
@@ -161,6 +162,7 @@ impl Node {
             events,
             started,
             stop: stop_sender,
+            cut: cut_sender,
             tasks,
             root,
         })
@@ -248,6 +250,7 @@ impl Node {
         if timeout(CLOSE, closed).await.is_err() {
             tracing::debug!("clients kept their connections open; they are cut off");
         }
+        self.cut.stop();
         self.tasks.shutdown().await;
         let Self {
             gate, events, root, ..
@@ -375,13 +378,14 @@ fn spawn_tasks(
     client: TcpListener,
     peer: TcpListener,
     stop: &Stop,
+    cut: Stop,
 ) -> JoinSet<RunError> {
     let mut tasks = JoinSet::new();
     let stopped = |stop: &Stop| {
         let mut stop = stop.clone();
         async move { stop.stopped().await }
     };
-    let clients = transport::serve(client, Arc::clone(gate), stopped(stop));
+    let clients = transport::serve(client, Arc::clone(gate), stopped(stop), cut);
     tasks.spawn(async move {
         clients
             .await

@@ -18,6 +18,7 @@ use crate::limits::{
     CONNECTIONS_MAX, GATE_MESSAGE_BYTES_MAX, POLICY_MESSAGE_BYTES_MAX, STREAMS_PER_CONNECTION_MAX,
 };
 use crate::listener::connections;
+use crate::stop::Stop;
 
 /// How often a silent connection is asked whether it still lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -36,11 +37,13 @@ pub enum ServeError {
     Transport(#[source] tonic::transport::Error),
 }
 
-/// Serves every service on `listener` until `stopped`, then finishes the calls in flight.
+/// Serves every service on `listener` until `stopped`, then finishes the calls in flight; once `cut`
+/// says so, whatever is still open is closed.
 pub(crate) async fn serve(
     listener: TcpListener,
     gate: Arc<Gate>,
     stopped: impl Future<Output = ()>,
+    cut: Stop,
 ) -> Result<(), ServeError> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
@@ -62,7 +65,7 @@ pub(crate) async fn serve(
         .add_service(policy_service)
         .add_service(ClusterServer::new(ClusterService::new(Arc::clone(&gate))))
         .add_service(KeysServer::new(KeysService::new(Arc::clone(&gate))))
-        .serve_with_incoming_shutdown(connections(listener, CONNECTIONS_MAX), stopped);
+        .serve_with_incoming_shutdown(connections(listener, CONNECTIONS_MAX, cut), stopped);
     tokio::select! {
         served = serving => served.map_err(ServeError::Transport),
         never = report_health(&reporter, &gate) => match never {},
