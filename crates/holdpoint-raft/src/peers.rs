@@ -30,6 +30,9 @@ pub struct LocalNode {
     pub member: Member,
 }
 
+/// Nodes that are remembered, so that a stranger who makes ids up fills no memory.
+const NODES_MAX: usize = holdpoint_core::limits::NODES_MAX;
+
 /// What is known of the other nodes.
 #[derive(Debug)]
 pub(crate) struct Peers {
@@ -72,7 +75,10 @@ impl Peers {
 
     /// Remembers a greeting. It does not override the membership.
     pub(crate) fn greeted(&self, node: u64, member: Member) {
-        self.known().greeted.insert(node, member);
+        let mut known = self.known();
+        if known.greeted.len() < NODES_MAX || known.greeted.contains_key(&node) {
+            known.greeted.insert(node, member);
+        }
     }
 
     /// The member as the membership names it.
@@ -174,7 +180,11 @@ impl Peers {
             tracing::debug!(peer = node, detail = refusal.detail, "{whose}");
             return;
         }
-        if self.known().told.insert((node, refusal.reason)) {
+        let is_new = {
+            let mut known = self.known();
+            known.told.len() < NODES_MAX && known.told.insert((node, refusal.reason))
+        };
+        if is_new {
             let reason = refusal.reason().as_str_name();
             tracing::error!(peer = node, reason, detail = refusal.detail, "{whose}");
         }

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use holdpoint_core::command::Bootstrap;
+use holdpoint_core::limits::VOTERS_MAX;
 use holdpoint_receipt::NodeId;
 use holdpoint_storage::{LogStore, StateStore, StoreError};
 use openraft::Config;
@@ -69,6 +70,9 @@ impl GroupSpec {
             .collect();
         if nodes.len() != self.founders.len() {
             return Err(StartError::Founders("a node is named twice"));
+        }
+        if nodes.len() > VOTERS_MAX {
+            return Err(StartError::Founders("there are more than 31"));
         }
         let own = self.local.node.get();
         if !nodes.contains(&own) {
@@ -354,5 +358,51 @@ async fn snapshot_by_bytes(raft: Raft, progress: Arc<Progress>) {
         if raft.trigger().snapshot().await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use holdpoint_core::GroupId;
+    use holdpoint_receipt::ClusterId;
+
+    use super::*;
+    use crate::member::Member;
+
+    fn check(founders: &[u64], address: &str, expected: Option<&str>) {
+        let id = |node| NodeId::new(node).unwrap();
+        let founder = |node: &u64| Founder {
+            node: id(*node),
+            peer_address: address.to_owned(),
+        };
+        let spec = GroupSpec {
+            local: LocalNode {
+                cluster: ClusterId::from_bytes([7; 16]),
+                group: GroupId::FIRST,
+                node: id(1),
+                member: Member::default(),
+            },
+            founders: founders.iter().map(founder).collect(),
+            epoch: 0,
+            is_dev: false,
+            config: GroupConfig::default(),
+        };
+        let refused = spec.others().err().map(|error| error.to_string());
+        let expected = expected.map(|why| format!("the cluster's nodes do not go together: {why}"));
+        assert_eq!(refused, expected);
+    }
+
+    #[test]
+    fn founders_must_be_different_nodes_and_this_one_among_them() {
+        check(&[1, 2, 3], "a:1", None);
+        check(&[1, 2, 2], "a:1", Some("a node is named twice"));
+        check(&[2, 3], "a:1", Some("this node is not among them"));
+        check(
+            &[1],
+            &"a".repeat(256),
+            Some("an address is longer than 255 bytes"),
+        );
+        let many: Vec<u64> = (1..=32).collect();
+        check(&many, "a:1", Some("there are more than 31"));
     }
 }
