@@ -1,0 +1,144 @@
+//! `holdpoint redeem`: the commit point, for executors that take the steps one by one.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use holdpoint_client::{Permit, PermitReading, RedeemError, Redeemed};
+use holdpoint_receipt::{Digest, PermitId, Reason, Request};
+
+use crate::exit::Exit;
+use crate::gate::{GateArgs, Reached, block_on, call_failed, no_answer};
+use crate::inputs::{Bind, digests_of};
+use crate::output::{Answer, Failure, number, optional};
+use crate::progress::showing;
+use crate::said;
+use crate::times::time_of_day;
+
+/// What ends the names of parameters that hold digests of bytes.
+const DIGEST_SUFFIX: &str = "_sha256";
+
+/// Redeem a permit: the commit point
+///
+/// Name the files that you are about to use with --bind: their digests take the place of those in the
+/// request, so a permit for other bytes is refused. After this the permit is REDEEMED, once, and is in
+/// doubt until it is completed.
+#[derive(Debug, Args)]
+pub(crate) struct RedeemArgs {
+    /// The permit, `pmt_…`
+    #[arg(value_name = "PERMIT")]
+    permit: PermitId,
+    /// The file that you are about to use; can be repeated
+    #[arg(long = "bind", value_name = "NAME=@FILE")]
+    binds: Vec<Bind>,
+    /// Redeem without looking at the bytes that the request binds
+    #[arg(long)]
+    unbound: bool,
+    /// Where to keep the receipt [default: receipts/ beside the configuration]
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
+    #[command(flatten)]
+    gate: GateArgs,
+}
+
+/// Redeems it, and says what became of it.
+pub(crate) fn perform(args: &RedeemArgs) -> Result<Answer, Failure> {
+    crate::inputs::check_names(&args.binds, &[])?;
+    let names = args.binds.iter().map(|bind| bind.name.as_str());
+    let inputs: Vec<_> = names.zip(digests_of(&args.binds)?).collect();
+    block_on(async {
+        let reached = showing("connecting", args.gate.reach()).await?;
+        let reading = showing("reading the permit", reached.gate.permit(args.permit)).await;
+        let reading = reading.map_err(|error| match error.reason() {
+            Reason::UnknownPermit => call_failed(&error).or_exit(Exit::StalePermit),
+            _ => call_failed(&error),
+        })?;
+        check_bound(args, &reading.request)?;
+        let redeemed = redeem(&reached, reading, inputs).await?;
+        Ok(answer(args, &reached, redeemed))
+    })
+}
+
+/// That every digest in the request is replaced by one of bytes at hand, and no other is named.
+fn check_bound(args: &RedeemArgs, request: &Request) -> Result<(), Failure> {
+    let params: Vec<String> = args.binds.iter().map(Bind::param).collect();
+    if let Some(param) = params
+        .iter()
+        .find(|param| request.params.get(param).is_none())
+    {
+        return Err(Failure::usage(format!(
+            "the permit's request has no parameter `{param}`"
+        )));
+    }
+    let digests = request
+        .params
+        .iter()
+        .map(|(name, _)| name)
+        .filter(|name| name.ends_with(DIGEST_SUFFIX));
+    let open: Vec<&str> = digests
+        .filter(|name| !params.iter().any(|param| param == name))
+        .collect();
+    if args.unbound || open.is_empty() {
+        return Ok(());
+    }
+    let wanted: Vec<String> = open
+        .iter()
+        .map(|name| format!("--bind {}=@FILE", name.trim_end_matches(DIGEST_SUFFIX)))
+        .collect();
+    Err(Failure::usage(format!(
+        "the permit is for exact bytes: name the file that you are about to use with {}, or say \
+         --unbound (nothing was redeemed)",
+        wanted.join(" ")
+    )))
+}
+
+async fn redeem(
+    reached: &Reached,
+    reading: PermitReading,
+    inputs: Vec<(&str, Digest)>,
+) -> Result<Permit<Redeemed>, Failure> {
+    let guard = reached.gate.adopt(reading)?;
+    showing("redeeming", guard.redeem_with(inputs))
+        .await
+        .map_err(|error| match error {
+            RedeemError::Refused(refused) => Failure::says(Exit::StalePermit, refused),
+            RedeemError::InDoubt(_) => Failure::new(Exit::StalePermit, &error),
+            RedeemError::Silence(open) => no_answer(open.silence()),
+        })
+}
+
+fn answer(args: &RedeemArgs, reached: &Reached, permit: Permit<Redeemed>) -> Answer {
+    let id = permit.id();
+    let name = format!("{id}.redeemed");
+    let kept = reached
+        .shelf
+        .try_keep(args.receipt.as_deref(), &name, permit.receipt());
+    let until = time_of_day(permit.complete_by());
+    let mut answer = Answer::new("redeem").line(format!(
+        "REDEEMED  {id}   fence {}   complete by {until}",
+        permit.fence()
+    ));
+    if let Some(path) = &kept {
+        answer = answer.line(format!("  receipt   saved to {}", path.display()));
+    }
+    let answer = answer
+        .talk(format!(
+            "next: act, then holdpoint complete {id} --committed (or --aborted)"
+        ))
+        .member(
+            "permit",
+            serde_json::json!({
+                "id": id.to_string(),
+                "fence": number(permit.fence().get()),
+                "state": "REDEEMED",
+                "complete_by_ms": said::time(permit.complete_by()),
+                "request_digest": permit.request_digest().to_string(),
+            }),
+        )
+        .member(
+            "receipt",
+            optional(kept.as_ref().map(|path| path.display())),
+        );
+    // Whoever called this is the executor from here on.
+    permit.leave_in_doubt();
+    answer
+}

@@ -1,0 +1,358 @@
+//! Authorize, redeem, run, complete: one after the other, none of them twice.
+
+use std::io;
+use std::process::Stdio;
+
+use holdpoint_client::{
+    CompleteError, Denied, Granted, Outcome, Permit, RedeemError, Redeemed, Refusal, Silence,
+};
+use holdpoint_receipt::Decision;
+use rustix::process::Signal;
+
+use super::RunArgs;
+use super::prepare::Prepared;
+use crate::commands::authorize::denied_name;
+use crate::exit::Exit;
+use crate::gate::{NotReached, Reached, exit_of_silence};
+use crate::output::{Failure, Format, tell};
+use crate::progress::showing;
+use crate::run::child::{Ended, How, Start, supervise};
+use crate::run::report::{Report, Stage};
+use crate::run::signals::{Signals, number};
+use crate::said;
+
+/// How often a redeem or a completion without an answer is repeated.
+const REPEATS: u32 = 3;
+
+/// Everything that the steps share.
+struct Steps<'a> {
+    args: &'a RunArgs,
+    format: Format,
+    prepared: Prepared,
+    reached: Reached,
+    signals: Signals,
+    report: &'a mut Report,
+}
+
+/// Carries a prepared command through. Returns how `run` ends.
+pub(super) async fn perform(
+    args: &RunArgs,
+    format: Format,
+    prepared: Prepared,
+    report: &mut Report,
+) -> Result<Exit, Failure> {
+    let own_fault = |failure: Failure| failure.or_exit(Exit::OwnFault);
+    let mut signals = Signals::listen().map_err(|error| own_fault(Failure::from(error)))?;
+    let reached = tokio::select! {
+        reached = showing("connecting", args.gate.reach()) => reached,
+        signal = signals.next() => return Ok(interrupted(signal)),
+    };
+    let reached = match reached {
+        Ok(reached) => reached,
+        Err(NotReached::Silence(silence)) => {
+            report.stage = Stage::Authorize;
+            return Ok(silent(report, &silence, "nothing was run"));
+        }
+        Err(NotReached::Failure(failure)) => return Err(own_fault(failure)),
+    };
+    let mut steps = Steps {
+        args,
+        format,
+        prepared,
+        reached,
+        signals,
+        report,
+    };
+    match steps.authorize().await {
+        Ok(permit) => steps.redeem_and_run(permit).await,
+        Err(exit) => Ok(exit),
+    }
+}
+
+/// Nobody said anything that can be believed.
+fn silent(report: &mut Report, silence: &Silence, effect: &str) -> Exit {
+    // A redeem without an answer leaves the decision what it was.
+    report.decision.get_or_insert(Decision::Silence.as_str());
+    report.reason = Some(silence.reason().as_str());
+    report.decided = Some(silence.decided().as_str());
+    tell(said::silence(silence, effect));
+    if let Some(next) = said::silence_next(silence) {
+        tell(format!("  {next}"));
+    }
+    exit_of_silence(silence.reason())
+}
+
+/// A signal came before anything was started.
+fn interrupted(signal: Signal) -> Exit {
+    tell("holdpoint: interrupted; nothing was run");
+    Exit::Signal(number(signal))
+}
+
+impl Steps<'_> {
+    async fn authorize(&mut self) -> Result<Permit<Granted>, Exit> {
+        self.report.stage = Stage::Authorize;
+        let ask = self.reached.gate.authorize(&self.prepared.operation);
+        let answer = tokio::select! {
+            answer = showing("asking the gate", ask) => answer,
+            signal = self.signals.next() => {
+                tell(format!(
+                    "holdpoint: a permit may have been granted; it expires by itself, and --key {} finds it",
+                    self.prepared.key
+                ));
+                return Err(interrupted(signal));
+            }
+        };
+        match answer {
+            Ok(permit) => {
+                self.report.decision = Some(Decision::Permit.as_str());
+                self.report.reason = Some("GRANTED");
+                self.report.permit = Some((permit.id(), permit.fence()));
+                if let Some(receipt) = permit.decision_receipt() {
+                    let name = permit.id().to_string();
+                    self.report.receipt = self.reached.shelf.try_keep(None, &name, receipt);
+                }
+                Ok(permit)
+            }
+            Err(Refusal::Denied(denied)) => Err(self.denied(&denied)),
+            Err(Refusal::Silence(silence)) => Err(silent(self.report, &silence, "nothing was run")),
+        }
+    }
+
+    fn denied(&mut self, denied: &Denied) -> Exit {
+        self.report.decision = Some(Decision::Deny.as_str());
+        self.report.reason = Some(denied.reason().as_str());
+        let file = self.args.receipt.as_deref();
+        self.report.receipt =
+            self.reached
+                .shelf
+                .try_keep(file, &denied_name(denied), denied.receipt());
+        tell(format!("{}; nothing was run", said::denied(denied)));
+        if let Some(path) = &self.report.receipt {
+            tell(format!("  receipt  {}", path.display()));
+        }
+        tell(format!("  {}", said::denied_next(denied)));
+        Exit::Denied
+    }
+
+    async fn redeem_and_run(mut self, permit: Permit<Granted>) -> Result<Exit, Failure> {
+        self.report.stage = Stage::Redeem;
+        let id = permit.id();
+        // The receipt of the redemption was verified, or there is no `Permit<Redeemed>`. It is the only
+        // way on from here.
+        let redeemed = match self.redeem(permit).await {
+            Ok(redeemed) => redeemed,
+            Err(RedeemError::Silence(open)) => {
+                let exit = silent(self.report, open.silence(), "nothing was run");
+                tell(format!(
+                    "  permit {id} may have been redeemed: holdpoint get permit {id}"
+                ));
+                return Ok(exit);
+            }
+            Err(error) => {
+                self.report.reason = Some(error.reason().as_str());
+                return Err(Failure::says(
+                    Exit::StalePermit,
+                    format!("{error}; nothing was run"),
+                ));
+            }
+        };
+        let file = self
+            .reached
+            .shelf
+            .try_keep(None, &format!("{id}.redeemed"), redeemed.receipt());
+        self.report.receipt = file.or(self.report.receipt.take());
+        tokio::select! {
+            biased;
+            signal = self.signals.next() => {
+                self.complete(redeemed, Outcome::Aborted).await;
+                Ok(interrupted(signal))
+            }
+            () = std::future::ready(()) => self.run(redeemed).await,
+        }
+    }
+
+    /// Redeems under one redemption id until an answer comes, so that a lost answer is found again.
+    async fn redeem(&self, permit: Permit<Granted>) -> Result<Permit<Redeemed>, RedeemError> {
+        let inputs: Vec<_> = self
+            .prepared
+            .sealed
+            .iter()
+            .map(|copy| (copy.name.as_str(), copy.digest))
+            .collect();
+        let mut answer = showing("redeeming", permit.redeem_with(inputs)).await;
+        for _ in 0..REPEATS {
+            match answer {
+                Err(RedeemError::Silence(open)) => {
+                    answer = showing("redeeming, again", open.retry()).await;
+                }
+                answer => return answer,
+            }
+        }
+        answer
+    }
+
+    async fn run(mut self, permit: Permit<Redeemed>) -> Result<Exit, Failure> {
+        self.report.stage = Stage::Run;
+        tell(self.announcement(&permit));
+        let told = [
+            ("HOLDPOINT_PERMIT", permit.id().to_string()),
+            ("HOLDPOINT_FENCE", permit.fence().to_string()),
+        ];
+        let start = Start {
+            program: &self.prepared.program,
+            words: &self.prepared.words,
+            dropped: &self.prepared.dropped,
+            told: &told,
+            stdout: match self.format {
+                Format::Human => Stdio::inherit(),
+                Format::Json => Stdio::from(io::stderr()),
+            },
+        };
+        let mut child = match start.spawn() {
+            Ok(child) => child,
+            Err(error) => {
+                let name = &self.prepared.name;
+                let failure = Failure::says(
+                    not_started(&error),
+                    format!("command `{name}` could not be started: {error}"),
+                );
+                self.complete(permit, Outcome::Aborted).await;
+                return Err(failure);
+            }
+        };
+        let ended = supervise(&mut child, &mut self.signals, self.args.timeout).await;
+        match ended {
+            Ok(ended) => {
+                self.report.child = Some(ended.how);
+                self.conclude(permit, ended).await;
+                Ok(ended.exit())
+            }
+            Err(error) => {
+                self.leave(
+                    permit,
+                    &format!("it is not known how the command ended: {error}"),
+                );
+                Ok(Exit::Failure)
+            }
+        }
+    }
+
+    fn announcement(&self, permit: &Permit<Redeemed>) -> String {
+        let files = self
+            .args
+            .operation
+            .material
+            .binds
+            .iter()
+            .zip(&self.prepared.sealed);
+        let copies: Vec<String> = files
+            .map(|(bind, copy)| {
+                let digest = said::short(&copy.digest);
+                format!(
+                    "the sealed copy of {} (sha256 {digest})",
+                    bind.path.display()
+                )
+            })
+            .collect();
+        let on = if copies.is_empty() {
+            String::new()
+        } else {
+            format!(" on {}", copies.join(" and "))
+        };
+        let name = &self.prepared.name;
+        format!(
+            "holdpoint: PERMIT fence {}, redeemed; running {name}{on}; permit {}, key {}",
+            permit.fence(),
+            permit.id(),
+            self.prepared.key
+        )
+    }
+
+    /// Says what is known of the effect, and nothing else.
+    async fn conclude(&mut self, permit: Permit<Redeemed>, ended: Ended) {
+        let shown = match ended.how {
+            How::Code(code) => format!("exit {code}"),
+            How::Signal(signal) => format!("signal {signal}"),
+        };
+        if ended.is_success() {
+            self.complete(permit, Outcome::Committed { evidence: None })
+                .await;
+        } else if ended.is_timed_out {
+            self.leave(
+                permit,
+                &format!("the command was stopped after --timeout ({shown})"),
+            );
+        } else if permit.failed_exit_aborts() && matches!(ended.how, How::Code(_)) {
+            tell(format!(
+                "holdpoint: {shown}; the surface says that a failure means nothing happened"
+            ));
+            self.complete(permit, Outcome::Aborted).await;
+        } else {
+            self.leave(permit, &format!("the command failed ({shown})"));
+        }
+    }
+
+    async fn complete(&mut self, permit: Permit<Redeemed>, outcome: Outcome) {
+        self.report.stage = Stage::Complete;
+        let id = permit.id();
+        let mut answer = showing("reporting the outcome", permit.complete(outcome)).await;
+        for _ in 0..REPEATS {
+            match answer {
+                Err(CompleteError::Silence(open)) => {
+                    answer = showing("reporting the outcome, again", open.retry()).await;
+                }
+                done => {
+                    answer = done;
+                    break;
+                }
+            }
+        }
+        match answer {
+            Ok(receipt) => {
+                let word = if outcome == Outcome::Aborted {
+                    "aborted"
+                } else {
+                    "committed"
+                };
+                self.report.outcome = Some(word);
+                let file = self.args.receipt.as_deref();
+                let kept = self
+                    .reached
+                    .shelf
+                    .try_keep(file, &format!("{id}.{word}"), &receipt);
+                self.report.receipt = kept.or(self.report.receipt.take());
+                let shown = self
+                    .report
+                    .receipt
+                    .as_ref()
+                    .map(|path| format!(", receipt {}", path.display()));
+                tell(format!("holdpoint: {word}{}", shown.unwrap_or_default()));
+            }
+            Err(error) => {
+                self.report.outcome = Some("in_doubt");
+                tell(format!("holdpoint: {error}"));
+                tell(format!("  next: holdpoint complete {id} --{outcome}"));
+            }
+        }
+    }
+
+    fn leave(&mut self, permit: Permit<Redeemed>, why: &str) {
+        self.report.outcome = Some("in_doubt");
+        let id = permit.id();
+        permit.leave_in_doubt();
+        tell(format!(
+            "holdpoint: {why}; nobody knows whether the effect happened, so permit {id} is left in doubt"
+        ));
+        tell(format!(
+            "  next: find out, then holdpoint complete {id} --committed (or --aborted)"
+        ));
+    }
+}
+
+/// A file that was there a moment ago.
+fn not_started(error: &io::Error) -> Exit {
+    match error.kind() {
+        io::ErrorKind::NotFound => Exit::NotFound,
+        _ => Exit::NotExecutable,
+    }
+}

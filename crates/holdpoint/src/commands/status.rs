@@ -1,0 +1,397 @@
+//! `holdpoint status`: the cluster as its nodes see it, and whether it can decide.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use holdpoint_client::{ClusterStatus, Fault, Member, NodeAnswer, NodeReport, Reach, StatusError};
+use serde_json::{Value, json};
+
+use crate::exit::Exit;
+use crate::gate::{GateArgs, block_on, not_connected};
+use crate::output::{Answer, Failure, number};
+use crate::progress::showing;
+use crate::said;
+
+/// Show the cluster: nodes, leader, policy, and whether decisions go on
+///
+/// Asks every node it can find, and never waits for a quorum. Exit code 0: all is well; 10: decisions
+/// go on without some node; 11: nothing can be decided; 122: no node could be reached.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Ask only the nodes of --endpoint, and follow nobody
+    #[arg(long)]
+    this_node: bool,
+    #[command(flatten)]
+    gate: GateArgs,
+}
+
+/// Asks, and judges what came back.
+pub(crate) fn perform(args: &StatusArgs) -> Result<Answer, Failure> {
+    let reach = if args.this_node {
+        Reach::Named
+    } else {
+        Reach::Learned
+    };
+    let status = block_on(async {
+        let builder = args.gate.builder(&args.gate.found()?)?;
+        showing("asking the nodes", builder.status(reach))
+            .await
+            .map_err(|error| not_connected(&error))
+    })?;
+    let health = health(&status, args.this_node);
+    let Some(report) = status.leader().or_else(|| status.reports().next()) else {
+        return Ok(nobody(&status, health));
+    };
+    let rows = rows(&status, report);
+    let mut answer = Answer::new("status")
+        .exit(health.exit())
+        .line(heading(report));
+    for line in table(&rows) {
+        answer = answer.line(line);
+    }
+    if let Some(words) = health.words() {
+        answer = answer.line(words);
+    }
+    Ok(members(answer, report)
+        .member("health", health.as_str())
+        .member("nodes", rows.iter().map(Row::json).collect::<Value>()))
+}
+
+/// What the answers together say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Health {
+    Good,
+    Degraded,
+    NoQuorum,
+    Unreachable,
+}
+
+impl Health {
+    const fn exit(self) -> Exit {
+        match self {
+            Self::Good => Exit::Success,
+            Self::Degraded => Exit::Degraded,
+            Self::NoQuorum => Exit::NoQuorum,
+            Self::Unreachable => Exit::Unreachable,
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Degraded => "degraded",
+            Self::NoQuorum => "no quorum",
+            Self::Unreachable => "unreachable",
+        }
+    }
+
+    const fn words(self) -> Option<&'static str> {
+        match self {
+            Self::Good => None,
+            Self::Degraded => Some("degraded: decisions go on, but not every node takes part"),
+            Self::NoQuorum => {
+                Some("no quorum: no node that answered can decide; every request is SILENCE")
+            }
+            Self::Unreachable => Some("unreachable: no node answered"),
+        }
+    }
+}
+
+fn health(status: &ClusterStatus, only_named: bool) -> Health {
+    let mut reports = status.reports().peekable();
+    if reports.peek().is_none() {
+        let left = |node: &NodeAnswer| {
+            !matches!(node.report, Err(StatusError::Fault(Fault::Unreachable(_))))
+        };
+        return if status.nodes.iter().any(left) {
+            Health::NoQuorum
+        } else {
+            Health::Unreachable
+        };
+    }
+    // A single node that follows cannot say more than whom it follows.
+    let decides =
+        |report: &NodeReport| report.is_serving || (only_named && report.leader_id.is_some());
+    if !status.reports().any(decides) {
+        return Health::NoQuorum;
+    }
+    let signs = |member: &Member| member.signing == "ok" || member.signing.is_empty();
+    let well = status.nodes.iter().all(|node| {
+        node.report.as_ref().is_ok_and(|report| {
+            report
+                .members
+                .iter()
+                .filter(|member| member.id == report.node_id)
+                .all(signs)
+        })
+    });
+    if well { Health::Good } else { Health::Degraded }
+}
+
+fn heading(report: &NodeReport) -> String {
+    let leader = match report.leader_id {
+        Some(leader) => format!("leader {leader} (term {})", report.term),
+        None => format!("no leader (term {})", report.term),
+    };
+    let policy = match &report.policy {
+        Some(policy) => format!(
+            "policy {} v{} ({})",
+            policy.name,
+            policy.version,
+            said::short_sha256(&policy.digest)
+        ),
+        None => "no policy".to_owned(),
+    };
+    format!(
+        "cluster {} feature level {} · {leader} · failure tolerance {} · {policy}",
+        report.cluster_id, report.feature_level, report.failure_tolerance
+    )
+}
+
+/// One node of the table: what is known of it, and from whom.
+struct Row<'a> {
+    id: Option<u64>,
+    address: &'a str,
+    member: Option<&'a Member>,
+    answer: Option<&'a NodeAnswer>,
+}
+
+/// Every member that `report` names, then every address that answered nothing and is none of them.
+fn rows<'a>(status: &'a ClusterStatus, report: &'a NodeReport) -> Vec<Row<'a>> {
+    let mut own: BTreeMap<u64, (&NodeAnswer, Option<&Member>)> = BTreeMap::new();
+    for node in &status.nodes {
+        if let Ok(answered) = &node.report {
+            let of_itself = answered
+                .members
+                .iter()
+                .find(|member| member.id == answered.node_id);
+            own.insert(answered.node_id.get(), (node, of_itself));
+        }
+    }
+    let mut rows: Vec<Row<'_>> = report
+        .members
+        .iter()
+        .map(|member| {
+            let answered = own.get(&member.id.get());
+            let silent = || {
+                status
+                    .nodes
+                    .iter()
+                    .find(|node| node.address.as_str() == member.client)
+            };
+            Row {
+                id: Some(member.id.get()),
+                address: &member.client,
+                member: answered
+                    .and_then(|(_, of_itself)| *of_itself)
+                    .or(Some(member)),
+                answer: answered.map(|(node, _)| *node).or_else(silent),
+            }
+        })
+        .collect();
+    for node in &status.nodes {
+        let is_shown = rows
+            .iter()
+            .any(|row| row.answer.is_some_and(|answer| std::ptr::eq(answer, node)));
+        if !is_shown {
+            rows.push(Row {
+                id: None,
+                address: node.address.as_str(),
+                member: None,
+                answer: Some(node),
+            });
+        }
+    }
+    rows
+}
+
+impl Row<'_> {
+    /// Why there is no report of its own; none if there is one, or if it was not asked.
+    fn fault(&self) -> Option<String> {
+        let node = self.answer?;
+        let error = node.report.as_ref().err()?;
+        Some(format!(
+            "did not answer ({error}, {:.1} s)",
+            node.took.as_secs_f64()
+        ))
+    }
+
+    fn json(&self) -> Value {
+        let member = self.member;
+        json!({
+            "id": self.id.map(number),
+            "address": self.address,
+            "answered": self.answer.is_some_and(|node| node.report.is_ok()),
+            "fault": self.fault(),
+            "role": member.map(|member| member.role.as_str()),
+            "applied": member.map(|member| number(member.applied)),
+            "lag": member.and_then(|member| member.lag).map(number),
+            "clock_offset_ms": member.and_then(|member| member.clock_offset_ms).map(|ms| ms.to_string()),
+            "signing": member.map(|member| member.signing.as_str()),
+            "disk_free_percent": member.and_then(|member| member.disk_free_percent),
+        })
+    }
+
+    fn cells(&self) -> [String; 8] {
+        let dash = || "-".to_owned();
+        let id = self.id.map_or_else(|| "?".to_owned(), |id| id.to_string());
+        let of = |value: Option<String>| value.unwrap_or_else(dash);
+        let member = self.member;
+        [
+            id,
+            self.address.to_owned(),
+            of(member.map(|member| member.role.clone())),
+            of(member.map(|member| grouped(member.applied))),
+            of(member.and_then(|member| member.lag).map(grouped)),
+            of(member
+                .map(|member| member.signing.clone())
+                .filter(|signing| !signing.is_empty())),
+            of(member
+                .and_then(|member| member.disk_free_percent)
+                .map(|share| format!("{share} %"))),
+            of(member
+                .and_then(|member| member.clock_offset_ms)
+                .map(|ms| format!("{ms:+} ms"))),
+        ]
+    }
+}
+
+const HEADINGS: [&str; 8] = [
+    "NODE",
+    "ADDRESS",
+    "ROLE",
+    "APPLIED",
+    "LAG",
+    "SIGNING",
+    "DISK FREE",
+    "CLOCK",
+];
+
+fn table(rows: &[Row<'_>]) -> Vec<String> {
+    let cells: Vec<[String; 8]> = rows.iter().map(Row::cells).collect();
+    let mut widths = HEADINGS.map(str::len);
+    for row in &cells {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let padded = |words: &mut dyn Iterator<Item = (&str, &usize)>| {
+        let cells: Vec<String> = words
+            .map(|(word, width)| format!("{word:<width$}"))
+            .collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    let mut lines = vec![padded(&mut HEADINGS.into_iter().zip(&widths))];
+    for (row, cells) in rows.iter().zip(&cells) {
+        lines.push(match row.fault() {
+            Some(fault) => {
+                let start = padded(&mut cells.iter().map(String::as_str).zip(&widths).take(2));
+                let width = widths.iter().take(2).sum::<usize>().saturating_add(2);
+                format!("{start:<width$}  {fault}")
+            }
+            None => padded(&mut cells.iter().map(String::as_str).zip(&widths)),
+        });
+    }
+    lines
+}
+
+/// `104 233`.
+fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && digits.len().saturating_sub(place).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn members(answer: Answer, report: &NodeReport) -> Answer {
+    answer
+        .member("cluster_id", report.cluster_id.to_string())
+        .member("node_id", number(report.node_id.get()))
+        .member(
+            "leader_id",
+            report.leader_id.map(|leader| number(leader.get())),
+        )
+        .member("term", number(report.term))
+        .member("serving", report.is_serving)
+        .member("feature_level", report.feature_level)
+        .member("failure_tolerance", report.failure_tolerance)
+        .member("tree_size", number(report.tree_size))
+        .member("cluster_time_ms", said::time(report.cluster_time))
+        .member("build", report.build.as_str())
+        .member(
+            "policy",
+            report.policy.as_ref().map(|policy| {
+                json!({
+                    "version": number(policy.version.get()),
+                    "digest": policy.digest.to_string(),
+                    "name": policy.name,
+                })
+            }),
+        )
+}
+
+/// No node answered at all.
+fn nobody(status: &ClusterStatus, health: Health) -> Answer {
+    let silent = |node| Row {
+        id: None,
+        address: "",
+        member: None,
+        answer: Some(node),
+    };
+    let rows: Vec<Row<'_>> = status
+        .nodes
+        .iter()
+        .map(|node| Row {
+            address: node.address.as_str(),
+            ..silent(node)
+        })
+        .collect();
+    let answer = table(&rows)
+        .into_iter()
+        .fold(Answer::new("status"), Answer::line);
+    answer
+        .exit(health.exit())
+        .line(health.words().unwrap_or_default())
+        .member("health", health.as_str())
+        .member("serving", false)
+        .member("leader_id", Value::Null)
+        .member("nodes", rows.iter().map(Row::json).collect::<Value>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_number_is_grouped() {
+        assert_eq!(grouped(104_233), "104 233");
+        assert_eq!(grouped(7), "7");
+        assert_eq!(grouped(1_000_000), "1 000 000");
+    }
+
+    #[test]
+    fn node_that_did_not_answer_keeps_its_place_in_the_table() {
+        let address = "127.0.0.1:7431".parse().unwrap();
+        let fault = StatusError::Fault(Fault::Unreachable("connection refused".to_owned()));
+        let took = std::time::Duration::from_millis(3_100);
+        let status = ClusterStatus {
+            nodes: vec![NodeAnswer {
+                address,
+                report: Err(fault),
+                took,
+            }],
+        };
+        assert_eq!(health(&status, false), Health::Unreachable);
+        let answer = nobody(&status, Health::Unreachable).object();
+        assert_eq!(
+            answer["nodes"][0]["fault"],
+            "did not answer (connection refused, 3.1 s)"
+        );
+        assert_eq!(answer["health"], "unreachable");
+    }
+}

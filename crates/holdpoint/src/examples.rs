@@ -1,0 +1,112 @@
+//! Every example of the help, as data: `-h` prints them, `holdpoint help examples` lists them, and a
+//! test runs each one.
+//!
+//! They are lines for a POSIX shell, next to a `holdpoint dev` that was started in the same folder.
+//! The shell has `plan.tfplan`, `README.md`, `cluster.toml` and a bundle in `policy/`; `$PERMIT` is an
+//! ISSUED permit, `$REDEEMED` a redeemed one, and `$DIGEST` a stored bundle.
+
+/// The command as it is typed after `holdpoint`, and its examples.
+pub(crate) type Examples = (&'static str, &'static [&'static str]);
+
+/// All of them, in the order of `holdpoint --help`. The empty command is `holdpoint` itself.
+pub(crate) const EXAMPLES: &[Examples] = &[
+    (
+        "",
+        &[
+            "holdpoint dev",
+            "holdpoint authorize --surface demo.echo --param message=hello",
+            "holdpoint run --surface demo.echo --bind file=@README.md -- cat {file}",
+        ],
+    ),
+    (
+        "dev",
+        &[
+            "holdpoint dev",
+            "holdpoint dev --dir ./elsewhere --listen 127.0.0.1:7500",
+        ],
+    ),
+    ("serve", &["holdpoint serve --config cluster.toml --node 1"]),
+    (
+        "authorize",
+        &[
+            "holdpoint authorize --surface demo.echo --param message=hello",
+            "holdpoint authorize --surface infra.apply --bind plan=@plan.tfplan --param workspace=prod-eu",
+        ],
+    ),
+    (
+        "redeem",
+        &[
+            "holdpoint redeem \"$PERMIT\"",
+            "holdpoint redeem \"$PERMIT\" --bind plan=@plan.tfplan",
+        ],
+    ),
+    (
+        "complete",
+        &[
+            "holdpoint complete \"$REDEEMED\" --committed",
+            "holdpoint complete \"$REDEEMED\" --aborted",
+        ],
+    ),
+    ("revoke", &["holdpoint revoke \"$PERMIT\""]),
+    (
+        "run",
+        &[
+            "holdpoint run --surface demo.echo --bind file=@README.md -- cat {file}",
+            "holdpoint run --surface infra.apply --bind plan=@plan.tfplan --param workspace=prod-eu -- terraform apply -input=false {plan}",
+        ],
+    ),
+    ("get permit", &["holdpoint get permit \"$PERMIT\""]),
+    (
+        "get operation",
+        &["holdpoint get operation infra.apply workspace workspace/prod-eu"],
+    ),
+    (
+        "get receipt",
+        &[
+            "holdpoint get receipt \"$PERMIT\" --out receipt.json",
+            "holdpoint get receipt --leaf 0",
+        ],
+    ),
+    (
+        "status",
+        &[
+            "holdpoint status",
+            "holdpoint status --endpoint 127.0.0.1:7400 --this-node",
+        ],
+    ),
+    ("policy check", &["holdpoint policy check policy"]),
+    ("policy test", &["holdpoint policy test policy"]),
+    ("policy put", &["holdpoint policy put policy"]),
+    (
+        "policy activate",
+        &[
+            "holdpoint policy activate \"$DIGEST\"",
+            "holdpoint policy activate \"$DIGEST\" --expect 1",
+        ],
+    ),
+    ("policy list", &["holdpoint policy list"]),
+    ("policy get", &["holdpoint policy get --out copy"]),
+    ("keys export", &["holdpoint keys export --out keys.json"]),
+    (
+        "receipt verify",
+        &[
+            "holdpoint get receipt \"$PERMIT\" --out receipt.json && holdpoint keys export --out keys.json && holdpoint receipt verify receipt.json --keys keys.json",
+        ],
+    ),
+    (
+        "help",
+        &[
+            "holdpoint help run",
+            "holdpoint help exit-codes",
+            "holdpoint help examples --output json",
+        ],
+    ),
+];
+
+/// The examples of one command.
+pub(crate) fn of(command: &str) -> &'static [&'static str] {
+    EXAMPLES
+        .iter()
+        .find(|(known, _)| *known == command)
+        .map_or(&[], |(_, lines)| lines)
+}

@@ -1,0 +1,194 @@
+//! Reaching the gate from the command line.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use holdpoint_client::{
+    Address, CallError, ConnectError, DEADLINE_DEFAULT, Gate, GateBuilder, Refused, Silence,
+};
+use holdpoint_receipt::keys::KEYS_BYTES_MAX;
+use holdpoint_receipt::{KeySet, Reason};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::discover::{Found, discover};
+use crate::exit::Exit;
+use crate::inputs::read_file;
+use crate::output::Failure;
+use crate::said;
+use crate::shelf::Shelf;
+use crate::times::parse_duration;
+
+/// Which gate, and who asks.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Gate")]
+pub(crate) struct GateArgs {
+    /// A node to ask, `host:port`; several with commas or by repetition
+    ///
+    /// Without it, `./.holdpoint/client.toml` is read, then the user configuration. With it, no file
+    /// is.
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        value_delimiter = ',',
+        env = "HOLDPOINT_ENDPOINTS",
+        hide_env_values = true
+    )]
+    pub(crate) endpoint: Vec<Address>,
+    /// The namespace
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "HOLDPOINT_NAMESPACE",
+        hide_env_values = true
+    )]
+    pub(crate) namespace: Option<String>,
+    /// Who asks; the gate knows it as `loopback:NAME`
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "HOLDPOINT_CALLER",
+        hide_env_values = true
+    )]
+    pub(crate) caller: Option<String>,
+    /// The published keys that receipts must verify against
+    ///
+    /// Without it, and without a configuration that names them, the keys are fetched from the node that
+    /// answers first. That is worth less: see docs/reference/cli.md.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "HOLDPOINT_KEYS",
+        hide_env_values = true
+    )]
+    pub(crate) keys: Option<PathBuf>,
+    /// How long to wait for an answer of the gate, at most 60s [default: 5s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, env = "HOLDPOINT_TIMEOUT", hide_env_values = true)]
+    pub(crate) deadline: Option<Duration>,
+}
+
+/// A gate that can be asked, and where its receipts are kept.
+#[derive(Debug)]
+pub(crate) struct Reached {
+    pub(crate) gate: Gate,
+    pub(crate) shelf: Shelf,
+}
+
+impl GateArgs {
+    /// Which cluster is meant.
+    pub(crate) fn found(&self) -> Result<Found, Failure> {
+        let given: Vec<String> = self.endpoint.iter().map(Address::to_string).collect();
+        discover(&given)
+    }
+
+    /// What the gate is made of; asks nobody.
+    pub(crate) fn builder(&self, found: &Found) -> Result<GateBuilder, Failure> {
+        let mut builder = Gate::builder()
+            .endpoints(&found.endpoints)
+            .deadline(self.deadline.unwrap_or(DEADLINE_DEFAULT));
+        if let Some(namespace) = self.namespace.as_ref().or(found.namespace.as_ref()) {
+            builder = builder.namespace(namespace);
+        }
+        if let Some(caller) = self.caller.as_ref().or(found.caller.as_ref()) {
+            builder = builder.caller(caller);
+        }
+        if let Some(file) = self.keys.as_ref().or(found.keys.as_ref()) {
+            builder = builder.keys(read_keys(file)?);
+        }
+        Ok(builder)
+    }
+
+    /// The gate, ready to be asked.
+    pub(crate) async fn reach(&self) -> Result<Reached, NotReached> {
+        let found = self.found()?;
+        let gate = match self.builder(&found)?.connect().await {
+            Ok(gate) => gate,
+            Err(ConnectError::Keys(CallError::Silence(silence))) => {
+                return Err(NotReached::Silence(silence));
+            }
+            Err(error) => return Err(NotReached::Failure(not_connected(&error))),
+        };
+        Ok(Reached {
+            gate,
+            shelf: Shelf::new(found.receipts),
+        })
+    }
+}
+
+/// Why nothing could be asked.
+#[derive(Debug)]
+pub(crate) enum NotReached {
+    /// Nobody answered.
+    Silence(Silence),
+    /// It is not even known whom to ask, or with what.
+    Failure(Failure),
+}
+
+impl From<Failure> for NotReached {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<NotReached> for Failure {
+    fn from(error: NotReached) -> Self {
+        match error {
+            NotReached::Silence(silence) => no_answer(&silence),
+            NotReached::Failure(failure) => failure,
+        }
+    }
+}
+
+/// Reads published keys.
+pub(crate) fn read_keys(file: &Path) -> Result<KeySet, Failure> {
+    let content = read_file(file, KEYS_BYTES_MAX)?;
+    KeySet::parse(&content).map_err(|error| {
+        let message = format!("`{}` does not hold published keys: {error}", file.display());
+        Failure::says(Exit::Failure, message)
+    })
+}
+
+/// Why a gate could not even be asked.
+pub(crate) fn not_connected(error: &ConnectError) -> Failure {
+    let exit = match error {
+        ConnectError::Keys(_) | ConnectError::KeySet(_) => Exit::Failure,
+        _ => Exit::Usage,
+    };
+    Failure::new(exit, error)
+}
+
+/// How a command other than `authorize` and `run` ends when the gate gave no result.
+pub(crate) fn call_failed(error: &CallError) -> Failure {
+    match error {
+        CallError::Refused(refused) => refused_call(refused),
+        CallError::Silence(silence) => no_answer(silence),
+    }
+}
+
+/// The gate said no.
+pub(crate) fn refused_call(refused: &Refused) -> Failure {
+    Failure::says(Exit::Failure, refused)
+}
+
+/// Nobody said anything that can be believed.
+pub(crate) fn no_answer(silence: &Silence) -> Failure {
+    Failure::says(exit_of_silence(silence.reason()), said::one_line(silence))
+}
+
+/// SILENCE, unless nothing left this host.
+pub(crate) const fn exit_of_silence(reason: Reason) -> Exit {
+    match reason {
+        Reason::Unreachable => Exit::Unreachable,
+        _ => Exit::Silence,
+    }
+}
+
+/// Runs a command that asks the gate to its end.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    runtime()?.block_on(work)
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    Ok(Builder::new_current_thread().enable_all().build()?)
+}

@@ -1,0 +1,228 @@
+//! What a command says when it ends: data on stdout, talk on stderr.
+//!
+//! Never prints anything but the one object to stdout with `--output json`, and never colours
+//! anything, so there is nothing for `NO_COLOR` to switch off.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use serde_json::{Map, Value};
+
+use crate::exit::Exit;
+
+/// How answers are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON object on stdout; whole numbers of 64 bits are strings.
+    Json,
+}
+
+/// A finished command.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    exit: Exit,
+    schema: &'static str,
+    members: Map<String, Value>,
+    data: String,
+    talk: String,
+}
+
+impl Answer {
+    /// A success that says nothing yet. `schema` is the command with dashes, such as `policy-check`.
+    pub(crate) fn new(schema: &'static str) -> Self {
+        Self {
+            exit: Exit::Success,
+            schema,
+            members: Map::new(),
+            data: String::new(),
+            talk: String::new(),
+        }
+    }
+
+    /// Ends with another code.
+    pub(crate) fn exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    /// Adds a member to the JSON object.
+    pub(crate) fn member(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds a line of data for people.
+    pub(crate) fn line(mut self, line: impl Display) -> Self {
+        self.data.push_str(&line.to_string());
+        self.data.push('\n');
+        self
+    }
+
+    /// Adds a line of talk, such as what to do next.
+    pub(crate) fn talk(mut self, line: impl Display) -> Self {
+        self.talk.push_str(&line.to_string());
+        self.talk.push('\n');
+        self
+    }
+
+    /// The object, as `--output json` prints it.
+    pub(crate) fn object(&self) -> Value {
+        let mut members = self.members.clone();
+        members.insert("schema".to_owned(), schema(self.schema));
+        Value::Object(members)
+    }
+
+    /// Prints it and says how to end.
+    pub(crate) fn print(self, format: Format) -> Exit {
+        match format {
+            Format::Human => {
+                write(io::stdout(), &self.data);
+                write(io::stderr(), &self.talk);
+            }
+            Format::Json => write(io::stdout(), &format!("{}\n", self.object())),
+        }
+        self.exit
+    }
+}
+
+/// A command that did not do what it was asked for, with the causes that the error names.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    /// Takes the error with its causes.
+    pub(crate) fn new(exit: Exit, error: &dyn Error) -> Self {
+        Self {
+            exit,
+            message: with_causes(error),
+        }
+    }
+
+    /// Says it in words.
+    pub(crate) fn says(exit: Exit, message: impl Display) -> Self {
+        Self {
+            exit,
+            message: message.to_string(),
+        }
+    }
+
+    /// A wrong command line that only looking at the values together shows.
+    pub(crate) fn usage(message: impl Display) -> Self {
+        Self::says(Exit::Usage, message)
+    }
+
+    /// How the process ends.
+    pub(crate) const fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// What is wrong, with its causes.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The same failure where it means another exit code.
+    pub(crate) fn or_exit(mut self, exit: Exit) -> Self {
+        if self.exit == Exit::Failure {
+            self.exit = exit;
+        }
+        self
+    }
+
+    /// Prints it once and says how to end.
+    pub(crate) fn print(self, format: Format) -> Exit {
+        write(io::stderr(), &format!("error: {}\n", self.message));
+        if format == Format::Json {
+            let object = serde_json::json!({
+                "schema": schema("error"),
+                "error": self.message,
+                "exit_code": self.exit.code(),
+            });
+            write(io::stdout(), &format!("{object}\n"));
+        }
+        self.exit
+    }
+}
+
+/// One failure for "why": everything that ends a command with exit code 1.
+impl<E: Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(Exit::Failure, &error)
+    }
+}
+
+/// The error and what caused it, each said once.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Says something to the person at the terminal while the command goes on.
+pub(crate) fn tell(line: impl Display) {
+    write(io::stderr(), &format!("{line}\n"));
+}
+
+/// A reader that went away, such as `head`, is no failure of ours.
+fn write(mut to: impl Write, text: &str) {
+    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+}
+
+fn schema(command: &str) -> Value {
+    Value::String(format!("holdpoint.{command}/1"))
+}
+
+/// A 64-bit number as JSON carries it without loss.
+pub(crate) fn number(value: u64) -> Value {
+    Value::String(value.to_string())
+}
+
+/// A text, or null where there is none.
+pub(crate) fn optional(value: Option<impl Display>) -> Value {
+    value.map_or(Value::Null, |value| Value::String(value.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read `x`")]
+    struct Outer(#[source] Inner);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("no such file")]
+    struct Inner;
+
+    #[test]
+    fn error_is_told_with_its_causes_each_once() {
+        assert_eq!(with_causes(&Outer(Inner)), "cannot read `x`: no such file");
+        let failure = Failure::from(Outer(Inner));
+        assert_eq!(failure.message(), "cannot read `x`: no such file");
+        assert_eq!(failure.exit(), Exit::Failure);
+    }
+
+    #[test]
+    fn object_names_its_schema_and_carries_large_numbers_as_text() {
+        let answer = Answer::new("status").member("term", number(u64::MAX));
+        let object = answer.object();
+        assert_eq!(object["schema"], "holdpoint.status/1");
+        assert_eq!(object["term"], "18446744073709551615");
+    }
+}
