@@ -36,6 +36,7 @@ use crate::log_store::Log;
 use crate::member::Member;
 use crate::net::{Lane, Net};
 use crate::peers::{Peers, incarnation, incarnation_bytes};
+use crate::state_machine::decode_applied;
 use crate::types::{LogId, Raft};
 use crate::wire::id_to_wire;
 
@@ -47,9 +48,15 @@ pub(crate) struct OwnLog {
 }
 
 impl OwnLog {
-    /// The last entry, held, purged or covered by the state.
+    /// The last entry, held, purged or covered by the state: after a snapshot was installed the state
+    /// is ahead of the log for a moment.
     fn last(&self) -> io::Result<Option<LogId>> {
-        self.log.last()
+        let applied = self.state.applied().map_err(io::Error::other)?;
+        let (applied, _) = decode_applied(&applied.unwrap_or_default())?;
+        Ok([self.log.last()?, applied]
+            .into_iter()
+            .flatten()
+            .max_by_key(|id| id.index))
     }
 
     /// Whether this node has never voted, appended or applied anything.
