@@ -18,6 +18,9 @@ use crate::surface::{Action, Claim, ContextFact, ResourceId, Surface, Terms};
 use crate::time;
 use crate::typed::{self, Misfit};
 
+/// The most policies that one decision names; the state machine records no more.
+const DECIDING_MAX: usize = 64;
+
 /// What a verdict rests on besides the request and the bundle.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -262,6 +265,12 @@ impl Inner {
         let ids: BTreeSet<&str> = response.diagnostics().reason().map(AsRef::as_ref).collect();
         let policies: Result<Vec<Name>, _> = ids.into_iter().map(Name::new).collect();
         let policies = policies.map_err(|why| error(why.to_string()))?;
+        if policies.len() > DECIDING_MAX {
+            let count = policies.len();
+            return Err(error(format!(
+                "{count} policies decide this request, at most {DECIDING_MAX} can be recorded: merge some"
+            )));
+        }
         Ok(match response.decision() {
             Decision::Allow => Verdict::Permit { policies },
             Decision::Deny => {

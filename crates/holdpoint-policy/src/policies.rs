@@ -277,15 +277,15 @@ fn collect_names(json: &JsonValue, found: &mut Vec<(NameKind, String)>) {
     for (operator, operands) in members {
         if matches!(
             operator.as_str(),
-            "contains" | "containsAll" | "containsAny"
+            "contains" | "containsAll" | "containsAny" | "==" | "!="
         ) {
             let side = |side: &str| operands.get(side).unwrap_or(&JsonValue::Null);
-            if let Some(kind) = names_of(side("left")) {
-                let right = side("right");
-                let many = right.get("Set").and_then(JsonValue::as_array);
-                let literals = many.into_iter().flatten().chain([right]);
-                let names = literals.filter_map(|literal| literal.get("Value")?.as_str());
-                found.extend(names.map(|name| (kind, name.to_owned())));
+            // `["x"].containsAny(context.windows)` asks as much as the other way round.
+            for (names, literals) in [("left", "right"), ("right", "left")] {
+                if let Some(kind) = names_of(side(names)) {
+                    let literals = literal_texts(side(literals));
+                    found.extend(literals.map(|name| (kind, name.to_owned())));
+                }
             }
         }
         collect_names(operands, found);
@@ -293,6 +293,13 @@ fn collect_names(json: &JsonValue, found: &mut Vec<(NameKind, String)>) {
     for item in json.as_array().into_iter().flatten() {
         collect_names(item, found);
     }
+}
+
+/// The text of a literal, or the texts of a set of literals.
+fn literal_texts(expression: &JsonValue) -> impl Iterator<Item = &str> {
+    let many = expression.get("Set").and_then(JsonValue::as_array);
+    let literals = many.into_iter().flatten().chain([expression]);
+    literals.filter_map(|literal| literal.get("Value")?.as_str())
 }
 
 /// Whether an expression is `context.windows` or `context.approvals.quorums`.

@@ -10,6 +10,7 @@ use crate::bundle::Bundle;
 use crate::calendar::{self, Calendars};
 use crate::cases::{self, Case};
 use crate::entities;
+use crate::labels;
 use crate::manifest::{self, MANIFEST, Manifest};
 use crate::policies::{self, Known, Rules};
 use crate::problem::{File, LoadError, Problems};
@@ -130,6 +131,12 @@ impl std::fmt::Debug for Policy {
     }
 }
 
+/// Whether a character reorders the text around it, so that reviewers read another policy than the
+/// gate does.
+const fn turns_text(character: char) -> bool {
+    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Reads the files in the order in which they need each other.
 struct Loader<'a> {
     bundle: &'a Bundle,
@@ -221,6 +228,13 @@ impl<'a> Loader<'a> {
             file.error(1, "the file is not UTF-8");
             return None;
         };
+        if let Some((offset, control)) = text.char_indices().find(|(_, c)| turns_text(*c)) {
+            let why = format!(
+                "the file has {control:?}, which shows text in another order than it is read in"
+            );
+            file.error(labels::line_at(text, offset), why);
+            return None;
+        }
         Some((file, text))
     }
 

@@ -26,6 +26,8 @@ const PERMIT_FOR_MS: (u64, u64) = (SECOND_MS, DAY_MS);
 const COMPLETE_WITHIN_MS: (u64, u64) = (SECOND_MS, 30 * DAY_MS);
 /// The most surfaces in a bundle.
 const SURFACES_MAX: usize = 128;
+/// The most actions of a surface; the state machine takes no more.
+const ACTIONS_MAX: usize = 64;
 /// The most executors of a surface.
 const EXECUTORS_MAX: usize = 32;
 
@@ -286,8 +288,9 @@ impl Reader<'_> {
     ) -> BTreeMap<Name, Action> {
         let file = self.file;
         let entries = file.map(node, "`actions`").unwrap_or_default();
-        if entries.is_empty() {
-            file.error(node.line, "`actions` must name at least one action");
+        if entries.is_empty() || entries.len() > ACTIONS_MAX {
+            let why = format!("`actions` must name between 1 and {ACTIONS_MAX} actions");
+            file.error(node.line, why);
         }
         let mut actions = BTreeMap::new();
         for entry in entries {

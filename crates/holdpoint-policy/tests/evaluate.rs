@@ -318,6 +318,31 @@ fn forbid_that_errors_is_silence_and_never_left_out() {
     );
 }
 
+/// The state machine takes no decision that names more.
+#[test]
+fn more_deciding_policies_than_a_decision_can_name_are_silence() {
+    let with = |count: u32| {
+        let policies = (1..count).map(|number| {
+            format!(
+                "@id(\"more-{number}\")\n@reason(\"one more\")\n\
+                 permit (principal, action == Action::\"demo.echo\", resource);\n"
+            )
+        });
+        let policies = policies.collect::<Vec<_>>().concat() + "@id(\"demo.echo\")";
+        edited(&[("policies/demo.cedar", "@id(\"demo.echo\")", &policies)])
+    };
+    let shown = show(&evaluate(&with(64), &echo("{}")));
+    assert!(shown.starts_with("PERMIT"), "{shown}");
+    check(
+        &with(65),
+        &echo("{}"),
+        &expect![[r"
+            SILENCE EVALUATION_ERROR []
+            65 policies decide this request, at most 64 can be recorded: merge some
+        "]],
+    );
+}
+
 #[test]
 fn time_that_cannot_be_said_is_silence() {
     let artifact = "a".repeat(64);

@@ -145,6 +145,19 @@ fn names_that_would_be_false_for_ever_are_errors() {
             1 error
         "]],
     );
+    for backwards in [
+        "[\"year-end\", \"no-such\"].containsAny(context.windows)",
+        "[\"no-such\"].containsAll(context.windows)",
+        "context.windows == [\"no-such\"]",
+    ] {
+        with(
+            &[(DEPLOY, "context.windows.contains(\"year-end\")", backwards)],
+            &expect![[r"
+                policies/deploy.cedar:9: `deploy.year-end` asks for window `no-such`, which nothing declares
+                1 error
+            "]],
+        );
+    }
     with(
         &[(
             DEPLOY,
@@ -155,5 +168,20 @@ fn names_that_would_be_false_for_ever_are_errors() {
             policies/deploy.cedar:9: `deploy.year-end` names Environment::"pord", which is not in the entities file (did you mean `Environment::"prod"`?)
             1 error
         "#]],
+    );
+}
+
+#[test]
+fn text_that_is_shown_in_another_order_than_it_is_read_in_is_refused() {
+    with(
+        &[(
+            INFRA,
+            "@id(\"tf.frozen-workspace\")",
+            "// \u{202e}only a comment\n@id(\"tf.frozen-workspace\")",
+        )],
+        &expect![[r"
+            policies/infra.cedar:6: the file has '\u{202e}', which shows text in another order than it is read in
+            1 error
+        "]],
     );
 }

@@ -173,3 +173,25 @@ fn quorums_and_callers_are_checked() {
         "#]],
     );
 }
+
+#[test]
+fn surface_has_no_more_actions_than_the_gate_takes() {
+    let actions = |count: u32| {
+        let actions = (0..count).map(|number| format!("a{number}: \"infra.apply\", "));
+        format!("{{ {} }}", actions.collect::<Vec<_>>().concat())
+    };
+    let one = "{ apply: \"infra.apply\" }";
+    with(
+        &[(SURFACES, one, &actions(65))],
+        &expect![[r"
+            surfaces.yaml:23: `actions` must name between 1 and 64 actions
+            1 error
+        "]],
+    );
+    with(
+        &[(SURFACES, one, &actions(64))],
+        &expect![[r"
+        no errors
+    "]],
+    );
+}
