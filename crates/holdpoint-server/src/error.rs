@@ -44,7 +44,7 @@ pub enum RunError {
     #[error("a part of the node ended by itself: {0}")]
     Task(&'static str),
     /// The group stopped by a fault. What the disk holds is read at the next start.
-    #[error("the node stops: {0}")]
+    #[error(transparent)]
     Fault(Arc<GroupFault>),
     /// `dev` could not set its folder up.
     #[error("cannot set up `{}`: {problem}", path.display())]

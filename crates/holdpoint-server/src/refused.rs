@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use holdpoint_proto::convert;
 use holdpoint_proto::v1;
-use holdpoint_receipt::{Decision, Reason};
+use holdpoint_receipt::{ClusterTime, Decision, Reason};
 
 use crate::admit::NotAdmitted;
 
@@ -14,6 +14,8 @@ use crate::admit::NotAdmitted;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Refused {
     refusal: v1::Refusal,
+    /// The end under which the attempt is recorded; none if that is not known or no attempt.
+    recorded_end: Option<ClusterTime>,
 }
 
 impl Refused {
@@ -21,6 +23,7 @@ impl Refused {
     pub(crate) fn never(reason: Reason) -> Self {
         Self {
             refusal: convert::refusal(reason),
+            recorded_end: None,
         }
     }
 
@@ -35,6 +38,16 @@ impl Refused {
     pub(crate) fn saying(mut self, sentence: impl Into<String>) -> Self {
         self.refusal.sentence = sentence.into();
         self
+    }
+
+    /// Tells a retry that lost the end of its attempt under which one it is recorded.
+    pub(crate) fn ending(mut self, not_after: ClusterTime) -> Self {
+        self.recorded_end = Some(not_after);
+        self.saying(format!(
+            "This key names the same request in an attempt that ends at {not_after}; repeat it with \
+             `not_after_ms` {}.",
+            not_after.get()
+        ))
     }
 
     /// Names a better node to ask.
@@ -70,6 +83,7 @@ impl Refused {
             sentence: refusal.sentence,
             decided: refusal.decided,
             leader_hint: refusal.leader_hint,
+            not_after_ms: self.recorded_end.map_or(0, ClusterTime::get),
             ..v1::AuthorizeResponse::default()
         }
     }

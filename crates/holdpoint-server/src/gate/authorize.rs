@@ -8,6 +8,7 @@ use holdpoint_core::limits::{FACT_AGE_MS_MAX, RETRY_HORIZON_MS, SKEW_MS_MAX};
 use holdpoint_core::outcome::{AuthorizeOutcome, Decision};
 use holdpoint_proto::convert::{self, Draft, Malformed};
 use holdpoint_proto::v1;
+use holdpoint_receipt::request::digest_of_canonical;
 use holdpoint_receipt::{Caller, ClusterTime, IdempotencyKey, Reason};
 
 use super::{Gate, fault};
@@ -76,7 +77,7 @@ impl Gate {
                     return self.decided(&submission, decision, request, admitted).await;
                 }
                 AuthorizeOutcome::Silent { reason } => {
-                    return Err(Refused::never(reason));
+                    return Err(self.silent(reason, &submission, &request, admitted).await);
                 }
                 AuthorizeOutcome::NotCurrent { reason, current } => {
                     (moved, now) = (reason, current.now);
@@ -173,8 +174,44 @@ impl Gate {
             AuthorizeOutcome::Decided(decision) => {
                 self.decided(submission, decision, request, admitted).await
             }
-            AuthorizeOutcome::Silent { reason } => Err(Refused::never(reason)),
+            AuthorizeOutcome::Silent { reason } => {
+                Err(self.silent(reason, submission, &request, admitted).await)
+            }
             AuthorizeOutcome::NotCurrent { .. } => Err(unfit),
+        }
+    }
+
+    /// Why the state machine makes no decision on `request`.
+    ///
+    /// A retry must repeat the end of its attempt. A new process has the key and the request, but
+    /// not the end that the first one chose: where only that differs, the answer says it.
+    async fn silent(
+        &self,
+        reason: Reason,
+        submission: &Submission,
+        request: &[u8],
+        admitted: &Admitted,
+    ) -> Refused {
+        let refused = Refused::never(reason);
+        if reason != Reason::IdempotencyKeyReused {
+            return refused;
+        }
+        let digest = digest_of_canonical(request);
+        let namespace = submission.draft.namespace().clone();
+        let (caller, key) = (
+            submission.caller.clone(),
+            submission.idempotency_key.clone(),
+        );
+        let recorded = self.look(admitted, move |state| {
+            let Some(namespace) = state.namespace(&namespace)? else {
+                return Ok(None);
+            };
+            namespace.attempt(&caller, &key)
+        });
+        match recorded.await {
+            Ok(Some(record)) if record.request_digest == digest => refused.ending(record.not_after),
+            // Without the record the refusal stands as it is.
+            Ok(_) | Err(_) => refused,
         }
     }
 

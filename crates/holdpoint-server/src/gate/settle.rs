@@ -5,7 +5,7 @@ use holdpoint_core::command::{Command, Complete, CompletionResult, Redeem, Revok
 use holdpoint_core::outcome::{PermitView, StepOutcome};
 use holdpoint_proto::convert::{self, CompleteCall, Completed, Named, RedeemCall};
 use holdpoint_proto::v1;
-use holdpoint_receipt::{Caller, Name};
+use holdpoint_receipt::{Caller, Name, Reason};
 
 use super::{Gate, fault};
 use crate::admit::Admitted;
@@ -15,11 +15,27 @@ use crate::refused::Refused;
 /// Before roles exist, a caller on loopback has every role.
 const IS_OPERATOR: bool = true;
 
-/// A step that was taken, with its proof.
+/// What became of a step.
+#[derive(Default)]
 struct Step {
-    permit: PermitView,
-    receipt: Vec<u8>,
+    /// The permit as it stands; none if it is not known.
+    permit: Option<PermitView>,
+    /// The proof of the step, or of the conflict that it is.
+    receipt: Option<Vec<u8>>,
+    /// The step had been taken before.
     replay: bool,
+    /// Set if the step was refused.
+    refused: Option<Refused>,
+}
+
+impl Step {
+    fn wire_permit(&self) -> Option<v1::Permit> {
+        self.permit.as_ref().map(convert::permit)
+    }
+}
+
+fn wire_receipt(file: Option<Vec<u8>>) -> Option<v1::Receipt> {
+    file.map(|file| v1::Receipt { file })
 }
 
 impl Gate {
@@ -41,9 +57,13 @@ impl Gate {
             salt: random::salt().map_err(|error| fault(&error))?,
         });
         let step = self.step(&namespace, command, admitted).await?;
+        // What was not redeemed shows no permit: nobody may act on it.
+        if let Some(refused) = step.refused {
+            return Err(refused);
+        }
         Ok(v1::RedeemResponse {
-            permit: Some(convert::permit(&step.permit)),
-            receipt: Some(v1::Receipt { file: step.receipt }),
+            permit: step.wire_permit(),
+            receipt: wire_receipt(step.receipt),
             replay: step.replay,
             refusal: None,
         })
@@ -70,10 +90,10 @@ impl Gate {
         });
         let step = self.step(&namespace, command, admitted).await?;
         Ok(v1::CompleteResponse {
-            permit: Some(convert::permit(&step.permit)),
-            receipt: Some(v1::Receipt { file: step.receipt }),
+            permit: step.wire_permit(),
+            receipt: wire_receipt(step.receipt),
             replay: step.replay,
-            refusal: None,
+            refusal: step.refused.map(Refused::into_refusal),
         })
     }
 
@@ -94,14 +114,14 @@ impl Gate {
         });
         let step = self.step(&namespace, command, admitted).await?;
         Ok(v1::RevokeResponse {
-            permit: Some(convert::permit(&step.permit)),
-            receipt: Some(v1::Receipt { file: step.receipt }),
+            permit: step.wire_permit(),
+            receipt: wire_receipt(step.receipt),
             replay: step.replay,
-            refusal: None,
+            refusal: step.refused.map(Refused::into_refusal),
         })
     }
 
-    /// Proposes a step and proves it.
+    /// Proposes a step and proves what is recorded of it.
     async fn step(
         &self,
         namespace: &Name,
@@ -122,28 +142,45 @@ impl Gate {
                 replay,
             } => {
                 let receipt = self.receipt(namespace, &statement, admitted).await?;
+                let (permit, receipt) = (Some(permit), Some(receipt));
                 Ok(Step {
                     permit,
                     receipt,
                     replay,
+                    refused: None,
                 })
             }
             StepOutcome::Refused {
                 reason,
                 permit,
-                conflict: _,
+                conflict,
             } => {
-                let refused = Refused::never(reason);
-                Err(match permit {
-                    Some(permit) => refused.saying(format!(
-                        "{} The permit is {} (fence {}).",
-                        reason.sentence(),
-                        permit.state.as_str(),
-                        permit.fence()
-                    )),
-                    None => refused,
+                let receipt = match conflict {
+                    Some(conflict) => Some(self.receipt(namespace, &conflict, admitted).await?),
+                    None => None,
+                };
+                let refused = Some(refused_step(reason, permit.as_ref()));
+                Ok(Step {
+                    permit,
+                    receipt,
+                    replay: false,
+                    refused,
                 })
             }
         }
+    }
+}
+
+/// Why a step was refused, and where the permit stands.
+fn refused_step(reason: Reason, permit: Option<&PermitView>) -> Refused {
+    let refused = Refused::never(reason);
+    match permit {
+        Some(permit) => refused.saying(format!(
+            "{} The permit is {} (fence {}).",
+            reason.sentence(),
+            permit.state.as_str(),
+            permit.fence()
+        )),
+        None => refused,
     }
 }

@@ -273,3 +273,29 @@ async fn retry_finds_its_decision_after_the_surface_is_gone() {
     assert_eq!(fresh.reason_name, "UNKNOWN_SURFACE");
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retry_that_lost_the_end_of_its_attempt_is_told_it_and_another_request_is_not() {
+    let scratch = tempfile::tempdir().unwrap();
+    let node = Dev::start(scratch.path().join("dev")).await;
+    let first = authorize(&node, echo("lost", "hello")).await;
+    assert_eq!(first.decision(), v1::Decision::Permit);
+
+    let mut again = echo("lost", "hello");
+    again.not_after_ms = first.not_after_ms - 1;
+    let lost = authorize(&node, again.clone()).await;
+    assert_eq!(lost.reason_name, "IDEMPOTENCY_KEY_REUSED");
+    assert_eq!(lost.not_after_ms, first.not_after_ms);
+
+    again.not_after_ms = lost.not_after_ms;
+    let found = authorize(&node, again).await;
+    assert!(found.replay);
+    assert_eq!(
+        found.permit.unwrap().fence,
+        first.permit.as_ref().unwrap().fence
+    );
+
+    let other = authorize(&node, echo("lost", "another request")).await;
+    assert_eq!(other.reason_name, "IDEMPOTENCY_KEY_REUSED");
+    assert_eq!(other.not_after_ms, 0, "nothing is told of another request");
+}
