@@ -21,7 +21,8 @@ pub mod records;
 mod tests;
 
 use bincode::de::Decoder;
-use bincode::enc::Encoder;
+use bincode::enc::write::SizeWriter;
+use bincode::enc::{Encoder, EncoderImpl};
 use bincode::error::{DecodeError, EncodeError};
 
 use crate::command::{Command, Evaluation};
@@ -53,6 +54,14 @@ pub enum CodecError {
     Trailing {
         /// How many.
         count: usize,
+    },
+    /// The same value has a shorter encoding, and that is its one.
+    #[error("encoded in {found} bytes, its one encoding has {expected}")]
+    NotShortest {
+        /// How many bytes it took.
+        found: usize,
+        /// How many it should have taken.
+        expected: usize,
     },
     /// The value is beyond a limit.
     #[error("the entry has {found}, at most {max} are accepted")]
@@ -106,9 +115,24 @@ pub(crate) fn decode<T: Wire>(bytes: &[u8]) -> Result<T, CodecError> {
     let (Carried(value), used) =
         bincode::decode_from_slice(body, config()).map_err(CodecError::Malformed)?;
     match body.len().saturating_sub(used) {
-        0 => Ok(value),
-        count => Err(CodecError::Trailing { count }),
+        0 => {}
+        count => return Err(CodecError::Trailing { count }),
     }
+    // A whole number also reads from more bytes than it needs; nothing else has two encodings. So an
+    // encoding that is as long as ours is ours.
+    let expected = length(&value)?;
+    if used != expected {
+        let found = used;
+        return Err(CodecError::NotShortest { found, expected });
+    }
+    Ok(value)
+}
+
+/// How many bytes the value's encoding has, without the version.
+fn length<T: Wire>(value: &T) -> Result<usize, CodecError> {
+    let mut counter = EncoderImpl::new(SizeWriter::default(), config());
+    value.put(&mut counter).map_err(CodecError::Unencodable)?;
+    Ok(counter.into_writer().bytes_written)
 }
 
 /// Encodes the payload of a log entry.
@@ -169,7 +193,7 @@ pub fn decode_command(bytes: &[u8]) -> Result<Command, CodecError> {
 ///
 /// # Errors
 ///
-/// Never for an outcome that [`crate::judge`] made.
+/// Never for an outcome that [`crate::judge()`] made.
 pub fn encode_outcome(outcome: &Outcome) -> Result<Vec<u8>, CodecError> {
     encode(outcome)
 }

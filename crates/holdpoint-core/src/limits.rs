@@ -1,6 +1,6 @@
 //! Every maximum of the state machine, with its reason.
 //!
-//! Changing one that [`crate::judge`] compares with changes what a command means, so nodes of
+//! Changing one that [`crate::judge()`] compares with changes what a command means, so nodes of
 //! different builds would drift apart: such a change needs a new command kind and a feature level.
 
 use holdpoint_receipt::{Actor, Fence, Name};
@@ -68,8 +68,12 @@ pub const ENTRY_STEP_MS_MAX: u64 = 5_000;
 /// The shortest life of a permit.
 pub const PERMIT_FOR_MS_MIN: u64 = 1_000;
 
-/// The longest life of a permit, and the longest time in which it may have to be completed.
+/// The longest life of a permit.
 pub const PERMIT_FOR_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+
+/// The longest time from its redemption until a permit is in doubt. Longer than a permit's life,
+/// because effects such as large exports are.
+pub const COMPLETE_WITHIN_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1_000;
 
 /// Voters of a cluster.
 pub const VOTERS_MAX: usize = 31;

@@ -1,8 +1,8 @@
 //! What an outline must be like, and what it changes.
 
 use crate::limits::{
-    ACTIONS_MAX, BOUNDS_MAX, EXECUTORS_MAX, PERMIT_FOR_MS_MAX, PERMIT_FOR_MS_MIN, SURFACES_MAX,
-    WORD_BYTES_MAX,
+    ACTIONS_MAX, BOUNDS_MAX, COMPLETE_WITHIN_MS_MAX, EXECUTORS_MAX, PERMIT_FOR_MS_MAX,
+    PERMIT_FOR_MS_MIN, SURFACES_MAX, WORD_BYTES_MAX,
 };
 use crate::outline::{PolicyOutline, SurfaceOutline};
 use crate::rejection::OutlineProblem;
@@ -43,9 +43,8 @@ fn problem_of_surface(surface: &SurfaceOutline) -> Option<OutlineProblem> {
     {
         return Some(OutlineProblem::Template);
     }
-    let lives = PERMIT_FOR_MS_MIN..=PERMIT_FOR_MS_MAX;
-    let is_living =
-        lives.contains(&surface.permit_for_ms) && lives.contains(&surface.complete_within_ms);
+    let is_living = (PERMIT_FOR_MS_MIN..=PERMIT_FOR_MS_MAX).contains(&surface.permit_for_ms)
+        && (PERMIT_FOR_MS_MIN..=COMPLETE_WITHIN_MS_MAX).contains(&surface.complete_within_ms);
     (!is_living).then_some(OutlineProblem::Lifetime)
 }
 

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use holdpoint_core::codec::{
     CodecError, decode_command, decode_entry, decode_outcome, encode_command,
 };
-use holdpoint_core::command::{Authorize, Verdict};
+use holdpoint_core::command::{Authorize, Evaluation, Verdict};
 use holdpoint_core::rejection::{EvaluationProblem, OutlineProblem};
 use holdpoint_core::view::Row;
 use holdpoint_core::{
@@ -154,6 +154,32 @@ fn every_cut_of_every_command_and_every_byte_after_it_is_refused() {
     }
 }
 
+/// A whole number in more bytes than it needs would be a second encoding of the same command.
+#[test]
+fn command_has_one_encoding() {
+    let mut widened = 0;
+    for (what, command) in commands() {
+        let bytes = encode_command(&command).unwrap();
+        for place in 1..bytes.len() {
+            for (tag, zeros) in [(251, 1), (252, 3), (253, 7)] {
+                let mut longer = bytes.clone();
+                longer.splice(place..place, [tag]);
+                let after = place + 2;
+                longer.splice(after..after, vec![0; zeros]);
+                match decode_command(&longer) {
+                    Ok(other) => {
+                        let found = encode_command(&other).unwrap();
+                        assert_eq!(found, longer, "{what}, widened at byte {place}");
+                    }
+                    Err(CodecError::NotShortest { .. }) => widened += 1,
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+    assert!(widened > 50, "only {widened} whole numbers were widened");
+}
+
 #[test]
 fn nothing_but_a_bootstrap_begins_a_cluster() {
     for (what, command) in commands() {
@@ -212,6 +238,41 @@ fn leader_that_leaves_a_bound_out_is_rejected() {
     assert_eq!(change(|claims| claims.reverse()), claims);
     assert_eq!(change(|claims| claims.push(claims[0].clone())), claims);
     assert_eq!(change(|claims| claims[1].kind = claims[0].kind), claims);
+}
+
+#[test]
+fn evaluation_of_a_time_that_has_not_come_is_not_current() {
+    let mut world = lived();
+    let asked = Asked {
+        surface: "pay".to_owned(),
+        params: vec![("account".to_owned(), "d".to_owned())],
+    };
+    let mut authorize = world.lookup("alice", "early", START_MS + 60_000, &asked);
+    authorize.evaluation = world.permits(&asked).map(|evaluation| Evaluation {
+        evaluated_at: time(world.clock_ms + 1),
+        ..evaluation
+    });
+    let outcome = world.one(Command::Authorize(Box::new(authorize)));
+    assert_eq!(said(&outcome), "evaluate again: FACTS_MOVED (active v1)");
+}
+
+#[test]
+fn retry_horizon_itself_is_within_reach() {
+    let horizon_ms = START_MS + 10 * 60_000 + 500;
+    let mut world = lived();
+    let mut lookup = |end_ms| {
+        let lookup = world.lookup("alice", "late", end_ms, &asked());
+        said(&world.one(Command::Authorize(Box::new(lookup))))
+    };
+    assert_eq!(
+        lookup(horizon_ms),
+        "evaluate again: POLICY_MOVED (active v1)"
+    );
+    let beyond = lookup(horizon_ms + 1);
+    assert!(
+        beyond.contains("is beyond the retry horizon at"),
+        "{beyond}"
+    );
 }
 
 #[test]
@@ -292,9 +353,11 @@ fn outline_that_is_not_in_its_one_form_is_rejected() {
         bounds: Vec::new(),
         executors: Vec::new(),
         permit_for_ms: 1_000,
-        complete_within_ms: 86_400_000,
+        complete_within_ms: 30 * 24 * 3_600_000,
         honor_issued: false,
     };
+    let longest = world.one(put("longest", vec![good.clone()]));
+    assert!(matches!(longest, Outcome::PolicyPut(_)), "{longest:?}");
     let mut change = |change: fn(&mut Vec<holdpoint_core::outline::SurfaceOutline>)| {
         let mut surfaces = vec![good.clone()];
         change(&mut surfaces);
@@ -317,8 +380,13 @@ fn outline_that_is_not_in_its_one_form_is_rejected() {
         change(|all| all[0].permit_for_ms = 999),
         OutlineProblem::Lifetime
     );
+    // A permit may be in use for longer than it can be waited with: 30 days, as bundles say.
     assert_eq!(
-        change(|all| all[0].complete_within_ms = u64::MAX),
+        change(|all| all[0].permit_for_ms = 24 * 3_600_000 + 1),
+        OutlineProblem::Lifetime
+    );
+    assert_eq!(
+        change(|all| all[0].complete_within_ms = 30 * 24 * 3_600_000 + 1),
         OutlineProblem::Lifetime
     );
     let many = change(|all| {
