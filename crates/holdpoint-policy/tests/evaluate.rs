@@ -324,15 +324,13 @@ fn more_deciding_policies_than_a_decision_can_name_are_silence() {
     let with = |count: u32| {
         let policies = (1..count).map(|number| {
             format!(
-                "@id(\"more-{number}\")\n@reason(\"one more\")\n\
-                 permit (principal, action == Action::\"demo.echo\", resource);\n"
+                "@id(\"more-{number}\")\n@reason(\"more\")\npermit (principal, action, resource);\n"
             )
         });
         let policies = policies.collect::<Vec<_>>().concat() + "@id(\"demo.echo\")";
         edited(&[("policies/demo.cedar", "@id(\"demo.echo\")", &policies)])
     };
-    let shown = show(&evaluate(&with(64), &echo("{}")));
-    assert!(shown.starts_with("PERMIT"), "{shown}");
+    assert!(show(&evaluate(&with(64), &echo("{}"))).starts_with("PERMIT"));
     check(
         &with(65),
         &echo("{}"),
