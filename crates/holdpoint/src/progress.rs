@@ -28,7 +28,9 @@ pub(crate) async fn showing<T>(what: &str, work: impl Future<Output = T>) -> T {
     if !std::io::stderr().is_terminal() {
         return work.await;
     }
-    let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+    let bar = ProgressBar::new_spinner()
+        .with_message(what.to_owned())
+        .with_elapsed(SHOW_AFTER);
     // Our own template; were it wrong, the plain picture would do.
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
         bar.set_style(style);

@@ -5,7 +5,7 @@ use holdpoint_receipt::{ClusterTime, Digest, Reason};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
-use crate::output::{number, optional};
+use crate::output::number;
 use crate::times::time_of_day;
 
 /// The first digits of a digest, enough for people.
@@ -88,19 +88,19 @@ fn sentence(silence: &Silence) -> String {
 }
 
 /// What a SILENCE leaves open, and how to find out.
-pub(crate) fn silence_next(silence: &Silence) -> Option<String> {
-    let attempt = silence.attempt()?;
-    Some(match silence.decided() {
-        Decided::Unknown => format!(
+pub(crate) fn silence_next(silence: &Silence) -> String {
+    match (silence.decided(), silence.attempt()) {
+        (Decided::Never, _) => {
+            "decided: never. Nothing was recorded; ask again when the cause is gone.".to_owned()
+        }
+        (Decided::Unknown, Some(attempt)) => format!(
             "decided: unknown. The same command with --key {} --not-after {} finds the decision if \
              there is one; it cannot spend twice.",
             attempt.key,
             attempt.not_after.get()
         ),
-        Decided::Never => {
-            "decided: never. Nothing was recorded; ask again when the cause is gone.".to_owned()
-        }
-    })
+        (Decided::Unknown, None) => "decided: unknown. Look before you ask again.".to_owned(),
+    }
 }
 
 /// A permit as JSON.
@@ -162,7 +162,7 @@ pub(crate) fn time(time: ClusterTime) -> Value {
 }
 
 /// A SILENCE as JSON members.
-pub(crate) fn silence_members(silence: &Silence) -> [(&'static str, Value); 7] {
+pub(crate) fn silence_members(silence: &Silence) -> [(&'static str, Value); 6] {
     let nodes: Vec<Value> = match silence.cause() {
         SilenceCause::Unanswered { nodes, .. } => nodes
             .iter()
@@ -177,10 +177,6 @@ pub(crate) fn silence_members(silence: &Silence) -> [(&'static str, Value); 7] {
         ("reason", silence.reason().as_str().into()),
         ("sentence", silence.sentence().into()),
         ("decided", silence.decided().as_str().into()),
-        (
-            "key",
-            optional(silence.attempt().map(|attempt| &attempt.key)),
-        ),
         (
             "not_after_ms",
             silence

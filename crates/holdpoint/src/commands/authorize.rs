@@ -35,17 +35,18 @@ pub(crate) struct AuthorizeArgs {
 pub(crate) fn perform(args: &AuthorizeArgs) -> Result<Answer, Failure> {
     args.operation.check()?;
     let digests = digests_of(&args.operation.material.binds)?;
-    let operation = args.operation.operation(&args.operation.key()?, &digests)?;
+    let key = args.operation.key()?;
+    let operation = args.operation.operation(&key, &digests)?;
     block_on(async {
         let reached = match showing("connecting", args.gate.reach()).await {
             Ok(reached) => reached,
-            Err(NotReached::Silence(silence)) => return Ok(silent(&silence)),
+            Err(NotReached::Silence(silence)) => return Ok(silent(&silence, &key)),
             Err(NotReached::Failure(failure)) => return Err(failure),
         };
         match showing("asking the gate", reached.gate.authorize(&operation)).await {
             Ok(permit) => Ok(permitted(args, &reached, permit)),
             Err(Refusal::Denied(denied)) => Ok(refused(args, &reached, &denied)),
-            Err(Refusal::Silence(silence)) => Ok(silent(&silence)),
+            Err(Refusal::Silence(silence)) => Ok(silent(&silence, &key)),
         }
     })
 }
@@ -185,15 +186,13 @@ pub(crate) fn denied_name(denied: &Denied) -> String {
     format!("deny-{}", hash.get(..16).unwrap_or(&hash))
 }
 
-fn silent(silence: &Silence) -> Answer {
+fn silent(silence: &Silence, key: &str) -> Answer {
     let answer = Answer::new("authorize")
         .exit(exit_of_silence(silence.reason()))
-        .line(said::silence(silence, "no permit"));
-    let answer = match said::silence_next(silence) {
-        Some(next) => answer.line(format!("  {next}")),
-        None => answer,
-    };
+        .line(said::silence(silence, "no permit"))
+        .line(format!("  {}", said::silence_next(silence)));
     said::silence_members(silence)
         .into_iter()
         .fold(answer, |answer, (name, value)| answer.member(name, value))
+        .member("key", key)
 }

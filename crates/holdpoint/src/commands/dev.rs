@@ -83,8 +83,9 @@ impl Banner {
                 self.policy = format!("{name} v{version} ({})", short_sha256(digest));
             }
             Event::Ready { after } => return self.lines(after.as_secs_f64()),
-            Event::Stopping { .. } => return vec!["stopping: the state stays".to_owned()],
-            Event::LeaderKnown { .. } | Event::Stopped => {}
+            Event::Stopping { .. } => return vec!["stopping; the state stays".to_owned()],
+            Event::Stopped => return vec!["stopped".to_owned()],
+            Event::LeaderKnown { .. } => {}
         }
         Vec::new()
     }

@@ -221,7 +221,7 @@ impl Row<'_> {
         json!({
             "id": self.id.map(number),
             "address": self.address,
-            "answered": self.answer.is_some_and(|node| node.report.is_ok()),
+            "answered": self.answer.map(|node| node.report.is_ok()),
             "fault": self.fault(),
             "role": member.map(|member| member.role.as_str()),
             "applied": member.map(|member| number(member.applied)),

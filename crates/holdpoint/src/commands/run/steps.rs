@@ -76,9 +76,7 @@ fn silent(report: &mut Report, silence: &Silence, effect: &str) -> Exit {
     report.reason = Some(silence.reason().as_str());
     report.decided = Some(silence.decided().as_str());
     tell(said::silence(silence, effect));
-    if let Some(next) = said::silence_next(silence) {
-        tell(format!("  {next}"));
-    }
+    tell(format!("  {}", said::silence_next(silence)));
     exit_of_silence(silence.reason())
 }
 
