@@ -83,12 +83,14 @@ root=$(unbase64 "${lines[2]}") && [[ ${#root} -eq 64 ]] || invalid CHECKPOINT_MA
 [[ $(field '.proof.tree_size | tostring') == "$size" ]] || invalid WRONG_SIZE "checkpoint and proof differ"
 
 # The keys of the epoch that the head belongs to: `node name key_id key`, one line for each key.
-jq -ce --argjson size "$size" '[.epochs[] | select(.tree_size_from <= $size)] | last' "$keys" >"$work/epoch"
+jq -ce --argjson size "$size" '[.epochs[] | select(.tree_size_from <= $size)] | last' "$keys" >"$work/epoch" ||
+  { echo "not a key set: $keys" >&2; exit 2; }
 needed=$(jq -j .signers_needed "$work/epoch")
 jq -r '.nodes[] | (.node | tostring) + " " + (.log_vkey, .cosign_vkey)' "$work/epoch" |
   while read -r node vkey; do
-    IFS=+ read -r name key_id key <<<"$vkey"
-    key=$(unbase64 "$key")
+    # Not `IFS=+ read`: that drops a `+` at the end, which is a digit of base64.
+    name=${vkey%%+*} key_id=${vkey#*+}
+    key=$(unbase64 "${key_id#*+}") key_id=${key_id%%+*}
     id=$(sha256_of_hex "$(printf '%s\n' "$name" | hex)$key")
     [[ ${id:0:8} == "$key_id" && ${#key} -eq 66 ]] || exit 1
     echo "$node $name $key_id $key"
