@@ -986,9 +986,7 @@ pub struct AuthorizeRequest {
     /// What is asked.
     #[prost(message, optional, tag = "1")]
     pub operation: ::core::option::Option<Operation>,
-    /// Names the attempt, at most 128 printable ASCII characters. Empty means derived from the request
-    /// digest by the server (SPEC, "Doors that bring no idempotency key") is NOT offered here: it is
-    /// refused.
+    /// Names the attempt, 1 to 128 printable ASCII characters.
     #[prost(string, tag = "2")]
     pub idempotency_key: ::prost::alloc::string::String,
     /// Nothing is decided at or after this time (cluster clock), at most 10 minutes ahead. A retry
@@ -1045,7 +1043,8 @@ pub struct AuthorizeResponse {
     /// With SILENCE: a better node to ask.
     #[prost(message, optional, tag = "14")]
     pub leader_hint: ::core::option::Option<LeaderHint>,
-    /// The `not_after` under which the attempt stands.
+    /// The `not_after` under which the attempt stands. With SILENCE IDEMPOTENCY_KEY_REUSED: the one
+    /// under which this very request is recorded, where only that differs; 0 otherwise.
     #[prost(uint64, tag = "15")]
     pub not_after_ms: u64,
     /// Fence of the permit that holds the refused bound; 0 otherwise.

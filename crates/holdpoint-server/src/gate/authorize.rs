@@ -246,7 +246,7 @@ impl Gate {
                 .policies
                 .failed_exit_aborts(&decision.policy.digest, surface);
         }
-        tracing::info!(
+        tracing::debug!(
             %namespace, surface = %submission.draft.surface(), caller = %submission.caller,
             reason = answer.reason_name, replay = answer.replay, leaf = decision.statement.leaf,
             fence = answer.permit.as_ref().map_or(0, |permit| permit.fence), "decided"

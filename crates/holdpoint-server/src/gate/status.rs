@@ -171,7 +171,11 @@ impl Gate {
                 } else {
                     member.and_then(|member| member.lag)
                 },
-                clock_offset_ms: seen.map(|seen| seen.clock_offset_ms),
+                clock_offset_ms: if is_own && is_leader {
+                    Some(0)
+                } else {
+                    seen.map(|seen| seen.clock_offset_ms)
+                },
                 signing: if applied.announced.contains(&entry.id) {
                     "ok"
                 } else {
