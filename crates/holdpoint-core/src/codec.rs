@@ -140,7 +140,8 @@ fn length<T: Wire>(value: &T) -> Result<usize, CodecError> {
 /// # Errors
 ///
 /// [`CodecError::TooLarge`] if it has more than [`ENTRY_COMMANDS_MAX`] commands or
-/// [`ENTRY_BYTES_MAX`] bytes: propose fewer commands.
+/// [`ENTRY_BYTES_MAX`] bytes: propose fewer commands. [`CodecError::Unencodable`] if a list in it is
+/// longer than every reader accepts.
 pub fn encode_entry(entry: &Entry) -> Result<Vec<u8>, CodecError> {
     at_most(entry.commands.len(), ENTRY_COMMANDS_MAX)?;
     let bytes = encode(entry)?;

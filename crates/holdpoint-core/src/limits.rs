@@ -12,10 +12,12 @@ pub const ENTRY_COMMANDS_MAX: usize = 1_024;
 pub const ENTRY_BYTES_MAX: usize = 512 * 1024;
 
 /// Bytes that decoding one value may claim. A guard against lengths that lie, above everything that
-/// this crate encodes.
-pub const DECODE_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// this crate encodes: a whole number claims its eight bytes also where it takes one, so an entry of
+/// small numbers claims eight times its length. Were this less, entries could be committed that no
+/// node can read.
+pub const DECODE_BYTES_MAX: usize = 8 * ENTRY_BYTES_MAX;
 
-/// Items of one encoded list.
+/// Items of one encoded list. A longer one is neither written nor read.
 pub const LIST_ITEMS_MAX: usize = 4_096;
 
 /// Canonical bytes of one request: parameters of 64 KiB and the fields around them.
@@ -109,7 +111,10 @@ const _: () = assert!(
     REQUEST_BYTES_MAX < ENTRY_BYTES_MAX,
     "a full request fits one entry"
 );
-const _: () = assert!(ENTRY_BYTES_MAX < DECODE_BYTES_MAX, "a full entry decodes");
+const _: () = assert!(
+    8 * ENTRY_BYTES_MAX <= DECODE_BYTES_MAX,
+    "a full entry decodes"
+);
 const _: () = assert!(
     ENTRY_COMMANDS_MAX <= LIST_ITEMS_MAX,
     "a full entry's list decodes"

@@ -129,8 +129,16 @@ items!(
     crate::record::StatementRef,
 );
 
+fn too_many(count: usize) -> String {
+    format!("{count} items, at most {LIST_ITEMS_MAX} are accepted")
+}
+
 impl<T: Item> Wire for Vec<T> {
     fn put<E: Encoder>(&self, out: &mut E) -> Result<(), EncodeError> {
+        // What nobody can read must not be written: it could be committed before anybody tries.
+        if self.len() > LIST_ITEMS_MAX {
+            return Err(EncodeError::OtherString(too_many(self.len())));
+        }
         // usize has at most 64 bits on every target that exists, so this loses nothing.
         (self.len() as u64).put(out)?;
         self.iter().try_for_each(|item| item.put(out))
@@ -139,9 +147,7 @@ impl<T: Item> Wire for Vec<T> {
     fn take<D: Decoder<Context = ()>>(input: &mut D) -> Result<Self, DecodeError> {
         let count = usize::try_from(u64::take(input)?).unwrap_or(usize::MAX);
         if count > LIST_ITEMS_MAX {
-            return Err(unfit(format!(
-                "{count} items, at most {LIST_ITEMS_MAX} are accepted"
-            )));
+            return Err(unfit(too_many(count)));
         }
         // Grown item by item: a length that lies costs no memory.
         let mut items = Self::new();

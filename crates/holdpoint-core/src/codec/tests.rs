@@ -1,5 +1,8 @@
 use super::*;
-use holdpoint_receipt::ClusterTime;
+use holdpoint_receipt::{ClusterTime, NodeId};
+
+use crate::command::StepTime;
+use crate::limits::LIST_ITEMS_MAX;
 
 use crate::position::GroupId;
 
@@ -24,4 +27,27 @@ fn bytes_of_another_version_and_bytes_left_over_are_refused() {
         decode_entry(&[VERSION, 0, 0, 0, 7]),
         Err(CodecError::Trailing { count: 1 })
     ));
+}
+
+/// A committed entry that did not decode would stop every node at once.
+#[test]
+fn every_entry_that_can_be_proposed_can_be_applied() {
+    let clock = (NodeId::new(1).unwrap(), ClusterTime::default());
+    let step = |count| {
+        let clocks = vec![clock; count];
+        Command::StepTime(StepTime { clocks })
+    };
+    assert!(matches!(
+        encode_command(&step(LIST_ITEMS_MAX + 1)),
+        Err(CodecError::Unencodable(_))
+    ));
+    // Whole numbers of one byte each: nothing claims more for what it takes.
+    let commands = vec![step(LIST_ITEMS_MAX); ENTRY_BYTES_MAX / (2 * LIST_ITEMS_MAX + 4)];
+    let entry = Entry {
+        commands,
+        ..empty_entry()
+    };
+    let bytes = encode_entry(&entry).unwrap();
+    assert!(bytes.len() > ENTRY_BYTES_MAX * 9 / 10);
+    assert_eq!(decode_entry(&bytes).unwrap(), entry);
 }
