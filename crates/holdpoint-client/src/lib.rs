@@ -87,3 +87,8 @@ pub use refusal::{AttemptName, Denied, Refusal, Silence, SilenceCause};
 pub use status::{
     ClusterStatus, Member, NodeAnswer, NodeReport, PolicyInForce, Reach, StatusError,
 };
+
+/// Compiles the snippets of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -194,7 +194,7 @@ fn bundle_for_another_engine_is_refused() {
 }
 
 #[test]
-fn test_cases_are_checked() {
+fn mistake_in_a_case_is_named_with_its_line() {
     with(
         &[
             (
