@@ -7,6 +7,7 @@
 mod args;
 mod commands;
 mod discover;
+mod dry_run;
 mod examples;
 mod exit;
 mod gate;

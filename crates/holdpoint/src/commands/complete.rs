@@ -6,6 +6,7 @@ use clap::Args;
 use holdpoint_client::Outcome;
 use holdpoint_receipt::PermitId;
 
+use crate::dry_run::{Wanted, dry_run};
 use crate::gate::{GateArgs, block_on, call_failed};
 use crate::inputs::digest_of;
 use crate::output::{Answer, Failure, optional};
@@ -34,6 +35,9 @@ pub(crate) struct CompleteArgs {
     /// Where to keep the receipt [default: receipts/ beside the configuration]
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
+    /// Say what would happen, and change nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     gate: GateArgs,
 }
@@ -60,6 +64,9 @@ pub(crate) fn perform(args: &CompleteArgs) -> Result<Answer, Failure> {
     };
     block_on(async {
         let reached = showing("connecting", args.gate.reach()).await?;
+        if args.dry_run {
+            return dry_run(&reached, args.permit, Wanted::Complete(outcome)).await;
+        }
         let call = reached.gate.complete(args.permit, outcome);
         let receipt = showing("reporting the outcome", call)
             .await

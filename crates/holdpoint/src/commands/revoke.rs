@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use holdpoint_receipt::PermitId;
 
+use crate::dry_run::{Wanted, dry_run};
 use crate::gate::{GateArgs, block_on, call_failed};
 use crate::output::{Answer, Failure, optional};
 use crate::progress::showing;
@@ -20,6 +21,9 @@ pub(crate) struct RevokeArgs {
     /// Where to keep the receipt [default: receipts/ beside the configuration]
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
+    /// Say what would happen, and change nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     gate: GateArgs,
 }
@@ -28,6 +32,9 @@ pub(crate) struct RevokeArgs {
 pub(crate) fn perform(args: &RevokeArgs) -> Result<Answer, Failure> {
     block_on(async {
         let reached = showing("connecting", args.gate.reach()).await?;
+        if args.dry_run {
+            return dry_run(&reached, args.permit, Wanted::Revoke).await;
+        }
         let call = reached.gate.revoke(args.permit);
         let receipt = showing("revoking", call)
             .await

@@ -1,6 +1,6 @@
 //! `holdpoint status`: the cluster as its nodes see it, and whether it can decide.
 
-use std::collections::BTreeMap;
+mod table;
 
 use clap::Args;
 use holdpoint_client::{ClusterStatus, Fault, Member, NodeAnswer, NodeReport, Reach, StatusError};
@@ -11,6 +11,8 @@ use crate::gate::{GateArgs, block_on, not_connected};
 use crate::output::{Answer, Failure, number};
 use crate::progress::showing;
 use crate::said;
+
+use table::{Row, rows, table};
 
 /// Show the cluster: nodes, leader, policy, and whether decisions go on
 ///
@@ -148,166 +150,6 @@ fn heading(report: &NodeReport) -> String {
     )
 }
 
-/// One node of the table: what is known of it, and from whom.
-struct Row<'a> {
-    id: Option<u64>,
-    address: &'a str,
-    member: Option<&'a Member>,
-    answer: Option<&'a NodeAnswer>,
-}
-
-/// Every member that `report` names, then every address that answered nothing and is none of them.
-fn rows<'a>(status: &'a ClusterStatus, report: &'a NodeReport) -> Vec<Row<'a>> {
-    let mut own: BTreeMap<u64, (&NodeAnswer, Option<&Member>)> = BTreeMap::new();
-    for node in &status.nodes {
-        if let Ok(answered) = &node.report {
-            let of_itself = answered
-                .members
-                .iter()
-                .find(|member| member.id == answered.node_id);
-            own.insert(answered.node_id.get(), (node, of_itself));
-        }
-    }
-    let mut rows: Vec<Row<'_>> = report
-        .members
-        .iter()
-        .map(|member| {
-            let answered = own.get(&member.id.get());
-            let silent = || {
-                status
-                    .nodes
-                    .iter()
-                    .find(|node| node.address.as_str() == member.client)
-            };
-            Row {
-                id: Some(member.id.get()),
-                address: &member.client,
-                member: answered
-                    .and_then(|(_, of_itself)| *of_itself)
-                    .or(Some(member)),
-                answer: answered.map(|(node, _)| *node).or_else(silent),
-            }
-        })
-        .collect();
-    for node in &status.nodes {
-        let is_shown = rows
-            .iter()
-            .any(|row| row.answer.is_some_and(|answer| std::ptr::eq(answer, node)));
-        if !is_shown {
-            rows.push(Row {
-                id: None,
-                address: node.address.as_str(),
-                member: None,
-                answer: Some(node),
-            });
-        }
-    }
-    rows
-}
-
-impl Row<'_> {
-    /// Why there is no report of its own; none if there is one, or if it was not asked.
-    fn fault(&self) -> Option<String> {
-        let node = self.answer?;
-        let error = node.report.as_ref().err()?;
-        Some(format!(
-            "did not answer ({error}, {:.1} s)",
-            node.took.as_secs_f64()
-        ))
-    }
-
-    fn json(&self) -> Value {
-        let member = self.member;
-        json!({
-            "id": self.id.map(number),
-            "address": self.address,
-            "answered": self.answer.map(|node| node.report.is_ok()),
-            "fault": self.fault(),
-            "role": member.map(|member| member.role.as_str()),
-            "applied": member.map(|member| number(member.applied)),
-            "lag": member.and_then(|member| member.lag).map(number),
-            "clock_offset_ms": member.and_then(|member| member.clock_offset_ms).map(|ms| ms.to_string()),
-            "signing": member.map(|member| member.signing.as_str()),
-            "disk_free_percent": member.and_then(|member| member.disk_free_percent),
-        })
-    }
-
-    fn cells(&self) -> [String; 8] {
-        let dash = || "-".to_owned();
-        let id = self.id.map_or_else(|| "?".to_owned(), |id| id.to_string());
-        let of = |value: Option<String>| value.unwrap_or_else(dash);
-        let member = self.member;
-        [
-            id,
-            self.address.to_owned(),
-            of(member.map(|member| member.role.clone())),
-            of(member.map(|member| grouped(member.applied))),
-            of(member.and_then(|member| member.lag).map(grouped)),
-            of(member
-                .map(|member| member.signing.clone())
-                .filter(|signing| !signing.is_empty())),
-            of(member
-                .and_then(|member| member.disk_free_percent)
-                .map(|share| format!("{share} %"))),
-            of(member
-                .and_then(|member| member.clock_offset_ms)
-                .map(|ms| format!("{ms:+} ms"))),
-        ]
-    }
-}
-
-const HEADINGS: [&str; 8] = [
-    "NODE",
-    "ADDRESS",
-    "ROLE",
-    "APPLIED",
-    "LAG",
-    "SIGNING",
-    "DISK FREE",
-    "CLOCK",
-];
-
-fn table(rows: &[Row<'_>]) -> Vec<String> {
-    let cells: Vec<[String; 8]> = rows.iter().map(Row::cells).collect();
-    let mut widths = HEADINGS.map(str::len);
-    for row in &cells {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let padded = |words: &mut dyn Iterator<Item = (&str, &usize)>| {
-        let cells: Vec<String> = words
-            .map(|(word, width)| format!("{word:<width$}"))
-            .collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    let mut lines = vec![padded(&mut HEADINGS.into_iter().zip(&widths))];
-    for (row, cells) in rows.iter().zip(&cells) {
-        lines.push(match row.fault() {
-            Some(fault) => {
-                let start = padded(&mut cells.iter().map(String::as_str).zip(&widths).take(2));
-                let width = widths.iter().take(2).sum::<usize>().saturating_add(2);
-                format!("{start:<width$}  {fault}")
-            }
-            None => padded(&mut cells.iter().map(String::as_str).zip(&widths)),
-        });
-    }
-    lines
-}
-
-/// `104 233`.
-fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && digits.len().saturating_sub(place).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 fn members(answer: Answer, report: &NodeReport) -> Answer {
     answer
         .member("cluster_id", report.cluster_id.to_string())
@@ -337,20 +179,7 @@ fn members(answer: Answer, report: &NodeReport) -> Answer {
 
 /// No node answered at all.
 fn nobody(status: &ClusterStatus, health: Health) -> Answer {
-    let silent = |node| Row {
-        id: None,
-        address: "",
-        member: None,
-        answer: Some(node),
-    };
-    let rows: Vec<Row<'_>> = status
-        .nodes
-        .iter()
-        .map(|node| Row {
-            address: node.address.as_str(),
-            ..silent(node)
-        })
-        .collect();
+    let rows: Vec<Row<'_>> = status.nodes.iter().map(Row::unknown).collect();
     let answer = table(&rows)
         .into_iter()
         .fold(Answer::new("status"), Answer::line);
@@ -366,13 +195,6 @@ fn nobody(status: &ClusterStatus, health: Health) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn large_number_is_grouped() {
-        assert_eq!(grouped(104_233), "104 233");
-        assert_eq!(grouped(7), "7");
-        assert_eq!(grouped(1_000_000), "1 000 000");
-    }
 
     #[test]
     fn node_that_did_not_answer_keeps_its_place_in_the_table() {

@@ -8,6 +8,7 @@ use holdpoint_policy::{Bundle, directory};
 use holdpoint_receipt::{Digest, PolicyVersion};
 use serde_json::{Value, json};
 
+use super::offline;
 use crate::exit::Exit;
 use crate::gate::{GateArgs, block_on, call_failed};
 use crate::output::{Answer, Failure, number, optional};
@@ -21,6 +22,9 @@ pub(crate) struct PutArgs {
     /// The bundle's folder
     #[arg(value_name = "DIR")]
     directory: PathBuf,
+    /// Check and test the bundle here, and store nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     gate: GateArgs,
 }
@@ -37,6 +41,9 @@ pub(crate) struct ActivateArgs {
     /// each other without noticing.
     #[arg(long, value_name = "VERSION")]
     expect: Option<u64>,
+    /// Say what would happen, and change nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     gate: GateArgs,
 }
@@ -70,6 +77,10 @@ fn parse_digest(text: &str) -> Result<Digest, String> {
 
 /// Stores it, or says what is wrong with it.
 pub(super) fn put(args: &PutArgs) -> Result<Answer, Failure> {
+    if args.dry_run {
+        let tested = offline::tested(&args.directory)?;
+        return Ok(tested.line("nothing was stored"));
+    }
     let bundle = directory::read(&args.directory)?;
     let file = |(path, content): (&str, &[u8])| BundleFile {
         path: path.to_owned(),
@@ -116,41 +127,68 @@ pub(super) fn put(args: &PutArgs) -> Result<Answer, Failure> {
 
 /// Puts it in force, if the version in force is the expected one.
 pub(super) fn activate(args: &ActivateArgs) -> Result<Answer, Failure> {
-    let (expected, activated, kept) = block_on(async {
+    block_on(async {
         let reached = showing("connecting", args.gate.reach()).await?;
+        if args.dry_run {
+            return would_activate(args, &reached.gate).await;
+        }
         let expected = match args.expect {
             Some(version) => version,
             None => in_force(&reached.gate).await?,
         };
         let expected = PolicyVersion::new(expected).map_err(Failure::usage)?;
         let call = reached.gate.activate_policy(args.digest, expected);
-        let activated = showing("activating", call)
-            .await
-            .map_err(|error| call_failed(&error))?;
+        let activated = showing("activating", call).await;
+        let activated = activated.map_err(|error| call_failed(&error))?;
         let name = format!("policy-v{}", activated.version);
         let kept = reached.shelf.try_keep(None, &name, &activated.receipt);
-        Ok((expected, activated, kept))
-    })?;
-    let answer = Answer::new("policy-activate").line(format!(
-        "in force  v{} ({})",
-        activated.version,
-        short_sha256(&args.digest)
-    ));
-    let answer = match (args.expect, expected.get()) {
-        (Some(_), _) => answer,
-        (None, 0) => answer.talk("no policy was in force before"),
-        (None, version) => answer.talk(format!(
-            "v{version} was in force before (read just now; --expect makes sure)"
-        )),
+        let digest = short_sha256(&args.digest);
+        let answer = Answer::new("policy-activate")
+            .line(format!("in force  v{} ({digest})", activated.version));
+        let answer = match (args.expect, expected.get()) {
+            (Some(_), _) => answer,
+            (None, 0) => answer.talk("no policy was in force before"),
+            (None, version) => answer.talk(format!(
+                "v{version} was in force before (read just now; --expect makes sure)"
+            )),
+        };
+        Ok(answer
+            .member("version", number(activated.version.get()))
+            .member("expected_version", number(expected.get()))
+            .member("digest", args.digest.to_string())
+            .member(
+                "receipt",
+                optional(kept.as_ref().map(|path| path.display())),
+            ))
+    })
+}
+
+/// What an activation would find. The gate checks more: bounds that are in use, for one.
+async fn would_activate(args: &ActivateArgs, gate: &Gate) -> Result<Answer, Failure> {
+    let list = showing("reading the list", gate.policies()).await;
+    let list = list.map_err(|error| call_failed(&error))?;
+    let version = list
+        .activations
+        .last()
+        .map_or(0, |activation| activation.version.get());
+    let is_stored = list
+        .stored
+        .iter()
+        .any(|stored| stored.digest == args.digest);
+    let is_expected = args.expect.is_none_or(|expected| expected == version);
+    let digest = short_sha256(&args.digest);
+    let line = match (is_stored, is_expected) {
+        (false, _) => format!("{digest} is not stored: holdpoint policy put DIR"),
+        (true, false) => format!("v{version} is in force, not the expected one"),
+        (true, true) => format!("{digest} would come into force after v{version}"),
     };
-    Ok(answer
-        .member("version", number(activated.version.get()))
-        .member("expected_version", number(expected.get()))
-        .member("digest", args.digest.to_string())
-        .member(
-            "receipt",
-            optional(kept.map(|path| path.display().to_string())),
-        ))
+    let would = is_stored && is_expected;
+    Ok(Answer::new("policy-activate")
+        .exit(if would { Exit::Success } else { Exit::Failure })
+        .line(format!("{line}; nothing was changed"))
+        .member("would_succeed", would)
+        .member("version_in_force", number(version))
+        .member("digest", args.digest.to_string()))
 }
 
 /// The policy version in force; 0 if none is.

@@ -65,8 +65,13 @@ fn check_in(folder: &Path) -> Result<Answer, Failure> {
 
 /// Every case, and whether one failed.
 pub(super) fn test(args: &TestArgs) -> Result<Answer, Failure> {
-    let directory = args.directory.clone();
-    during("testing the bundle", move || test_in(&directory))
+    tested(&args.directory)
+}
+
+/// The same for a folder.
+pub(super) fn tested(folder: &Path) -> Result<Answer, Failure> {
+    let folder = folder.to_path_buf();
+    during("testing the bundle", move || test_in(&folder))
 }
 
 fn test_in(folder: &Path) -> Result<Answer, Failure> {

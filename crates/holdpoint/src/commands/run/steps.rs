@@ -1,11 +1,11 @@
 //! Authorize, redeem, run, complete: one after the other, none of them twice.
 
+mod ending;
+
 use std::io;
 use std::process::Stdio;
 
-use holdpoint_client::{
-    CompleteError, Denied, Granted, Outcome, Permit, RedeemError, Redeemed, Refusal, Silence,
-};
+use holdpoint_client::{Denied, Granted, Outcome, Permit, RedeemError, Redeemed, Refusal, Silence};
 use holdpoint_receipt::Decision;
 use rustix::process::Signal;
 
@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::gate::{NotReached, Reached, exit_of_silence};
 use crate::output::{Failure, Format, tell};
 use crate::progress::showing;
-use crate::run::child::{Ended, How, Start, supervise};
+use crate::run::child::{Start, supervise};
 use crate::run::report::{Report, Stage};
 use crate::run::signals::{Signals, number};
 use crate::said;
@@ -264,86 +264,6 @@ impl Steps<'_> {
             permit.id(),
             self.prepared.key
         )
-    }
-
-    /// Says what is known of the effect, and nothing else.
-    async fn conclude(&mut self, permit: Permit<Redeemed>, ended: Ended) {
-        let shown = match ended.how {
-            How::Code(code) => format!("exit {code}"),
-            How::Signal(signal) => format!("signal {signal}"),
-        };
-        if ended.is_success() {
-            self.complete(permit, Outcome::Committed { evidence: None })
-                .await;
-        } else if ended.is_timed_out {
-            self.leave(
-                permit,
-                &format!("the command was stopped after --timeout ({shown})"),
-            );
-        } else if permit.failed_exit_aborts() && matches!(ended.how, How::Code(_)) {
-            tell(format!(
-                "holdpoint: {shown}; the surface says that a failure means nothing happened"
-            ));
-            self.complete(permit, Outcome::Aborted).await;
-        } else {
-            self.leave(permit, &format!("the command failed ({shown})"));
-        }
-    }
-
-    async fn complete(&mut self, permit: Permit<Redeemed>, outcome: Outcome) {
-        self.report.stage = Stage::Complete;
-        let id = permit.id();
-        let mut answer = showing("reporting the outcome", permit.complete(outcome)).await;
-        for _ in 0..REPEATS {
-            match answer {
-                Err(CompleteError::Silence(open)) => {
-                    answer = showing("reporting the outcome, again", open.retry()).await;
-                }
-                done => {
-                    answer = done;
-                    break;
-                }
-            }
-        }
-        match answer {
-            Ok(receipt) => {
-                let word = if outcome == Outcome::Aborted {
-                    "aborted"
-                } else {
-                    "committed"
-                };
-                self.report.outcome = Some(word);
-                let file = self.args.receipt.as_deref();
-                let kept = self
-                    .reached
-                    .shelf
-                    .try_keep(file, &format!("{id}.{word}"), &receipt);
-                self.report.receipt = kept.or(self.report.receipt.take());
-                let shown = self
-                    .report
-                    .receipt
-                    .as_ref()
-                    .map(|path| format!(", receipt {}", path.display()));
-                tell(format!("holdpoint: {word}{}", shown.unwrap_or_default()));
-            }
-            Err(error) => {
-                self.report.outcome = Some("in_doubt");
-                tell(format!("holdpoint: {error}"));
-                tell(format!("  next: holdpoint complete {id} --{outcome}"));
-            }
-        }
-    }
-
-    fn leave(&mut self, permit: Permit<Redeemed>, why: &str) {
-        self.report.outcome = Some("in_doubt");
-        let id = permit.id();
-        permit.leave_in_doubt();
-        tell(format!(
-            "holdpoint: {why}; nobody knows whether the effect happened, so permit {id} is left in doubt"
-        ));
-        tell(format!(
-            "  next: find out, then holdpoint complete {id} --committed (or --aborted)"
-        ));
     }
 }
 
