@@ -256,11 +256,14 @@ impl Gate {
                     .complete(connection.request(message))
                     .await?;
                 let v1::CompleteResponse {
-                    receipt, refusal, ..
+                    receipt,
+                    refusal,
+                    replay,
+                    ..
                 } = answer.into_inner();
                 refused(refusal)?;
                 let receipt = Receipt::believe(receipt, self.keys()).and_then(|receipt| {
-                    expected.completed(&receipt, outcome)?;
+                    expected.completed(&receipt, outcome, replay)?;
                     Ok(receipt)
                 });
                 receipt.map_err(Failure::disbelieve)

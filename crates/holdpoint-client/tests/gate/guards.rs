@@ -164,17 +164,19 @@ async fn outcome_is_what_the_effect_returned_and_its_evidence_is_proved() {
             .contains("\"outcome\":\"aborted\"")
     );
     let evidence = sha256(b"log");
-    let receipt = redeem("c")
-        .await
-        .commit_with_evidence(evidence)
-        .await
-        .unwrap();
+    let redeemed = redeem("c").await;
+    let id = redeemed.id();
+    let receipt = redeemed.commit_with_evidence(evidence).await.unwrap();
     assert!(
         receipt
             .statement()
             .to_canonical()
             .contains(&evidence.to_string())
     );
+    // Somebody who does not have the evidence says the same again, and is told the first statement.
+    let without = Outcome::Committed { evidence: None };
+    let again = gate.complete(id, without).await.unwrap();
+    assert_eq!(again.statement(), receipt.statement());
 }
 
 #[tokio::test]
