@@ -10,6 +10,7 @@
 //! does.
 
 mod authorize;
+mod lag;
 mod policy;
 mod read;
 mod settle;
@@ -30,6 +31,8 @@ use tokio::time::timeout_at;
 pub(crate) use authorize::Asked;
 pub(crate) use read::ReceiptSubject;
 pub(crate) use status::OwnIdentity;
+
+use lag::Lag;
 
 use crate::admit::{Admission, Admitted, Lane};
 use crate::cosign::{Cosigner, SignError};
@@ -68,6 +71,7 @@ pub(crate) struct Gate {
     policies: Arc<Policies>,
     quorum: Quorum,
     neighbours: Neighbours,
+    lag: Lag,
 }
 
 impl Gate {
@@ -78,6 +82,7 @@ impl Gate {
             policies: Arc::default(),
             quorum: Quorum::default(),
             neighbours: Neighbours::default(),
+            lag: Lag::default(),
         }
     }
 

@@ -13,7 +13,8 @@ use crate::admit::NotAdmitted;
 /// A call that has no effect as far as its answer can tell.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Refused {
-    refusal: v1::Refusal,
+    /// Boxed: it rides in every `Result` of the way.
+    refusal: Box<v1::Refusal>,
     /// The end under which the attempt is recorded; none if that is not known or no attempt.
     recorded_end: Option<ClusterTime>,
 }
@@ -22,7 +23,7 @@ impl Refused {
     /// The call certainly has no effect.
     pub(crate) fn never(reason: Reason) -> Self {
         Self {
-            refusal: convert::refusal(reason),
+            refusal: Box::new(convert::refusal(reason)),
             recorded_end: None,
         }
     }
@@ -70,12 +71,13 @@ impl Refused {
 
     /// As calls other than authorize answer it.
     pub(crate) fn into_refusal(self) -> v1::Refusal {
-        self.refusal
+        *self.refusal
     }
 
     /// As authorize answers it: SILENCE.
     pub(crate) fn into_silence(self) -> v1::AuthorizeResponse {
-        let refusal = self.refusal;
+        let not_after_ms = self.recorded_end.map_or(0, ClusterTime::get);
+        let refusal = self.into_refusal();
         v1::AuthorizeResponse {
             decision: v1::Decision::from(Decision::Silence).into(),
             reason: refusal.reason,
@@ -83,7 +85,7 @@ impl Refused {
             sentence: refusal.sentence,
             decided: refusal.decided,
             leader_hint: refusal.leader_hint,
-            not_after_ms: self.recorded_end.map_or(0, ClusterTime::get),
+            not_after_ms,
             ..v1::AuthorizeResponse::default()
         }
     }

@@ -990,8 +990,8 @@ pub struct AuthorizeRequest {
     #[prost(string, tag = "2")]
     pub idempotency_key: ::prost::alloc::string::String,
     /// Nothing is decided at or after this time (cluster clock), at most 10 minutes ahead. A retry
-    /// repeats it. 0 lets the server answer with the value it chose, now + 10 minutes, only for a first
-    /// submission; a client that retries must send it.
+    /// repeats it. 0 lets the server answer with the value it chose, 10 seconds less than that, only for
+    /// a first submission; a client that retries must send it.
     #[prost(uint64, tag = "3")]
     pub not_after_ms: u64,
     /// How long to wait for a decision, at most 60,000; 0 means 5,000.

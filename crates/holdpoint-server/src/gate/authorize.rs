@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use holdpoint_core::Outcome;
 use holdpoint_core::command::{Authorize, Command, Verdict};
-use holdpoint_core::limits::{FACT_AGE_MS_MAX, RETRY_HORIZON_MS, SKEW_MS_MAX};
+use holdpoint_core::limits::{RETRY_HORIZON_MS, SKEW_MS_MAX};
 use holdpoint_core::outcome::{AuthorizeOutcome, Decision};
 use holdpoint_proto::convert::{self, Draft, Malformed};
 use holdpoint_proto::v1;
@@ -18,9 +18,9 @@ use crate::limits::EVALUATIONS_PER_ATTEMPT_MAX;
 use crate::random;
 use crate::refused::Refused;
 
-/// How far the evaluation time stays behind the wall clock: a quarter of what an evaluation may
-/// age, and far more than steering leaves between the two.
-const EVALUATION_BEHIND_MS: u64 = FACT_AGE_MS_MAX / 4;
+/// How far ahead the end of an attempt is set that names none: the retry horizon, less far more than
+/// cluster time is ever behind the wall clock.
+const CHOSEN_END_MS: u64 = RETRY_HORIZON_MS - 10_000;
 
 /// One attempt, as it came.
 #[derive(Debug)]
@@ -49,9 +49,9 @@ impl Gate {
             idempotency_key: asked.idempotency_key,
             not_after: asked
                 .not_after
-                .unwrap_or_else(|| self.wall().saturating_add(RETRY_HORIZON_MS)),
+                .unwrap_or_else(|| self.wall().saturating_add(CHOSEN_END_MS)),
         });
-        let (mut now, mut moved) = (self.evaluation_time(), Reason::FactsMoved);
+        let (mut now, mut moved) = (self.lag.evaluation_time(self.wall()), Reason::FactsMoved);
         // Whether what this node has applied is known to be as current as the call.
         let mut is_current = false;
         let mut evaluations = 0;
@@ -80,6 +80,7 @@ impl Gate {
                     return Err(self.silent(reason, &submission, &request, admitted).await);
                 }
                 AuthorizeOutcome::NotCurrent { reason, current } => {
+                    self.lag.learn(self.wall(), current.now);
                     (moved, now) = (reason, current.now);
                 }
             }
@@ -108,16 +109,6 @@ impl Gate {
             )),
             Some(_) | None => Ok(()),
         }
-    }
-
-    /// `now` for the policy: cluster time as far as this node can tell before its entry is made.
-    ///
-    /// An evaluation of a time that has not come is not current, so it is a little behind the wall
-    /// clock, which cluster time follows. Where that guess is wrong, the outcome says what would
-    /// have been right.
-    fn evaluation_time(&self) -> ClusterTime {
-        let behind_ms = self.wall().get().saturating_sub(EVALUATION_BEHIND_MS);
-        ClusterTime::new(behind_ms).unwrap_or(ClusterTime::MAX)
     }
 
     /// A leader whose clock is off does not grant.

@@ -194,3 +194,51 @@ async fn node_on_the_directory_of_another_is_refused() {
         "{refused}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leader_told_to_stop_leaves_nobody_waiting_and_the_next_one_decides() {
+    let mut trio = Trio::deciding().await;
+    let first = trio.leader().await;
+    let keys = keys(trio.channel(first)).await;
+    let mut asked = tokio::task::JoinSet::new();
+    for number in 0..64 {
+        let mut gate = trio.gate(first);
+        asked.spawn(async move { gate.authorize(echo(&format!("k{number}"), "hello")).await });
+    }
+    // At least one is through, so the others are on their way.
+    let mut answers = vec![asked.join_next().await.unwrap().unwrap()];
+    trio.stop(first).await;
+    while let Some(answer) = asked.join_next().await {
+        answers.push(answer.unwrap());
+    }
+    assert_eq!(answers.len(), 64);
+    let mut decided = 0;
+    for answer in answers {
+        // Who came when the listener was closed was told so by the transport.
+        let Ok(answer) = answer.map(tonic::Response::into_inner) else {
+            continue;
+        };
+        match answer.decision() {
+            v1::Decision::Permit => {
+                verify(&answer.receipt.unwrap().file, &keys).unwrap();
+                decided += 1;
+            }
+            v1::Decision::Silence => assert_ne!(answer.decided(), v1::Decided::Unspecified),
+            v1::Decision::Deny | v1::Decision::Unspecified => panic!("{answer:?}"),
+        }
+    }
+    assert!(decided >= 1);
+    let second = trio.leader().await;
+    let answer = trio
+        .gate(second)
+        .authorize(echo("next", "hello"))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        answer.decision(),
+        v1::Decision::Permit,
+        "{}",
+        answer.sentence
+    );
+}
