@@ -57,6 +57,10 @@ pub const RETRY_HORIZON_MS: u64 = 10 * 60 * 1_000;
 /// The largest skew between wall clocks that the cluster tolerates.
 pub const SKEW_MS_MAX: u64 = 500;
 
+/// How far beyond the retry horizon `not_after` is still accepted: callers count from their own
+/// clock, and cluster time may trail it by the largest skew and by what one entry may catch up.
+pub const HORIZON_SLACK_MS: u64 = SKEW_MS_MAX + ENTRY_STEP_MS_MAX;
+
 /// How long a record of an attempt is kept after its `not_after`: the largest skew, and a margin
 /// for clients that count their deadline from the answer.
 pub const ATTEMPT_KEPT_MS: u64 = SKEW_MS_MAX + 60 * 1_000;

@@ -6,7 +6,7 @@ use super::gate::Gate;
 use crate::command::{Authorize, Evaluation, Facts, Verdict};
 use crate::fault::ApplyError;
 use crate::limits::{FACT_AGE_MS_MAX, POLICIES_MAX, PREREQUISITES_MAX, WORD_BYTES_MAX};
-use crate::limits::{REQUEST_BYTES_MAX, RETRY_HORIZON_MS, SKEW_MS_MAX};
+use crate::limits::{HORIZON_SLACK_MS, REQUEST_BYTES_MAX, RETRY_HORIZON_MS};
 use crate::outcome::Current;
 use crate::outline::SurfaceOutline;
 use crate::record::{ActivePolicy, PermitState};
@@ -78,7 +78,7 @@ pub(super) fn malformed(command: &Authorize, now: ClusterTime) -> Option<Rejecti
             count_max: count_max as u64,
         })
     };
-    let horizon = now.saturating_add(RETRY_HORIZON_MS.saturating_add(SKEW_MS_MAX));
+    let horizon = now.saturating_add(RETRY_HORIZON_MS.saturating_add(HORIZON_SLACK_MS));
     let not_after = command.not_after;
     too_much(
         Bounded::RequestBytes,

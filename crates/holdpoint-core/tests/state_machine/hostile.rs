@@ -258,7 +258,7 @@ fn evaluation_of_a_time_that_has_not_come_is_not_current() {
 
 #[test]
 fn retry_horizon_itself_is_within_reach() {
-    let horizon_ms = START_MS + 10 * 60_000 + 500;
+    let horizon_ms = START_MS + 10 * 60_000 + 5_500;
     let mut world = lived();
     let mut lookup = |end_ms| {
         let lookup = world.lookup("alice", "late", end_ms, &asked());

@@ -82,13 +82,13 @@ fn not_after_beyond_the_retry_horizon_is_rejected() {
         put p pay account!
         activate p
         authorize k1 pay account=a; end 600s
-        authorize k2 pay account=b; end 601s
+        authorize k2 pay account=b; end 606s
         ",
         &expect![[r#"
             1: put
             2: activated version=1
             3: PERMIT fence=1 ISSUED until +10s v1
-            4: rejected: not_after 1970-01-01T00:26:41.000Z is beyond the retry horizon at 1970-01-01T00:16:40.000Z
+            4: rejected: not_after 1970-01-01T00:26:46.000Z is beyond the retry horizon at 1970-01-01T00:16:40.000Z
         "#]],
     );
 }

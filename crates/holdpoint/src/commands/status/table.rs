@@ -11,7 +11,11 @@ use crate::output::number;
 pub(super) struct Row<'a> {
     id: Option<u64>,
     address: &'a str,
+    /// What the node says of itself; where it says nothing, what the reporting node says of it.
     member: Option<&'a Member>,
+    /// What the reporting node says of it: only the leader knows how far behind a node is, and by
+    /// how much the clocks of both differ.
+    seen: Option<&'a Member>,
     answer: Option<&'a NodeAnswer>,
 }
 
@@ -44,6 +48,7 @@ pub(super) fn rows<'a>(status: &'a ClusterStatus, report: &'a NodeReport) -> Vec
                 member: answered
                     .and_then(|(_, of_itself)| *of_itself)
                     .or(Some(member)),
+                seen: Some(member),
                 answer: answered.map(|(node, _)| *node).or_else(silent),
             }
         })
@@ -66,6 +71,7 @@ impl<'a> Row<'a> {
             id: None,
             address: node.address.as_str(),
             member: None,
+            seen: None,
             answer: Some(node),
         }
     }
@@ -82,6 +88,18 @@ impl Row<'_> {
         ))
     }
 
+    /// Entries behind the leader.
+    fn lag(&self) -> Option<u64> {
+        let seen = self.seen.and_then(|member| member.lag);
+        seen.or_else(|| self.member.and_then(|member| member.lag))
+    }
+
+    /// Milliseconds that its wall clock is ahead of the leader's.
+    fn clock_offset_ms(&self) -> Option<i64> {
+        let seen = self.seen.and_then(|member| member.clock_offset_ms);
+        seen.or_else(|| self.member.and_then(|member| member.clock_offset_ms))
+    }
+
     /// The node as JSON.
     pub(super) fn json(&self) -> Value {
         let member = self.member;
@@ -92,8 +110,8 @@ impl Row<'_> {
             "fault": self.fault(),
             "role": member.map(|member| member.role.as_str()),
             "applied": member.map(|member| number(member.applied)),
-            "lag": member.and_then(|member| member.lag).map(number),
-            "clock_offset_ms": member.and_then(|member| member.clock_offset_ms).map(|ms| ms.to_string()),
+            "lag": self.lag().map(number),
+            "clock_offset_ms": self.clock_offset_ms().map(|ms| ms.to_string()),
             "signing": member.map(|member| member.signing.as_str()),
             "disk_free_percent": member.and_then(|member| member.disk_free_percent),
         })
@@ -109,16 +127,14 @@ impl Row<'_> {
             self.address.to_owned(),
             of(member.map(|member| member.role.clone())),
             of(member.map(|member| grouped(member.applied))),
-            of(member.and_then(|member| member.lag).map(grouped)),
+            of(self.lag().map(grouped)),
             of(member
                 .map(|member| member.signing.clone())
                 .filter(|signing| !signing.is_empty())),
             of(member
                 .and_then(|member| member.disk_free_percent)
                 .map(|share| format!("{share} %"))),
-            of(member
-                .and_then(|member| member.clock_offset_ms)
-                .map(|ms| format!("{ms:+} ms"))),
+            of(self.clock_offset_ms().map(|ms| format!("{ms:+} ms"))),
         ]
     }
 }
