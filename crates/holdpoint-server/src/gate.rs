@@ -292,8 +292,10 @@ impl Gate {
                 "Node {} leads the cluster; repeat with the same key at {}.",
                 leader.id, leader.client
             )),
-            // Certainly not enough for a leader.
-            None if self.neighbours.seen().len() + 1 < self.parts.members.majority() => {
+            // Certainly not enough for a leader, or a leader whose majority left it.
+            None if self.neighbours.seen().len() + 1 < self.parts.members.majority()
+                || self.leads_nobody() =>
+            {
                 return self.no_quorum(may_have_committed);
             }
             None => refused.saying("No node leads the cluster now; repeat with the same key."),
@@ -301,12 +303,20 @@ impl Gate {
         .with_hint(hint)
     }
 
-    /// Where to ask instead.
+    /// Whether this node takes itself for the leader while no majority confirms it.
+    fn leads_nobody(&self) -> bool {
+        self.parts.group.leadership().borrow().leads().is_some() && !self.quorum.is_confirmed()
+    }
+
+    /// Where to ask instead: never this node, which has just refused. A leader that is cut off takes
+    /// itself for the leader until it hears of the next one; clients that it sent back to itself
+    /// would not find that one either.
     fn hint(&self) -> v1::LeaderHint {
         let status = self.parts.group.status();
         let leader = status
             .leader
-            .and_then(|leader| NodeId::new(leader.node).ok());
+            .and_then(|leader| NodeId::new(leader.node).ok())
+            .filter(|leader| *leader != self.parts.own.node);
         self.parts.members.hint(leader, status.term)
     }
 
@@ -317,11 +327,20 @@ impl Gate {
             self.parts.members.nodes().len(),
             self.parts.members.majority(),
         );
-        open(may_have_committed, Reason::NoQuorum)
-            .saying(format!(
+        let sentence = if answering < majority {
+            format!(
                 "No majority of the nodes answers ({answering} of {nodes} nodes lately, {majority} \
                  are needed); repeat with the same key."
-            ))
+            )
+        } else {
+            // What clients reach is not what counts: the nodes have a port of their own.
+            format!(
+                "No majority of the {nodes} nodes follows this node; repeat with the same key at \
+                 another node."
+            )
+        };
+        open(may_have_committed, Reason::NoQuorum)
+            .saying(sentence)
             .with_hint(self.hint())
     }
 

@@ -102,7 +102,7 @@ async fn leader_that_lost_its_majority_does_not_know_and_says_so() {
     };
     let answer = trio
         .gate(leader)
-        .authorize(attempt)
+        .authorize(attempt.clone())
         .await
         .unwrap()
         .into_inner();
@@ -115,6 +115,18 @@ async fn leader_that_lost_its_majority_does_not_know_and_says_so() {
         !status.serving && status.failure_tolerance == 0
     })
     .await;
+    // It still takes itself for the leader, but must not send anybody back to itself: another node
+    // may lead by now.
+    let again = trio
+        .gate(leader)
+        .authorize(attempt)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(again.reason_name, "NO_QUORUM", "{}", again.sentence);
+    let hint = again.leader_hint.unwrap();
+    assert!(hint.leader.is_none(), "{hint:?}");
+    assert_eq!(hint.nodes.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
