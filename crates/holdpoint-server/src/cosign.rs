@@ -19,12 +19,13 @@ mod signer;
 mod tests;
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use holdpoint_receipt::Name;
 use holdpoint_storage::{LogStore, StateStore};
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use signer::{Identity, SignError, Signer};
+pub(crate) use signer::{Identity, NOT_ANNOUNCED, SignError, Signer};
 
 use crate::limits::{SIGN_BATCH_MAX, SIGN_QUEUE_MAX};
 
@@ -43,6 +44,32 @@ type Answer = Result<Vec<u8>, SignError>;
 #[derive(Clone)]
 pub(crate) struct Cosigner {
     queue: mpsc::Sender<(Wanted, oneshot::Sender<Answer>)>,
+    trouble: Trouble,
+}
+
+/// What kept the node from signing when it last tried; none if it signed.
+#[derive(Clone, Debug, Default)]
+struct Trouble(Arc<Mutex<Option<SignError>>>);
+
+impl Trouble {
+    fn get(&self) -> Option<SignError> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn learn(&self, answer: &Answer) {
+        // Asking for what does not exist says nothing of the node, and whether it is announced is in
+        // the state.
+        if matches!(
+            answer,
+            Err(SignError::NoStatement { .. } | SignError::NotAnnounced)
+        ) {
+            return;
+        }
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = answer.as_ref().err().cloned();
+    }
 }
 
 impl fmt::Debug for Cosigner {
@@ -59,10 +86,19 @@ impl Cosigner {
     /// The system gives no thread.
     pub(crate) fn start<S: StateStore, L: LogStore>(signer: Signer<S, L>) -> std::io::Result<Self> {
         let (queue, wanted) = mpsc::channel(SIGN_QUEUE_MAX);
+        let trouble = Trouble::default();
         std::thread::Builder::new()
             .name("cosign".to_owned())
-            .spawn(move || run(signer, wanted))?;
-        Ok(Self { queue })
+            .spawn({
+                let trouble = trouble.clone();
+                move || run(signer, wanted, &trouble)
+            })?;
+        Ok(Self { queue, trouble })
+    }
+
+    /// What kept the node from signing when it last tried; none if it signed, or never tried.
+    pub(crate) fn trouble(&self) -> Option<SignError> {
+        self.trouble.get()
     }
 
     /// The receipt file of a statement that is in this node's applied state.
@@ -92,6 +128,7 @@ impl Cosigner {
 fn run<S: StateStore, L: LogStore>(
     mut signer: Signer<S, L>,
     mut queue: mpsc::Receiver<(Wanted, oneshot::Sender<Answer>)>,
+    trouble: &Trouble,
 ) {
     let mut batch = Vec::new();
     while queue.blocking_recv_many(&mut batch, SIGN_BATCH_MAX) > 0 {
@@ -100,6 +137,7 @@ fn run<S: StateStore, L: LogStore>(
             .filter(|(_, reply)| !reply.is_closed())
             .unzip();
         for (reply, answer) in replies.into_iter().zip(signer.receipts(&wanted)) {
+            trouble.learn(&answer);
             // Whoever stopped waiting has given up the receipt.
             let _ = reply.send(answer);
         }

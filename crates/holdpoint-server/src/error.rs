@@ -8,6 +8,7 @@ use holdpoint_raft::GroupFault;
 
 use crate::config::ConfigError;
 use crate::home::HomeError;
+use crate::recognition::RecognitionError;
 use crate::transport::ServeError;
 
 /// Why the process must end with a failure.
@@ -28,6 +29,9 @@ pub enum RunError {
     /// The data directory cannot be used.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// The cluster knows this node otherwise than its directory has it.
+    #[error(transparent)]
+    Recognition(#[from] RecognitionError),
     /// The group did not start.
     #[error("the node cannot take part in its group")]
     Start(#[from] holdpoint_raft::StartError),

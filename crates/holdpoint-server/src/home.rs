@@ -16,6 +16,7 @@ use holdpoint_storage::{
 };
 
 use crate::random::{self, NoRandomness};
+use crate::recognition::KeyPaths;
 
 /// A node's data directory.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct Home {
     pub(crate) state: Arc<RocksState>,
     /// The node's keys.
     pub(crate) keys: NodeSecretKeys,
+    /// Where they are.
+    pub(crate) key_paths: KeyPaths,
 }
 
 /// Why a data directory cannot be used.
@@ -101,6 +104,10 @@ impl Home {
             log: Arc::new(log),
             state: Arc::new(state),
             keys,
+            key_paths: KeyPaths {
+                log: dir.key_path(KeyFile::Log),
+                node: dir.key_path(KeyFile::Node),
+            },
         })
     }
 }

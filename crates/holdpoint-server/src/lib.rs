@@ -24,9 +24,11 @@ mod policies;
 mod pool;
 mod quorum;
 mod random;
+mod recognition;
 mod refused;
 mod serve;
 pub mod stop;
+mod tasks;
 mod translate;
 mod transport;
 
@@ -34,5 +36,6 @@ pub use dev::dev;
 pub use error::RunError;
 pub use home::HomeError;
 pub use node::{Node, NodeOptions};
+pub use recognition::RecognitionError;
 pub use serve::serve;
 pub use transport::ServeError;

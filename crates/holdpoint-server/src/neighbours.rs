@@ -18,6 +18,7 @@ use holdpoint_raft::Clock;
 use holdpoint_receipt::NodeId;
 use holdpoint_storage::StoreError;
 use tokio::time::{Instant, timeout};
+use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::config::NodeEntry;
@@ -40,11 +41,13 @@ const PAUSE_SELF: Duration = Duration::from_millis(100);
 const SEEN_AGE: Duration = Duration::from_secs(4);
 
 /// What another node's last answer showed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Seen {
     at: Instant,
     /// Milliseconds that its wall clock is ahead of this node's.
     pub(crate) clock_offset_ms: i64,
+    /// Whether it signs, in its own words.
+    pub(crate) signing: String,
 }
 
 /// Which other nodes answered lately.
@@ -59,15 +62,19 @@ impl Neighbours {
         seen.clone()
     }
 
-    fn saw(&self, node: NodeId, clock_offset_ms: i64) {
-        let seen = Seen {
-            at: Instant::now(),
-            clock_offset_ms,
-        };
+    fn saw(&self, node: NodeId, seen: Seen) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(node, seen);
+    }
+
+    /// Takes back that `node` answers: nothing listens there any more.
+    fn lost(&self, node: NodeId) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&node);
     }
 }
 
@@ -121,14 +128,20 @@ async fn round(
     )
     .await;
     for ((entry, _), answer) in others.iter().zip(answers) {
-        let Some(answer) = answer else { continue };
-        let offset = i128::from(answer.wall_ms) - i128::from(clock.wall_ms());
-        gate.neighbours()
-            .saw(entry.id, i64::try_from(offset).unwrap_or(i64::MAX));
+        let answer = match answer {
+            Asked::Answered(answer) => answer,
+            Asked::Nobody => {
+                gate.neighbours().lost(entry.id);
+                continue;
+            }
+            Asked::Unclear => continue,
+        };
+        let seen = seen(entry.id, &answer, clock.wall_ms());
+        gate.neighbours().saw(entry.id, seen);
         if announced.contains(&entry.id) {
             continue;
         }
-        let Some(said) = announcement(entry.id, answer) else {
+        let Some(said) = announcement(entry.id, *answer) else {
             continue;
         };
         if announce(gate, pool, said).await {
@@ -184,20 +197,45 @@ async fn is_known(gate: &Gate, pool: &Pool, node: AnnounceNode) -> bool {
     read.await.unwrap_or(false)
 }
 
-/// Asks a node who it is; none if it does not answer, or is another one.
-async fn ask(gate: &Gate, entry: &NodeEntry, channel: &Channel) -> Option<v1::StatusResponse> {
+/// What came of asking a node who it is.
+enum Asked {
+    /// It says so.
+    Answered(Box<v1::StatusResponse>),
+    /// Nothing can be reached there.
+    Nobody,
+    /// No answer in time, or none that counts.
+    Unclear,
+}
+
+/// What an answer shows that came just now, when this node's clock said `wall_ms`.
+fn seen(node: NodeId, answer: &v1::StatusResponse, wall_ms: u64) -> Seen {
+    let offset = i128::from(answer.wall_ms) - i128::from(wall_ms);
+    let own = answer.nodes.iter().find(|said| said.id == node.get());
+    Seen {
+        at: Instant::now(),
+        clock_offset_ms: i64::try_from(offset).unwrap_or(i64::MAX),
+        signing: own.map(|own| own.signing.clone()).unwrap_or_default(),
+    }
+}
+
+/// Asks a node who it is.
+async fn ask(gate: &Gate, entry: &NodeEntry, channel: &Channel) -> Asked {
     let mut client = ClusterClient::new(channel.clone());
-    let answer = timeout(ASK, client.status(v1::StatusRequest {}))
-        .await
-        .ok()?
-        .ok()?
-        .into_inner();
+    let answer = match timeout(ASK, client.status(v1::StatusRequest {})).await {
+        Ok(Ok(answer)) => answer.into_inner(),
+        Ok(Err(status)) if status.code() == Code::Unavailable => return Asked::Nobody,
+        Ok(Err(_)) | Err(_) => return Asked::Unclear,
+    };
     let is_meant =
         answer.node_id == entry.id.get() && answer.cluster_id == gate.own().cluster.to_string();
     if !is_meant {
         tracing::warn!(node = %entry.id, address = %entry.client, "another node answers there");
     }
-    is_meant.then_some(answer)
+    if is_meant {
+        Asked::Answered(Box::new(answer))
+    } else {
+        Asked::Nobody
+    }
 }
 
 fn announcement(node: NodeId, answer: v1::StatusResponse) -> Option<AnnounceNode> {

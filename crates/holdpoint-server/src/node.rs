@@ -12,14 +12,14 @@
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use holdpoint_core::GroupId;
 use holdpoint_raft::{
     Clock, Founder, Group, GroupConfig, GroupSpec, Leadership, LocalNode, Member, SystemClock,
-    TonicNet, serve_peers,
+    TonicNet,
 };
 use holdpoint_receipt::NodeId;
 use holdpoint_storage::Owner;
@@ -35,10 +35,10 @@ use crate::gate::{Gate, OwnIdentity, Parts};
 use crate::home::{Home, HomeError, is_released};
 use crate::limits::{ASKING_MAX, CLOSE, DRAIN, EVALUATIONS_MAX, READERS, READING_MAX};
 use crate::members::Members;
-use crate::neighbours;
 use crate::pool::Pool;
-use crate::stop::{Stop, StopSender, stop};
-use crate::transport;
+use crate::recognition;
+use crate::stop::{StopSender, stop};
+use crate::tasks::{self, Listeners};
 
 /// How often a state that is about to come is looked for.
 const POLL: Duration = Duration::from_millis(10);
@@ -143,15 +143,18 @@ impl Node {
         let net = Arc::new(TonicNet::new());
         let (log_store, state_store) = (Arc::clone(&home.log), Arc::clone(&home.state));
         let group = Group::start(spec, net, Arc::clone(&clock), log_store, state_store).await?;
-        let gate = Arc::new(build_gate(
-            &cluster,
-            group.clone(),
-            home,
-            Arc::clone(&clock),
-        )?);
+        let gate = build_gate(&cluster, group.clone(), home, Arc::clone(&clock))?;
+        // What was committed is applied by now, so most of what can be wrong is seen here.
+        if let Err(refused) = recognition::recognise(&group, gate.own()) {
+            group.shutdown().await;
+            drop((gate, group));
+            released(&root).await;
+            return Err(refused.into());
+        }
+        let gate = Arc::new(gate);
         let told = (address(&client, entry.client), address(&peer, entry.peer));
         let ((stop_sender, stopped), (cut_sender, cut)) = (stop(), stop());
-        let tasks = spawn_tasks(&gate, clock, client, peer, &stopped, cut);
+        let tasks = tasks::spawn(&gate, clock, Listeners { client, peer }, &stopped, cut);
         events.tell(Event::Listening {
             client: told.0,
             peer: told.1,
@@ -256,14 +259,7 @@ impl Node {
             gate, events, root, ..
         } = self;
         drop(gate);
-        let released = async {
-            while !is_released(&root) {
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        if timeout(CLOSE, released).await.is_err() {
-            tracing::warn!("the data directory is released only when the process ends");
-        }
+        released(&root).await;
         events.tell(Event::Stopped);
     }
 
@@ -280,6 +276,7 @@ impl Node {
                 prepared = prepare(&self) => prepared.map(|()| true),
                 () = &mut stopped => Ok(false),
                 fault = gate.group().fault() => Err(RunError::Fault(fault)),
+                refused = recognition::refused(Arc::clone(&gate)) => Err(refused.into()),
             }
         };
         if prepared? {
@@ -291,6 +288,19 @@ impl Node {
         }
         self.stop("told to stop").await;
         Ok(())
+    }
+}
+
+/// Waits, but not for long, until nobody uses the directory any more.
+async fn released(root: &Path) {
+    let released = async {
+        while !is_released(root) {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    if timeout(CLOSE, released).await.is_err() {
+        // Connections of other nodes hold it; nobody waits for it but the next process.
+        tracing::debug!("the data directory is released only when the process ends");
     }
 }
 
@@ -341,6 +351,7 @@ fn build_gate(
         log,
         state,
         keys,
+        key_paths,
         ..
     } = home;
     let own = OwnIdentity {
@@ -348,6 +359,7 @@ fn build_gate(
         node: identity.node,
         incarnation: identity.incarnation,
         keys: keys.public(),
+        key_paths,
         root,
     };
     let signer = Identity {
@@ -370,42 +382,4 @@ fn build_gate(
 
 fn address(listener: &TcpListener, configured: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(configured)
-}
-
-fn spawn_tasks(
-    gate: &Arc<Gate>,
-    clock: Arc<dyn Clock>,
-    client: TcpListener,
-    peer: TcpListener,
-    stop: &Stop,
-    cut: Stop,
-) -> JoinSet<RunError> {
-    let mut tasks = JoinSet::new();
-    let stopped = |stop: &Stop| {
-        let mut stop = stop.clone();
-        async move { stop.stopped().await }
-    };
-    let clients = transport::serve(client, Arc::clone(gate), stopped(stop), cut);
-    tasks.spawn(async move {
-        clients
-            .await
-            .map_or_else(RunError::from, |()| RunError::Task("the client listener"))
-    });
-    let peers = serve_peers(peer, gate.group().peer_handler(), stopped(stop));
-    tasks.spawn(async move {
-        peers
-            .await
-            .map_or_else(RunError::from, |()| RunError::Task("the peer listener"))
-    });
-    let watched = Arc::clone(gate);
-    tasks.spawn(async move {
-        watched.watch_quorum().await;
-        RunError::Task("the quorum watch")
-    });
-    let announcing = neighbours::run(Arc::clone(gate), gate.reads().clone(), clock);
-    tasks.spawn(async move {
-        announcing.await;
-        RunError::Task("the neighbour watch")
-    });
-    tasks
 }

@@ -59,6 +59,22 @@ pub(crate) enum SignError {
     Stopped,
 }
 
+impl SignError {
+    /// The same in a word or two, as the status shows it.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Self::Diverged(_) => "diverged",
+            Self::Behind { .. } => "behind",
+            Self::NotAnnounced => NOT_ANNOUNCED,
+            Self::NoStatement { .. } | Self::Fault(_) => "fault",
+            Self::Stopped => "stopping",
+        }
+    }
+}
+
+/// How the status says that nobody could verify what a node signs.
+pub(crate) const NOT_ANNOUNCED: &str = "keys not announced";
+
 impl From<StoreError> for SignError {
     fn from(error: StoreError) -> Self {
         Self::Fault(error.to_string())

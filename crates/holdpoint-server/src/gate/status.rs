@@ -16,9 +16,15 @@ use holdpoint_storage::{Incarnation, StoreError};
 
 use super::Gate;
 use crate::config::NodeEntry;
+use crate::cosign::NOT_ANNOUNCED;
 use crate::evaluate::ReadFault;
+use crate::neighbours::Seen;
 use crate::policies::{NotLoaded, Policies};
 use crate::pool::PoolError;
+use crate::recognition::{self, KeyPaths, RecognitionError};
+
+/// How the status says that a node signs.
+const SIGNS: &str = "ok";
 
 /// What a node says of itself.
 #[derive(Clone, Debug)]
@@ -31,6 +37,8 @@ pub(crate) struct OwnIdentity {
     pub(crate) incarnation: Incarnation,
     /// Its public keys.
     pub(crate) keys: NodePublicKeys,
+    /// Where their secret halves are.
+    pub(crate) key_paths: KeyPaths,
     /// Its data directory.
     pub(crate) root: PathBuf,
 }
@@ -98,12 +106,18 @@ impl Gate {
 
     /// Whether this node's keys are announced in what it has applied: what it signs can be verified.
     pub(crate) async fn can_prove(&self) -> bool {
-        let (group, node) = (self.parts.group.clone(), self.parts.own.node);
-        let read = self.parts.reads.run(move || {
-            let known = group.local_view(|view| Query::new(&view, GroupId::FIRST).node(node));
-            known.is_ok_and(|known| known.is_ok_and(|known| known.is_some()))
-        });
-        read.await.unwrap_or(false)
+        self.recognised().await.unwrap_or(false)
+    }
+
+    /// The same, or how the cluster knows this node otherwise.
+    pub(crate) async fn recognised(&self) -> Result<bool, RecognitionError> {
+        let (group, own) = (self.parts.group.clone(), self.parts.own.clone());
+        let read = self
+            .parts
+            .reads
+            .run(move || recognition::recognise(&group, &own));
+        // A pool that is full or gone knows nothing.
+        read.await.unwrap_or(Ok(false))
     }
 
     /// The answer to `Cluster.Status`.
@@ -176,12 +190,7 @@ impl Gate {
                 } else {
                     seen.map(|seen| seen.clock_offset_ms)
                 },
-                signing: if applied.announced.contains(&entry.id) {
-                    "ok"
-                } else {
-                    "not announced"
-                }
-                .to_owned(),
+                signing: self.signing(is_own, applied.announced.contains(&entry.id), seen),
                 disk_free_percent: if is_own {
                     disk_free_percent(&self.parts.own.root)
                 } else {
@@ -194,8 +203,22 @@ impl Gate {
 }
 
 impl Gate {
-    /// How many more voters can be lost while decisions go on, as far as this node knows: counted
-    /// from those that answer, if it leads, else from none being away.
+    /// Whether a node signs: of this node what it knows, of another what that one said of itself;
+    /// empty if it has not said it lately.
+    fn signing(&self, is_own: bool, is_announced: bool, seen: Option<&Seen>) -> String {
+        if !is_announced {
+            return NOT_ANNOUNCED.to_owned();
+        }
+        if !is_own {
+            return seen.map(|seen| seen.signing.clone()).unwrap_or_default();
+        }
+        let trouble = self.parts.cosigner.trouble();
+        let word = trouble.map_or(SIGNS, |trouble| trouble.word());
+        word.to_owned()
+    }
+
+    /// How many more voters can be lost while decisions go on, as far as this node knows: none while
+    /// nobody leads; counted from those that answer, if it leads; else from none being away.
     fn failure_tolerance(&self, status: &GroupStatus) -> u32 {
         let nodes = self.parts.members.nodes();
         let voters = match status
@@ -211,7 +234,9 @@ impl Gate {
             .leader
             .as_ref()
             .is_some_and(|it| it.node == status.node);
-        let up = if is_leader {
+        let up = if status.leader.is_none() {
+            0
+        } else if is_leader {
             self.neighbours.seen().len().saturating_add(1)
         } else {
             voters

@@ -12,5 +12,6 @@ mod configuration_page;
 mod dev;
 mod doors;
 mod life;
+mod recognition;
 mod support;
 mod trio;

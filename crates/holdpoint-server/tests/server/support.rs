@@ -70,6 +70,15 @@ impl Dev {
         }
     }
 
+    /// Why a node does not start in `dir`.
+    pub(crate) async fn refused(dir: PathBuf) -> String {
+        let client = "127.0.0.1:0".parse().unwrap();
+        let stopped = std::future::pending();
+        let started = dev(DevOptions { dir, client }, Box::new(|_| ()), stopped);
+        let refused = tokio::time::timeout(LONG, started).await.unwrap();
+        refused.unwrap_err().to_string()
+    }
+
     /// Stops it in good order.
     pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();

@@ -186,13 +186,13 @@ impl Trio {
             .into_inner()
     }
 
-    /// The node that can decide, once there is one.
+    /// The node that can decide and prove, once there is one.
     pub(crate) async fn leader(&self) -> u64 {
         let found = async {
             loop {
                 for id in 1..=3_u64 {
                     let runs = self.nodes.contains_key(&id);
-                    if runs && self.status(id).await.serving {
+                    if runs && can_answer(&self.status(id).await) {
                         return id;
                     }
                 }
@@ -230,6 +230,12 @@ impl Drop for Trio {
             running.runtime.shutdown_background();
         }
     }
+}
+
+/// Whether the node that says this decides, and can prove it.
+fn can_answer(status: &v1::StatusResponse) -> bool {
+    let own = status.nodes.iter().find(|node| node.id == status.node_id);
+    status.serving && own.is_some_and(|own| own.signing == "ok")
 }
 
 async fn free() -> TcpListener {
