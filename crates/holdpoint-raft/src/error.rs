@@ -135,8 +135,8 @@ pub enum StartError {
 #[derive(Debug, thiserror::Error)]
 pub enum GroupFault {
     /// The disk failed. What it holds is read at the next start.
-    #[error("the store stopped")]
-    Store(#[source] StoreError),
+    #[error("{}", first(.0))]
+    Store(StoreError),
     /// This directory is not the one that the cluster knows under this node's id.
     #[error(
         "node {node} was known with incarnation {known}, and this directory has incarnation {own}; \
@@ -167,4 +167,12 @@ pub enum GroupFault {
     /// openraft stopped by itself.
     #[error("the group stopped: {0}")]
     Stopped(String),
+}
+
+/// What stopped the store, in its own words.
+fn first(error: &StoreError) -> String {
+    match error {
+        StoreError::Poisoned { first } => first.to_string(),
+        StoreError::Closed | StoreError::Gap { .. } | StoreError::Snapshot(_) => error.to_string(),
+    }
 }

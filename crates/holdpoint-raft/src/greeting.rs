@@ -15,6 +15,8 @@
 //! groups are never founded: the founder has heard from every voter, and each answers for one
 //! directory.
 
+mod waiting;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -27,14 +29,16 @@ use holdpoint_proto::peer::v1::ask_request::Question;
 use holdpoint_proto::peer::v1::refusal::Reason;
 use holdpoint_proto::peer::v1::{Envelope, Hello, HelloAnswer};
 use openraft::async_runtime::WatchReceiver;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
+
+use waiting::{Waiting, why};
 
 use crate::disk::StateDisk;
 use crate::error::GroupFault;
 use crate::limits;
 use crate::log_store::Log;
 use crate::member::Member;
-use crate::net::{Lane, Net};
+use crate::net::{Lane, Net, NetError};
 use crate::peers::{Peers, incarnation, incarnation_bytes};
 use crate::state_machine::decode_applied;
 use crate::types::{LogId, Raft};
@@ -137,8 +141,8 @@ pub(crate) struct Greeter {
 
 /// What one peer's answer means to this node.
 enum Heard {
-    /// Nothing yet: no answer, or one that does not count.
-    Nothing,
+    /// Nothing yet: no answer, or one that does not count; and why.
+    Nothing(String),
     /// The peer has nothing either.
     Fresh(Member),
     /// The peer has data and knows this directory, or nothing against it.
@@ -157,6 +161,7 @@ impl Greeter {
             self.greet_briefly().await?;
             return Ok(Joined::Resume);
         }
+        let mut waiting = Waiting::new(Instant::now());
         loop {
             let heard = self.greet_all().await?;
             if heard
@@ -165,9 +170,10 @@ impl Greeter {
             {
                 return Ok(Joined::Resume);
             }
-            if let Some(members) = self.founders(heard) {
+            if let Some(members) = self.founders(&heard) {
                 return Ok(Joined::Found(members));
             }
+            waiting.tell(Instant::now(), &heard, &self.others);
             sleep(limits::GREETING_PERIOD).await;
         }
     }
@@ -182,7 +188,7 @@ impl Greeter {
         let mut pause = limits::GREETING_PERIOD;
         while !left.is_empty() {
             let heard = self.greet(&left).await?;
-            left.retain(|node, _| matches!(heard.get(node), None | Some(Heard::Nothing)));
+            left.retain(|node, _| matches!(heard.get(node), None | Some(Heard::Nothing(_))));
             sleep(pause).await;
             pause = pause.saturating_mul(2).min(limits::GREETING_PERIOD_MAX);
         }
@@ -190,7 +196,7 @@ impl Greeter {
     }
 
     /// The members to found the group with: everyone is fresh and this node's id is the lowest.
-    fn founders(&self, heard: BTreeMap<u64, Heard>) -> Option<BTreeMap<u64, Member>> {
+    fn founders(&self, heard: &BTreeMap<u64, Heard>) -> Option<BTreeMap<u64, Member>> {
         let local = self.peers.local();
         let own = local.node.get();
         let mut members = BTreeMap::from([(own, local.member.clone())]);
@@ -198,7 +204,7 @@ impl Greeter {
             let Heard::Fresh(member) = heard else {
                 return None;
             };
-            members.insert(node, member);
+            members.insert(*node, member.clone());
         }
         let lowest = members.keys().next() == Some(&own);
         (lowest && members.len() == self.others.len().saturating_add(1)).then_some(members)
@@ -232,9 +238,9 @@ impl Greeter {
         Ok(heard)
     }
 
-    async fn hello(&self, node: u64, address: &str) -> (u64, Option<Answer>) {
+    async fn hello(&self, node: u64, address: &str) -> (u64, Result<Option<Answer>, NetError>) {
         let (Ok(fresh), Ok(last)) = (self.own.fresh(), self.own.last()) else {
-            return future::ready((node, None)).await;
+            return future::ready((node, Ok(None))).await;
         };
         let local = &self.peers.local().member;
         let hello = Hello {
@@ -252,27 +258,32 @@ impl Greeter {
             .net
             .ask(address, Lane::Control, request, limits::ASK)
             .await;
-        (node, answer.ok().and_then(|answer| answer.answer))
+        (node, answer.map(|answer| answer.answer))
     }
 
-    fn judge(&self, node: u64, answer: Option<Answer>) -> Result<Heard, GroupFault> {
+    fn judge(
+        &self,
+        node: u64,
+        answer: Result<Option<Answer>, NetError>,
+    ) -> Result<Heard, GroupFault> {
         match answer {
-            Some(Answer::Hello(answer)) => self.judge_hello(node, answer),
-            Some(Answer::Refusal(refusal)) => {
+            Ok(Some(Answer::Hello(answer))) => self.judge_hello(node, answer),
+            Ok(Some(Answer::Refusal(refusal))) => {
                 self.peers
                     .tell_once(node, &refusal, "a peer refuses this node's greeting");
                 match known_in(&refusal) {
                     Some(known) => Err(self.refused(known)),
-                    None => Ok(Heard::Nothing),
+                    None => Ok(Heard::Nothing(refusal.detail)),
                 }
             }
-            _ => Ok(Heard::Nothing),
+            Ok(_) => Ok(Heard::Nothing("it answered something else".to_owned())),
+            Err(error) => Ok(Heard::Nothing(why(error))),
         }
     }
 
     fn judge_hello(&self, node: u64, answer: HelloAnswer) -> Result<Heard, GroupFault> {
         let Some(theirs) = incarnation(&answer.incarnation) else {
-            return Ok(Heard::Nothing);
+            return Ok(Heard::Nothing("it names no incarnation".to_owned()));
         };
         let local = self.peers.local();
         let own = local.member.incarnation;

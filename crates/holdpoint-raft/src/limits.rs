@@ -84,6 +84,12 @@ pub const GREETING_PERIOD: Duration = Duration::from_millis(200);
 /// The longest that a node with data pauses between greetings to those that have not answered.
 pub const GREETING_PERIOD_MAX: Duration = Duration::from_secs(5);
 
+/// How long a node without data waits for the others before it says for whom.
+pub const WAITING_TOLD_AFTER: Duration = Duration::from_secs(2);
+
+/// How often it says that again.
+pub const WAITING_TOLD_PERIOD: Duration = Duration::from_secs(30);
+
 /// How long a node with data waits for the answers to its greeting before it takes part.
 pub const GREETING_WAIT: Duration = Duration::from_millis(800);
 

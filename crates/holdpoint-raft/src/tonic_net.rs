@@ -4,6 +4,7 @@
 //! again by themselves; what a peer may cost in time is bounded here and by whoever reads a stream.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -79,11 +80,20 @@ fn connect_lazily(address: &str) -> Result<Channel, NetError> {
 
 /// A peer that is down and one that breaks off are told apart: openraft repeats the second at once.
 fn failed(address: &str, status: &Status) -> NetError {
-    let (address, reason) = (address.to_owned(), status.to_string());
+    let (address, reason) = (address.to_owned(), reason(status));
     match status.code() {
         Code::Cancelled | Code::Unknown => NetError::Broken { address, reason },
         _ => NetError::Unreachable { address, reason },
     }
+}
+
+/// What the system said, if it said something; else what the transport made of it.
+fn reason(status: &Status) -> String {
+    let mut cause = status.source();
+    while let Some(deeper) = cause.and_then(Error::source) {
+        cause = Some(deeper);
+    }
+    cause.map_or_else(|| status.to_string(), ToString::to_string)
 }
 
 fn frames<T: Send + 'static>(address: String, stream: Streaming<T>) -> Frames<T> {
