@@ -48,7 +48,7 @@ pub enum RunError {
     #[error("a part of the node ended by itself: {0}")]
     Task(&'static str),
     /// The group stopped by a fault. What the disk holds is read at the next start.
-    #[error(transparent)]
+    #[error("the node stops: {}{}", .0, next(.0))]
     Fault(Arc<GroupFault>),
     /// `dev` could not set its folder up.
     #[error("cannot set up `{}`: {problem}", path.display())]
@@ -58,4 +58,48 @@ pub enum RunError {
         /// What went wrong.
         problem: String,
     },
+}
+
+/// What the system says of a disk that takes no more.
+const FULL: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
+
+/// What to do about a fault, where that is plain.
+fn next(fault: &GroupFault) -> &'static str {
+    let said = fault.to_string();
+    if FULL.iter().any(|full| said.contains(full)) {
+        "; free space, then start again"
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use holdpoint_storage::{Fault, StoreError};
+
+    use super::*;
+
+    fn check(cause: &str, expected: &str) {
+        let first = Arc::new(Fault {
+            doing: "write the log",
+            file: None,
+            cause: cause.to_owned(),
+        });
+        let fault = GroupFault::Store(StoreError::Poisoned { first });
+        let error = RunError::Fault(Arc::new(fault));
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn stop_by_a_full_disk_says_so_and_what_to_do() {
+        check(
+            "IO error: No space left on device: While appending to file",
+            "the node stops: could not write the log: IO error: No space left on device: While \
+             appending to file; free space, then start again",
+        );
+        check(
+            "IO error: Input/output error",
+            "the node stops: could not write the log: IO error: Input/output error",
+        );
+    }
 }

@@ -58,6 +58,9 @@ pub const EVALUATIONS_PER_ATTEMPT_MAX: u32 = 3;
 /// Compiled policies kept at once: the one in force, and its neighbours while it is being replaced.
 pub const COMPILED_POLICIES_MAX: usize = 4;
 
+/// The longest sentence that is made of what policies say to people.
+pub const SENTENCE_BYTES_MAX: usize = 1_024;
+
 /// Receipts that wait for one signature.
 pub const SIGN_QUEUE_MAX: usize = ASKING_MAX + SETTLING_MAX + READING_MAX;
 

@@ -8,7 +8,12 @@ use std::sync::{Mutex, PoisonError};
 use holdpoint_policy::{Bundle, FailedExit, Policy};
 use holdpoint_receipt::{Digest, Name};
 
-use crate::limits::COMPILED_POLICIES_MAX;
+use crate::limits::{COMPILED_POLICIES_MAX, SENTENCE_BYTES_MAX};
+
+/// Stands for what does not fit into a sentence.
+const CUT: &str = " …";
+
+const _: () = assert!(CUT.len() < SENTENCE_BYTES_MAX);
 
 /// The loaded policies, most recently used last.
 #[derive(Debug, Default)]
@@ -86,6 +91,27 @@ impl Policies {
         })
     }
 
+    /// What the policies `ids` of a bundle say to people, each with its id; none if the bundle is not
+    /// loaded, or says nothing. At most [`SENTENCE_BYTES_MAX`] bytes.
+    pub(crate) fn reasons(&self, digest: &Digest, ids: &[String]) -> Option<String> {
+        let policy = {
+            let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut loaded = loaded.iter();
+            loaded.find(|policy| policy.digest() == *digest).cloned()?
+        };
+        let said = ids.iter().filter_map(|id| {
+            let reason = policy.reason_of(id).filter(|reason| !reason.is_empty())?;
+            Some(format!("{reason} ({id})"))
+        });
+        let mut sentence = said.collect::<Vec<_>>().join("; ");
+        if sentence.len() > SENTENCE_BYTES_MAX {
+            let end = sentence.floor_char_boundary(SENTENCE_BYTES_MAX - CUT.len());
+            sentence.truncate(end);
+            sentence.push_str(CUT);
+        }
+        (!sentence.is_empty()).then_some(sentence)
+    }
+
     /// Keeps a policy that was loaded to be put: it will be needed soon.
     pub(crate) fn remember(&self, policy: Policy) {
         let digest = policy.digest();
@@ -111,4 +137,35 @@ fn load(digest: Digest, bytes: &[u8]) -> Result<Policy, NotLoaded> {
     }
     Policy::load(&bundle)
         .map_err(|errors| refused(errors.first().map_or_else(String::new, ToString::to_string)))
+}
+
+#[cfg(test)]
+mod tests {
+    use holdpoint_policy::starter;
+
+    use super::*;
+
+    #[test]
+    fn what_policies_say_to_people_is_joined_and_bounded() {
+        let bundle = Bundle::new(
+            starter::FILES
+                .iter()
+                .map(|(path, content)| ((*path).to_owned(), content.as_bytes().to_vec())),
+        );
+        let policy = Policy::load(&bundle.unwrap()).unwrap();
+        let (policies, digest) = (Policies::default(), policy.digest());
+        let word = "demo.forbidden-word".to_owned();
+        assert_eq!(policies.reasons(&digest, std::slice::from_ref(&word)), None);
+        policies.remember(policy);
+        assert_eq!(policies.reasons(&digest, &["unknown".to_owned()]), None);
+        let said = policies.reasons(&digest, &[word.clone(), "demo.echo".to_owned()]);
+        let expected = "the message has the word that this example forbids (demo.forbidden-word); \
+                        anybody may echo (demo.echo)";
+        assert_eq!(said.as_deref(), Some(expected));
+        let many = policies.reasons(&digest, &vec![word; 100]).unwrap();
+        assert!(
+            many.len() <= SENTENCE_BYTES_MAX && many.ends_with(CUT),
+            "{many}"
+        );
+    }
 }

@@ -231,6 +231,13 @@ impl Gate {
             .await?;
         let mut answer = convert::decision(&decision, receipt);
         answer.request_canonical = request;
+        if answer.reason == u32::from(Reason::Policy.code())
+            && let Some(said) = self
+                .policies
+                .reasons(&decision.policy.digest, &decision.policies)
+        {
+            answer.sentence = said;
+        }
         if let Some(permit) = &mut answer.permit {
             let surface = submission.draft.surface();
             permit.failed_exit_aborts = self

@@ -23,6 +23,9 @@ use crate::evaluate::ReadFault;
 use crate::policies::Policies;
 use crate::refused::Refused;
 
+/// Names that a sentence lists.
+const LISTED_MAX: usize = 8;
+
 /// Which statement is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ReceiptSubject {
@@ -102,9 +105,19 @@ impl Gate {
             key,
         } = call;
         let read = self.query(&namespace, admitted, move |log| {
-            Ok((log.operation(&surface, &bound, &key)?, log.now()))
+            let operation = log.operation(&surface, &bound, &key)?;
+            let is_recorded = operation.holder.is_some() || operation.committed.is_some();
+            let unknown = if is_recorded {
+                None
+            } else {
+                unknown_bound(log, &surface, &bound)?
+            };
+            Ok((operation, log.now(), unknown))
         });
-        let (operation, now) = read.await?;
+        let (operation, now, unknown) = read.await?;
+        if let Some(sentence) = unknown {
+            return Err(Refused::never(Reason::NotFound).saying(sentence));
+        }
         Ok(v1::GetOperationResponse {
             holder: operation.holder.as_ref().map(convert::permit),
             committed: operation.committed.as_ref().map(convert::permit),
@@ -224,6 +237,42 @@ impl Gate {
         answer
             .await?
             .ok_or_else(|| Refused::never(Reason::UnknownNamespace))
+    }
+}
+
+/// Says so if the policy in force has no such bound: nobody can hold it, so it is not free either.
+fn unknown_bound<V: View<Error = StoreError>>(
+    log: &NamespaceQuery<'_, V>,
+    surface: &Name,
+    bound: &Name,
+) -> Result<Option<String>, ReadFault> {
+    let Some(active) = log.record().active else {
+        return Ok(Some(
+            "No policy is in force, so nothing is bounded.".to_owned(),
+        ));
+    };
+    let surfaces = log.surfaces(&active.digest)?;
+    let Some(known) = surfaces.iter().find(|known| known.surface == *surface) else {
+        let known = listed(surfaces.iter().map(|known| &known.surface));
+        return Ok(Some(format!(
+            "The policy in force has no surface `{surface}`; it has {known}."
+        )));
+    };
+    let is_known = known.bounds.iter().any(|known| known.name == *bound);
+    Ok((!is_known).then(|| {
+        let known = listed(known.bounds.iter().map(|known| &known.name));
+        format!("The surface `{surface}` has no bound `{bound}`; it has {known}.")
+    }))
+}
+
+/// Names for people; a few, if they are many.
+fn listed<'a>(names: impl Iterator<Item = &'a Name>) -> String {
+    let mut names = names.map(|name| format!("`{name}`"));
+    let few: Vec<String> = names.by_ref().take(LISTED_MAX).collect();
+    match (few.is_empty(), names.count()) {
+        (true, _) => "none".to_owned(),
+        (false, 0) => few.join(", "),
+        (false, more) => format!("{} and {more} more", few.join(", ")),
     }
 }
 

@@ -120,6 +120,26 @@ async fn reads_show_permit_operation_receipt_and_policy() {
     let read = node.gate().get_operation(held).await.unwrap().into_inner();
     assert_eq!(read.holder.unwrap().id, permit.id);
 
+    let asked = |surface: &str, bound: &str| v1::GetOperationRequest {
+        surface: surface.to_owned(),
+        bound: bound.to_owned(),
+        key: "workspace/other".to_owned(),
+        ..Default::default()
+    };
+    let free = asked("infra.apply", "workspace");
+    let read = node.gate().get_operation(free).await.unwrap().into_inner();
+    assert_eq!((read.holder, read.refusal), (None, None));
+    for (surface, bound, said) in [
+        ("infra.aply", "workspace", "no surface `infra.aply`; it has"),
+        ("infra.apply", "space", "no bound `space`; it has"),
+    ] {
+        let unknown = asked(surface, bound);
+        let read = node.gate().get_operation(unknown).await.unwrap();
+        let refusal = read.into_inner().refusal.unwrap();
+        assert_eq!(refusal.reason_name, "NOT_FOUND");
+        assert!(refusal.sentence.contains(said), "{}", refusal.sentence);
+    }
+
     let subject = v1::get_receipt_request::Subject::PermitId(permit.id.clone());
     let call = v1::GetReceiptRequest {
         subject: Some(subject),
@@ -161,6 +181,26 @@ async fn reads_show_permit_operation_receipt_and_policy() {
         (read.version, read.files.len()),
         (1, holdpoint_policy::starter::FILES.len())
     );
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn denial_says_what_the_policy_says_to_people_also_to_a_retry() {
+    let scratch = tempfile::tempdir().unwrap();
+    let node = Dev::start(scratch.path().join("dev")).await;
+    let mut attempt = echo("k1", "this is forbidden");
+    for is_replay in [false, true] {
+        let denied = authorize(&node, attempt.clone()).await;
+        assert_eq!(
+            (denied.reason_name.as_str(), denied.replay),
+            ("POLICY", is_replay)
+        );
+        assert_eq!(
+            denied.sentence,
+            "the message has the word that this example forbids (demo.forbidden-word)"
+        );
+        attempt.not_after_ms = denied.not_after_ms;
+    }
     node.stop().await;
 }
 
