@@ -10,8 +10,8 @@ use holdpoint_receipt::request::digest_of_canonical;
 use holdpoint_receipt::statement::{DecisionStatement, Outcome as StatedOutcome, PermitStep};
 use holdpoint_receipt::verify::{Verified, VerifyError, verify};
 use holdpoint_receipt::{
-    Body, Caller, ClusterTime, Digest, Fence, KeySet, Name, PermitId, Request, RequestError,
-    Statement,
+    Body, Caller, ClusterTime, Digest, Fence, KeySet, Name, PermitId, RedemptionId, Request,
+    RequestError, Salt, Statement, commit,
 };
 
 use crate::info::{digest, malformed};
@@ -194,16 +194,33 @@ impl Expected<'_> {
         )
     }
 
-    /// That `receipt` proves a redemption; gives when the permit is in doubt.
-    pub(crate) fn redeemed(&self, receipt: &Receipt) -> Result<ClusterTime, AnswerError> {
+    /// That `receipt` proves the redemption under this id, and not another executor's; gives when the
+    /// permit is in doubt.
+    pub(crate) fn redeemed(
+        &self,
+        receipt: &Receipt,
+        redemption: &RedemptionId,
+        salt: &[u8],
+    ) -> Result<ClusterTime, AnswerError> {
         let statement = receipt.statement();
         let Body::Redeemed {
-            step, complete_by, ..
+            step,
+            redemption_commitment,
+            complete_by,
         } = &statement.body
         else {
             return Err(AnswerError::Differs { field: "kind" });
         };
         self.check(statement, step)?;
+        let salt: [u8; 32] = salt
+            .try_into()
+            .map_err(|_| malformed("redemption_salt", "does not have 32 bytes"))?;
+        let ours = commit(
+            &Salt::from_bytes(salt),
+            "redemption_commitment",
+            redemption.as_str().as_bytes(),
+        );
+        same("redemption_commitment", *redemption_commitment == ours)?;
         Ok(*complete_by)
     }
 

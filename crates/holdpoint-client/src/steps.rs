@@ -197,12 +197,13 @@ impl Gate {
                     receipt,
                     replay,
                     refusal,
+                    redemption_salt,
                     ..
                 } = answer.into_inner();
                 refused(refusal)?;
                 let receipt = Receipt::believe(receipt, self.keys());
                 let proved = receipt.and_then(|receipt| {
-                    let complete_by = expected.redeemed(&receipt)?;
+                    let complete_by = expected.redeemed(&receipt, redemption, &redemption_salt)?;
                     Ok(Redemption {
                         receipt,
                         complete_by,

@@ -204,6 +204,37 @@ async fn receipt_of_the_decision_is_no_proof_of_the_redemption() {
     redeemed.leave_in_doubt();
 }
 
+#[tokio::test]
+async fn receipt_of_another_executor_is_no_proof_of_our_redemption() {
+    let node = FakeNode::start(&world()).await;
+    let gate = gate(&node).await;
+    let permit = gate.authorize(&apply("prod-eu")).await.unwrap();
+    node.world().misstate = Some(|body| {
+        if let Body::Redeemed {
+            redemption_commitment,
+            ..
+        } = body
+        {
+            *redemption_commitment = sha256(b"the id of another executor");
+        }
+    });
+    let Err(RedeemError::Silence(open)) = permit.redeem().await else {
+        panic!("believed the redemption of another executor");
+    };
+    let error = open.silence().answer_error().unwrap();
+    check_differs(error, "redemption_commitment");
+    open.set_aside();
+
+    let permit = gate.authorize(&apply("prod-us")).await.unwrap();
+    node.next([Twist::LieRedeem(|answer| answer.redemption_salt.clear())]);
+    let Err(RedeemError::Silence(open)) = permit.redeem().await else {
+        panic!("believed a redemption that cannot be checked");
+    };
+    let error = open.silence().answer_error().unwrap().to_string();
+    assert!(error.contains("redemption_salt"), "{error}");
+    open.retry().await.unwrap().abort().await.unwrap();
+}
+
 /// Says a decision wrongly.
 type OfDecision = fn(&mut DecisionStatement);
 /// Says a step of a permit wrongly.

@@ -310,7 +310,7 @@ pub struct StatusResponse {
     /// Size of the log of statements of `default`.
     #[prost(uint64, tag = "12")]
     pub tree_size: u64,
-    /// How many more losses decisions survive.
+    /// How many more losses decisions survive, as far as the answering node knows; 0 while nobody leads.
     #[prost(uint32, tag = "13")]
     pub failure_tolerance: u32,
     /// This node can decide: it leads and its last read-index round succeeded recently enough.
@@ -363,7 +363,8 @@ pub struct NodeStatus {
     /// Milliseconds that this node's wall clock is ahead of the leader's; absent when not known.
     #[prost(sint64, optional, tag = "6")]
     pub clock_offset_ms: ::core::option::Option<i64>,
-    /// `ok`, or why this node does not sign.
+    /// `ok`, or why this node does not sign, as that node itself says; empty when the answering node has
+    /// not heard it lately.
     #[prost(string, tag = "7")]
     pub signing: ::prost::alloc::string::String,
     /// Free share of the disk in per cent; absent when not known by the answering node.
@@ -1137,6 +1138,10 @@ pub struct RedeemResponse {
     /// Set instead when it was refused, or when nobody knows.
     #[prost(message, optional, tag = "4")]
     pub refusal: ::core::option::Option<Refusal>,
+    /// The salt of the receipt's `redemption_commitment`, 32 bytes: it lets the executor check that the
+    /// receipt is of its own redemption id, and not of another executor's.
+    #[prost(bytes = "vec", tag = "5")]
+    pub redemption_salt: ::prost::alloc::vec::Vec<u8>,
 }
 /// Says how it ended.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2224,7 +2229,9 @@ pub struct ActivatePolicyRequest {
     #[prost(uint32, tag = "4")]
     pub deadline_ms: u32,
 }
-/// What became of an activation.
+/// What became of an activation. A bundle that is in force already, as `expected_version` or as the
+/// version after it, is not put in force again: the answer is that version and its receipt, so that a
+/// repeated call finds what the first one did and no issued permit loses its policy.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ActivatePolicyResponse {
     /// The policy version now in force.

@@ -82,13 +82,16 @@ impl Gate {
         }
     }
 
-    /// Puts a stored bundle in force, if the version in force is the expected one.
+    /// Puts a stored bundle in force, if the version in force is the expected one. A bundle that is in
+    /// force already stays so under its version: another one would take issued permits their policy.
     pub(crate) async fn activate_policy(
         &self,
         call: ActivateCall,
         admitted: &Admitted,
     ) -> Result<v1::ActivatePolicyResponse, Refused> {
-        self.lead(admitted).await?;
+        if let Some(found) = self.in_force_already(&call, admitted).await? {
+            return Ok(found);
+        }
         let namespace = call.namespace.clone();
         let command = Command::ActivatePolicy(ActivatePolicy {
             namespace: call.namespace,
@@ -128,5 +131,39 @@ impl Gate {
             }
             other => Err(self.unexpected(&other)),
         }
+    }
+    /// The answer to a call that has nothing to do: its bundle is in force as the expected version, or
+    /// as the one after it, which is what the same call did before.
+    async fn in_force_already(
+        &self,
+        call: &ActivateCall,
+        admitted: &Admitted,
+    ) -> Result<Option<v1::ActivatePolicyResponse>, Refused> {
+        let (digest, expected) = (call.digest, call.expected.get());
+        let found = self.query(&call.namespace, admitted, move |log| {
+            let active = log.record().active.filter(|active| {
+                let version = active.version.get();
+                active.digest == digest
+                    && (version == expected || Some(version) == expected.checked_add(1))
+            });
+            let Some(active) = active else {
+                return Ok(None);
+            };
+            let record = log.activation(active.version)?;
+            // Another evaluator may read the same bundle otherwise.
+            let record = record.filter(|record| record.evaluator_version == EVALUATOR_VERSION);
+            Ok(record.map(|record| (active.version, record.leaf)))
+        });
+        let Some((version, leaf)) = found.await? else {
+            return Ok(None);
+        };
+        let receipt = self
+            .receipt_of_leaf(&call.namespace, leaf, admitted)
+            .await?;
+        Ok(Some(v1::ActivatePolicyResponse {
+            version: version.get(),
+            receipt: Some(v1::Receipt { file: receipt }),
+            refusal: None,
+        }))
     }
 }

@@ -222,7 +222,7 @@ impl Gate {
     }
 
     /// Reads one namespace as of now.
-    async fn query<T: Send + 'static>(
+    pub(super) async fn query<T: Send + 'static>(
         &self,
         namespace: &Name,
         admitted: &Admitted,

@@ -5,7 +5,7 @@ use holdpoint_core::command::{Command, Complete, CompletionResult, Redeem, Revok
 use holdpoint_core::outcome::{PermitView, StepOutcome};
 use holdpoint_proto::convert::{self, CompleteCall, Completed, Named, RedeemCall};
 use holdpoint_proto::v1;
-use holdpoint_receipt::{Caller, Name, Reason};
+use holdpoint_receipt::{Caller, Name, Reason, Salt};
 
 use super::{Gate, fault};
 use crate::admit::Admitted;
@@ -24,6 +24,8 @@ struct Step {
     receipt: Option<Vec<u8>>,
     /// The step had been taken before.
     replay: bool,
+    /// Where the statement of the step stands; none if it was refused.
+    leaf: Option<u64>,
     /// Set if the step was refused.
     refused: Option<Refused>,
 }
@@ -47,6 +49,7 @@ impl Gate {
         admitted: &Admitted,
     ) -> Result<v1::RedeemResponse, Refused> {
         let namespace = call.named.namespace.clone();
+        let salt = random::salt().map_err(|error| fault(&error))?;
         let command = Command::Redeem(Redeem {
             namespace: call.named.namespace,
             permit: call.named.permit,
@@ -54,19 +57,43 @@ impl Gate {
             fence: call.fence,
             request_digest: call.request_digest,
             redemption_id: call.redemption_id,
-            salt: random::salt().map_err(|error| fault(&error))?,
+            salt,
         });
         let step = self.step(&namespace, command, admitted).await?;
         // What was not redeemed shows no permit: nobody may act on it.
         if let Some(refused) = step.refused {
             return Err(refused);
         }
+        let salt = match step.leaf.filter(|_| step.replay) {
+            Some(leaf) => self.salt_of(&namespace, leaf, admitted).await?,
+            None => Some(salt),
+        };
         Ok(v1::RedeemResponse {
             permit: step.wire_permit(),
             receipt: wire_receipt(step.receipt),
             replay: step.replay,
             refusal: None,
+            redemption_salt: salt.map_or_else(Vec::new, |salt| salt.as_bytes().to_vec()),
         })
+    }
+
+    /// The salt under which the statement at `leaf` was made; none once it is erased.
+    async fn salt_of(
+        &self,
+        namespace: &Name,
+        leaf: u64,
+        admitted: &Admitted,
+    ) -> Result<Option<Salt>, Refused> {
+        let namespace = namespace.clone();
+        let read = self.look(admitted, move |state| {
+            match state.namespace(&namespace)? {
+                Some(namespace) => namespace.disclosure(leaf),
+                None => Ok(None),
+            }
+        });
+        // The step itself has been taken.
+        let disclosed = read.await.map_err(Refused::in_doubt)?;
+        Ok(disclosed.map(|disclosed| disclosed.salt))
     }
 
     /// Records how the effect of a redeemed permit ended.
@@ -147,6 +174,7 @@ impl Gate {
                     permit,
                     receipt,
                     replay,
+                    leaf: Some(statement.leaf),
                     refused: None,
                 })
             }
@@ -164,6 +192,7 @@ impl Gate {
                     permit,
                     receipt,
                     replay: false,
+                    leaf: None,
                     refused,
                 })
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use holdpoint_proto::v1::{self, authorize_stream_response::Result as StreamResult};
-use holdpoint_receipt::{sha256, verify};
+use holdpoint_receipt::{Body, KeySet, Salt, commit, sha256, verify};
 use tokio_stream::StreamExt as _;
 
 use crate::support::{Dev, echo, raw};
@@ -23,6 +23,23 @@ fn redeem(answer: &v1::AuthorizeResponse, redemption_id: &str) -> v1::RedeemRequ
         redemption_id: redemption_id.to_owned(),
         ..v1::RedeemRequest::default()
     }
+}
+
+/// That the receipt of a redemption is of this redemption id, as an executor checks it.
+fn check_commitment(answer: &v1::RedeemResponse, redemption_id: &str, keys: &KeySet) {
+    let file = &answer.receipt.as_ref().unwrap().file;
+    let verified = verify(file, keys).unwrap();
+    let Body::Redeemed {
+        redemption_commitment,
+        ..
+    } = &verified.statement().body
+    else {
+        panic!("{:?}", verified.statement());
+    };
+    let salt: [u8; 32] = answer.redemption_salt.as_slice().try_into().unwrap();
+    let member = "redemption_commitment";
+    let ours = commit(&Salt::from_bytes(salt), member, redemption_id.as_bytes());
+    assert_eq!(*redemption_commitment, ours);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +81,7 @@ async fn permit_is_redeemed_once_and_committed_and_each_step_has_a_receipt() {
         .unwrap()
         .into_inner();
     assert!(redeemed.refusal.is_none(), "{:?}", redeemed.refusal);
-    verify(&redeemed.receipt.unwrap().file, &keys).unwrap();
+    check_commitment(&redeemed, "r1", &keys);
     let again = node
         .gate()
         .redeem(redeem(&granted, "r1"))
@@ -72,6 +89,7 @@ async fn permit_is_redeemed_once_and_committed_and_each_step_has_a_receipt() {
         .unwrap()
         .into_inner();
     assert!(again.replay);
+    check_commitment(&again, "r1", &keys);
     let second = node
         .gate()
         .redeem(redeem(&granted, "r2"))
@@ -120,26 +138,6 @@ async fn reads_show_permit_operation_receipt_and_policy() {
     let read = node.gate().get_operation(held).await.unwrap().into_inner();
     assert_eq!(read.holder.unwrap().id, permit.id);
 
-    let asked = |surface: &str, bound: &str| v1::GetOperationRequest {
-        surface: surface.to_owned(),
-        bound: bound.to_owned(),
-        key: "workspace/other".to_owned(),
-        ..Default::default()
-    };
-    let free = asked("infra.apply", "workspace");
-    let read = node.gate().get_operation(free).await.unwrap().into_inner();
-    assert_eq!((read.holder, read.refusal), (None, None));
-    for (surface, bound, said) in [
-        ("infra.aply", "workspace", "no surface `infra.aply`; it has"),
-        ("infra.apply", "space", "no bound `space`; it has"),
-    ] {
-        let unknown = asked(surface, bound);
-        let read = node.gate().get_operation(unknown).await.unwrap();
-        let refusal = read.into_inner().refusal.unwrap();
-        assert_eq!(refusal.reason_name, "NOT_FOUND");
-        assert!(refusal.sentence.contains(said), "{}", refusal.sentence);
-    }
-
     let subject = v1::get_receipt_request::Subject::PermitId(permit.id.clone());
     let call = v1::GetReceiptRequest {
         subject: Some(subject),
@@ -181,6 +179,58 @@ async fn reads_show_permit_operation_receipt_and_policy() {
         (read.version, read.files.len()),
         (1, holdpoint_policy::starter::FILES.len())
     );
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operation_that_nothing_bounds_is_not_found_and_a_free_one_is_free() {
+    let scratch = tempfile::tempdir().unwrap();
+    let node = Dev::start(scratch.path().join("dev")).await;
+    let asked = |surface: &str, bound: &str| v1::GetOperationRequest {
+        surface: surface.to_owned(),
+        bound: bound.to_owned(),
+        key: "workspace/other".to_owned(),
+        ..Default::default()
+    };
+    let free = asked("infra.apply", "workspace");
+    let read = node.gate().get_operation(free).await.unwrap().into_inner();
+    assert_eq!((read.holder, read.refusal), (None, None));
+    for (surface, bound, said) in [
+        ("infra.aply", "workspace", "no surface `infra.aply`; it has"),
+        ("infra.apply", "space", "no bound `space`; it has"),
+    ] {
+        let unknown = asked(surface, bound);
+        let read = node.gate().get_operation(unknown).await.unwrap();
+        let refusal = read.into_inner().refusal.unwrap();
+        assert_eq!(refusal.reason_name, "NOT_FOUND");
+        assert!(refusal.sentence.contains(said), "{}", refusal.sentence);
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policy_in_force_is_not_put_in_force_again_and_keeps_its_receipt() {
+    let scratch = tempfile::tempdir().unwrap();
+    let node = Dev::start(scratch.path().join("dev")).await;
+    let mut policy = node.policy();
+    let active = policy.get(v1::GetPolicyRequest::default()).await.unwrap();
+    let digest = active.into_inner().digest;
+    let activate = |expected_version| v1::ActivatePolicyRequest {
+        digest: digest.clone(),
+        expected_version,
+        ..Default::default()
+    };
+    for expected in [0, 1] {
+        let again = policy.activate(activate(expected)).await.unwrap();
+        let again = again.into_inner();
+        assert_eq!((again.version, again.refusal), (1, None));
+        let keys = node.keys().await;
+        verify(&again.receipt.unwrap().file, &keys).unwrap();
+    }
+    let other = policy.activate(activate(2)).await.unwrap().into_inner();
+    assert_eq!(other.refusal.unwrap().reason_name, "VERSION_CONFLICT");
+    let listed = policy.list(v1::ListPoliciesRequest::default()).await;
+    assert_eq!(listed.unwrap().into_inner().activations.len(), 1);
     node.stop().await;
 }
 

@@ -287,6 +287,7 @@ impl World {
             }),
             replay,
             refusal: None,
+            redemption_salt: SALT.as_bytes().to_vec(),
         };
         if held.redemption_id.as_ref() == Some(&call.redemption_id) {
             return answer(&held, true);
@@ -298,7 +299,11 @@ impl World {
         }
         let (redeemed, last) = self.certify(Body::Redeemed {
             step: Self::step(&held),
-            redemption_commitment: commit(&SALT, "redemption", call.redemption_id.as_bytes()),
+            redemption_commitment: commit(
+                &SALT,
+                "redemption_commitment",
+                call.redemption_id.as_bytes(),
+            ),
             complete_by: ClusterTime::new(NOW_MS + 3_600_000).unwrap(),
         });
         let held = self.permits.get_mut(&call.permit_id).unwrap();
