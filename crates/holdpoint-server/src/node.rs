@@ -9,6 +9,8 @@
 //! Stopping goes the other way and every step of it is bounded: nothing new is admitted, what is
 //! admitted gets its answer, leadership is handed over, the state is flushed.
 
+mod parts;
+
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -16,29 +18,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdpoint_core::GroupId;
-use holdpoint_raft::{
-    Clock, Founder, Group, GroupConfig, GroupSpec, Leadership, LocalNode, Member, SystemClock,
-    TonicNet,
-};
+use holdpoint_raft::{Clock, Group, Leadership, SystemClock, TonicNet};
 use holdpoint_receipt::NodeId;
 use holdpoint_storage::Owner;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::config::{ClusterFile, NodeEntry};
-use crate::cosign::{Cosigner, Identity, Signer};
+use crate::config::ClusterFile;
 use crate::error::RunError;
 use crate::events::{Event, Events, Listener};
-use crate::gate::{Gate, OwnIdentity, Parts};
-use crate::home::{Home, HomeError, is_released};
-use crate::limits::{ASKING_MAX, CLOSE, DRAIN, EVALUATIONS_MAX, READERS, READING_MAX};
-use crate::members::Members;
-use crate::pool::Pool;
+use crate::gate::Gate;
+use crate::home::is_released;
+use crate::limits::{CLOSE, DRAIN};
 use crate::recognition;
 use crate::stop::{StopSender, stop};
 use crate::tasks::{self, Listeners};
+
+use parts::{build_gate, group_spec, open_home};
 
 /// How often a state that is about to come is looked for.
 const POLL: Duration = Duration::from_millis(10);
@@ -302,82 +299,6 @@ async fn released(root: &Path) {
         // Connections of other nodes hold it; nobody waits for it but the next process.
         tracing::debug!("the data directory is released only when the process ends");
     }
-}
-
-/// Opens the data directory away from the runtime's threads: recovery may take a while.
-async fn open_home(entry: &NodeEntry, owner: Owner) -> Result<Home, RunError> {
-    let root = entry.data_dir.clone();
-    let opened = tokio::task::spawn_blocking(move || Home::open(&root, owner)).await;
-    let opened: Result<Home, HomeError> =
-        opened.map_err(|_| RunError::Task("the data directory was being opened"))?;
-    Ok(opened?)
-}
-
-fn group_spec(cluster: &ClusterFile, entry: &NodeEntry, home: &Home, is_dev: bool) -> GroupSpec {
-    GroupSpec {
-        local: LocalNode {
-            cluster: cluster.cluster,
-            group: GroupId::FIRST,
-            node: entry.id,
-            member: Member {
-                incarnation: home.identity.incarnation,
-                peer_address: entry.peer.to_string(),
-                client_address: entry.client.to_string(),
-            },
-        },
-        founders: cluster
-            .nodes
-            .iter()
-            .map(|node| Founder {
-                node: node.id,
-                peer_address: node.peer.to_string(),
-            })
-            .collect(),
-        epoch: 0,
-        is_dev,
-        config: GroupConfig::default(),
-    }
-}
-
-fn build_gate(
-    cluster: &ClusterFile,
-    group: Group,
-    home: Home,
-    clock: Arc<dyn Clock>,
-) -> Result<Gate, RunError> {
-    let Home {
-        identity,
-        root,
-        log,
-        state,
-        keys,
-        key_paths,
-        ..
-    } = home;
-    let own = OwnIdentity {
-        cluster: identity.cluster,
-        node: identity.node,
-        incarnation: identity.incarnation,
-        keys: keys.public(),
-        key_paths,
-        root,
-    };
-    let signer = Identity {
-        cluster: identity.cluster,
-        node: identity.node,
-        keys,
-    };
-    let signer = Signer::new(GroupId::FIRST, signer, state, log, Arc::clone(&clock));
-    let pool = |name, threads, queue| Pool::start(name, threads, queue).map_err(RunError::Thread);
-    Ok(Gate::new(Parts {
-        own,
-        members: Members::new(cluster),
-        group,
-        clock,
-        cosigner: Cosigner::start(signer).map_err(RunError::Thread)?,
-        evaluations: pool("evaluate", EVALUATIONS_MAX, ASKING_MAX)?,
-        reads: pool("read", READERS, ASKING_MAX + READING_MAX)?,
-    }))
 }
 
 fn address(listener: &TcpListener, configured: SocketAddr) -> SocketAddr {

@@ -13,7 +13,7 @@ use holdpoint_receipt::{
 use holdpoint_storage::{Applied, MemLog, MemState, StateStore as _, Syncs};
 
 use super::memory::{self, Head};
-use super::{Identity, SignError, Signer, Wanted};
+use super::{Cosigner, Identity, SignError, Signer, Wanted};
 
 const GROUP: GroupId = GroupId::FIRST;
 
@@ -328,4 +328,24 @@ fn leaf_that_is_not_there_has_no_receipt() {
             leaf: 3
         })
     );
+}
+
+#[tokio::test]
+async fn node_that_signs_nothing_any_more_shows_why() {
+    let mut node = Node::announced();
+    let leaf = node.state_something(1);
+    let cosigner = Cosigner::start(node.signer()).unwrap();
+    cosigner.receipt(&default(), leaf).await.unwrap();
+    assert_eq!(cosigner.trouble(), None);
+    assert!(cosigner.receipt(&default(), 99).await.is_err());
+    assert_eq!(cosigner.trouble(), None, "the node is well");
+    let other = Head {
+        root: sha256(b"other"),
+        ..node.head()
+    };
+    memory::write(&*node.log, GROUP, &default(), other).unwrap();
+    let cosigner = Cosigner::start(node.signer()).unwrap();
+    assert!(cosigner.receipt(&default(), leaf).await.is_err());
+    let trouble = cosigner.trouble();
+    assert_eq!(trouble.map(|trouble| trouble.word()), Some("diverged"));
 }

@@ -68,6 +68,15 @@ async fn follower_names_the_leader_and_a_retry_after_a_hand_over_has_the_same_st
 async fn without_a_majority_every_call_ends_in_silence_by_its_deadline() {
     let mut trio = Trio::prepared().await;
     trio.start(1).await;
+    let status = trio.status(1).await;
+    assert_eq!((status.leader_id, status.failure_tolerance), (0, 0));
+    assert!(
+        status
+            .nodes
+            .iter()
+            .all(|node| node.signing == "keys not announced"),
+        "{status:?}"
+    );
     let alone = v1::AuthorizeRequest {
         deadline_ms: 500,
         ..echo("k1", "hello")

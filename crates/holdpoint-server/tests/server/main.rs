@@ -12,6 +12,7 @@ mod configuration_page;
 mod dev;
 mod doors;
 mod life;
+mod reads;
 mod recognition;
 mod support;
 mod trio;
