@@ -1,6 +1,6 @@
 //! The process: configuration in, requests through, clean shutdown.
 //!
-//! [`serve`] runs a node of a cluster file, [`dev`] a single node for development, [`Node`] is what
+//! [`serve()`] runs a node of a cluster file, [`dev()`] a single node for development, [`Node`] is what
 //! both start. The composition root, as a library: the binary and tests start nodes with it. It never
 //! decides what a command means (that is `holdpoint-core`), never touches a database directly, and
 //! prints nothing: what happens is told by [`events`] and traced.

@@ -260,6 +260,23 @@ impl Node {
         events.tell(Event::Stopped);
     }
 
+    /// Lets go of everything without flushing anything, for a moment at most: a database that is still
+    /// at work when the process exits would abort it.
+    async fn abandon(self, error: RunError) -> RunError {
+        let Self {
+            gate,
+            cut,
+            mut tasks,
+            root,
+            ..
+        } = self;
+        cut.stop();
+        tasks.shutdown().await;
+        drop(gate);
+        released(&root).await;
+        error
+    }
+
     /// Prepares, then runs until `stopped` or until the node cannot go on.
     pub(crate) async fn run(
         mut self,
@@ -276,11 +293,15 @@ impl Node {
                 refused = recognition::refused(Arc::clone(&gate)) => Err(refused.into()),
             }
         };
-        if prepared? {
+        let is_prepared = match prepared {
+            Ok(is_prepared) => is_prepared,
+            Err(error) => return Err(self.abandon(error).await),
+        };
+        if is_prepared {
             self.tell_ready();
             tokio::select! {
                 () = &mut stopped => (),
-                error = self.failed() => return Err(error),
+                error = self.failed() => return Err(self.abandon(error).await),
             }
         }
         self.stop("told to stop").await;
