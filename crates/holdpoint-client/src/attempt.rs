@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use holdpoint_receipt::{ClusterTime, IdempotencyKey};
 
 use crate::fault::Decided;
+use crate::refusal::AttemptName;
 
 /// An idempotency key with the time after which nothing is decided under it.
 ///
@@ -43,6 +44,14 @@ impl Attempt {
 
     pub(crate) const fn key(&self) -> &IdempotencyKey {
         &self.key
+    }
+
+    /// What must be repeated to ask for it again.
+    pub(crate) fn name(&self) -> AttemptName {
+        AttemptName {
+            key: self.key.clone(),
+            not_after: self.not_after(),
+        }
     }
 
     /// When the attempt ends.

@@ -267,10 +267,7 @@ impl Gate {
 
 /// SILENCE, when no node gave an answer.
 fn silenced(error: NoAnswer, attempt: &Attempt) -> Refusal {
-    let name = AttemptName {
-        key: attempt.key().clone(),
-        not_after: attempt.not_after(),
-    };
+    let name = attempt.name();
     let silence = match error {
         NoAnswer::Refused(Refused {
             reason,

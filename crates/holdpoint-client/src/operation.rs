@@ -14,6 +14,7 @@ use holdpoint_receipt::{
 
 use crate::attempt::Attempt;
 use crate::random::{RandomnessError, draw_name};
+use crate::refusal::AttemptName;
 
 /// Appended to the name of a bound input to name the parameter that holds its digest.
 const DIGEST_SUFFIX: &str = "_sha256";
@@ -226,6 +227,12 @@ impl Operation {
             Some(attempt) => Some(attempt.key().as_str()),
             None => self.key.as_deref(),
         }
+    }
+
+    /// The attempt as it is asked for, so that somebody else can ask again; none before the first use.
+    #[must_use]
+    pub fn attempt_name(&self) -> Option<AttemptName> {
+        self.attempt.get().map(|attempt| attempt.name())
     }
 
     /// That every field fits. Whether the surface exists and takes these parameters is known to the

@@ -2,9 +2,11 @@
 //!
 //! Never asks, opens or prints anything but help: a wrong command line ends with exit code 2.
 
+use std::env;
 use std::ffi::OsString;
 
-use clap::{Args, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{Arg, Args, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
     authorize, complete, dev, get, help, keys, policy, receipt, redeem, revoke, run, serve, status,
@@ -76,8 +78,8 @@ pub(crate) fn tree() -> Clap {
 }
 
 fn with_examples(command: Clap, path: &str) -> Clap {
-    let lines = examples::of(path);
-    let mut command = command.help_template(TEMPLATE);
+    let lines = examples::shown(path);
+    let mut command = command.help_template(TEMPLATE).mut_args(set_or_not);
     if !lines.is_empty() {
         command = command.before_help(format!("Examples:\n  {}", lines.join("\n  ")));
     }
@@ -94,6 +96,16 @@ fn with_examples(command: Clap, path: &str) -> Clap {
         command = command.mut_subcommand(name, |sub| with_examples(sub, &path));
     }
     command
+}
+
+/// An empty environment variable is one that is not set.
+fn set_or_not(argument: Arg) -> Arg {
+    let is_empty = |name| env::var_os(name).is_some_and(|value: OsString| value.is_empty());
+    if argument.get_env().is_some_and(is_empty) {
+        argument.env(Resettable::Reset)
+    } else {
+        argument
+    }
 }
 
 /// Which files and parameters a request is about.
@@ -163,14 +175,22 @@ mod tests {
 
     #[test]
     fn help_starts_with_examples() {
-        let error = parse(["holdpoint", "run", "-h"].map(OsString::from)).unwrap_err();
-        let help = error.to_string();
-        let (examples, usage) = (
-            help.find("Examples:").unwrap(),
-            help.find("Usage:").unwrap(),
-        );
-        assert!(examples < usage, "{help}");
-        assert!(help.contains("-- cat {file}"), "{help}");
+        for (command, example) in [
+            ("run", "-- cat {file}"),
+            ("get", "holdpoint get receipt --leaf 0"),
+            ("policy", "holdpoint policy list"),
+            ("keys", "holdpoint keys export"),
+            ("receipt", "holdpoint receipt verify"),
+        ] {
+            let error = parse(["holdpoint", command, "-h"].map(OsString::from)).unwrap_err();
+            let help = error.to_string();
+            let (examples, usage) = (
+                help.find("Examples:").unwrap(),
+                help.find("Usage:").unwrap(),
+            );
+            assert!(examples < usage, "{help}");
+            assert!(help.contains(example), "{help}");
+        }
     }
 
     #[test]

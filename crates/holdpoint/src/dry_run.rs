@@ -7,7 +7,7 @@ use holdpoint_client::{Outcome, PermitState};
 use holdpoint_receipt::PermitId;
 
 use crate::exit::Exit;
-use crate::gate::{Reached, call_failed};
+use crate::gate::{Reached, read_failed};
 use crate::output::{Answer, Failure};
 use crate::progress::showing;
 use crate::said;
@@ -57,7 +57,7 @@ pub(crate) async fn dry_run(
     wanted: Wanted,
 ) -> Result<Answer, Failure> {
     let reading = showing("reading the permit", reached.gate.permit(permit)).await;
-    let info = reading.map_err(|error| call_failed(&error))?.info;
+    let info = reading.map_err(|error| read_failed(&error))?.info;
     let (state, word) = (info.state.as_str(), wanted.word());
     let (exit, would, line) = match wanted.judge(info.state) {
         Expected::Done => (Exit::Success, true, format!("would be {word}")),

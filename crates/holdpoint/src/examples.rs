@@ -110,3 +110,22 @@ pub(crate) fn of(command: &str) -> &'static [&'static str] {
         .find(|(known, _)| *known == command)
         .map_or(&[], |(_, lines)| lines)
 }
+
+/// The examples for the help: those of the command, or of a group, those of its commands.
+pub(crate) fn shown(command: &str) -> Vec<&'static str> {
+    let own = of(command);
+    if !own.is_empty() {
+        return own.to_vec();
+    }
+    let inside = |known: &str| {
+        known
+            .strip_prefix(command)
+            .is_some_and(|rest| rest.starts_with(' '))
+    };
+    EXAMPLES
+        .iter()
+        .filter(|(known, _)| inside(known))
+        .flat_map(|(_, lines)| *lines)
+        .copied()
+        .collect()
+}

@@ -67,8 +67,8 @@ exits! {
     StalePermit = 123 "stale permit" "The permit could not be redeemed; nothing was run.";
     TimedOut = 124 "time-out" "`run`: the command was stopped because the time of `--timeout` passed.";
     OwnFault = 125 "own fault" "`run`: it could not be prepared; nothing was asked and nothing was run.";
-    NotExecutable = 126 "not executable" "`run`: the command cannot be executed, which is found out before anybody is asked; nothing was run.";
-    NotFound = 127 "not found" "`run`: the command does not exist, which is found out before anybody is asked; nothing was run.";
+    NotExecutable = 126 "not executable" "`run`: the command cannot be executed, which is found out before anybody is asked where a look at the file can tell; nothing was run.";
+    NotFound = 127 "not found" "`run`: the command, or its interpreter, does not exist, which is found out before anybody is asked; nothing was run.";
 }
 
 #[cfg(test)]

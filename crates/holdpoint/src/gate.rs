@@ -9,9 +9,10 @@ use holdpoint_client::{
     Address, CallError, ConnectError, DEADLINE_DEFAULT, Gate, GateBuilder, Refused, Silence,
 };
 use holdpoint_receipt::keys::KEYS_BYTES_MAX;
-use holdpoint_receipt::{KeySet, Reason};
+use holdpoint_receipt::{KeySet, Name, PermitId, Reason};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::again::Again;
 use crate::discover::{Found, discover};
 use crate::exit::Exit;
 use crate::inputs::read_file;
@@ -20,10 +21,16 @@ use crate::said;
 use crate::shelf::Shelf;
 use crate::times::parse_duration;
 
+/// The longest name of a caller.
+const CALLER_BYTES_MAX: usize = 240;
+
 /// Which gate, and who asks.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Gate")]
 pub(crate) struct GateArgs {
+    // Stands first: it looks at what the others take away.
+    #[command(flatten)]
+    pub(crate) again: Again,
     /// A node to ask, `host:port`; several with commas or by repetition
     ///
     /// Without it, `./.holdpoint/client.toml` is read, then the user configuration. With it, no file
@@ -43,13 +50,14 @@ pub(crate) struct GateArgs {
         env = "HOLDPOINT_NAMESPACE",
         hide_env_values = true
     )]
-    pub(crate) namespace: Option<String>,
+    pub(crate) namespace: Option<Name>,
     /// Who asks; the gate knows it as `loopback:NAME`
     #[arg(
         long,
         value_name = "NAME",
         env = "HOLDPOINT_CALLER",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = parse_caller
     )]
     pub(crate) caller: Option<String>,
     /// The published keys that receipts must verify against
@@ -66,6 +74,19 @@ pub(crate) struct GateArgs {
     /// How long to wait for an answer of the gate, at most 60s [default: 5s]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, env = "HOLDPOINT_TIMEOUT", hide_env_values = true)]
     pub(crate) deadline: Option<Duration>,
+}
+
+fn parse_caller(text: &str) -> Result<String, String> {
+    let fits = (1..=CALLER_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "`{text}` cannot be the name of a caller: give 1 to {CALLER_BYTES_MAX} printable ASCII \
+             characters"
+        ))
+    }
 }
 
 /// A gate that can be asked, and where its receipts are kept.
@@ -87,14 +108,22 @@ impl GateArgs {
         let mut builder = Gate::builder()
             .endpoints(&found.endpoints)
             .deadline(self.deadline.unwrap_or(DEADLINE_DEFAULT));
-        if let Some(namespace) = self.namespace.as_ref().or(found.namespace.as_ref()) {
+        let namespace = self.namespace.as_ref().map(Name::as_str);
+        if let Some(namespace) = namespace.or(found.namespace.as_deref()) {
             builder = builder.namespace(namespace);
         }
         if let Some(caller) = self.caller.as_ref().or(found.caller.as_ref()) {
             builder = builder.caller(caller);
         }
         if let Some(file) = self.keys.as_ref().or(found.keys.as_ref()) {
-            builder = builder.keys(read_keys(file)?);
+            let keys = read_keys(file).map_err(|failure| {
+                if self.again.keys_from_environment {
+                    failure.from_variable("HOLDPOINT_KEYS")
+                } else {
+                    failure
+                }
+            });
+            builder = builder.keys(keys?);
         }
         Ok(builder)
     }
@@ -134,7 +163,7 @@ impl From<Failure> for NotReached {
 impl From<NotReached> for Failure {
     fn from(error: NotReached) -> Self {
         match error {
-            NotReached::Silence(silence) => no_answer(&silence),
+            NotReached::Silence(silence) => not_read(&silence),
             NotReached::Failure(failure) => failure,
         }
     }
@@ -168,7 +197,25 @@ pub(crate) fn call_failed(error: &CallError) -> Failure {
 
 /// The gate said no.
 pub(crate) fn refused_call(refused: &Refused) -> Failure {
-    Failure::says(Exit::Failure, refused)
+    Failure::says(Exit::Failure, said::refused(refused))
+}
+
+/// How a read ends when the gate gave no result. Nothing changes by reading, so nothing is left open.
+pub(crate) fn read_failed(error: &CallError) -> Failure {
+    match error {
+        CallError::Refused(refused) => refused_call(refused),
+        CallError::Silence(silence) => not_read(silence),
+    }
+}
+
+fn not_read(silence: &Silence) -> Failure {
+    let message = format!("{}: {}", silence.reason(), said::sentence(silence));
+    Failure::says(exit_of_silence(silence.reason()), message)
+}
+
+/// How a step of a permit ends when the gate gave no result.
+pub(crate) fn step_failed(error: &CallError, permit: PermitId, again: &Again) -> Failure {
+    call_failed(error).next(said::next_after(error.reason(), permit, again))
 }
 
 /// Nobody said anything that can be believed.

@@ -5,12 +5,15 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use holdpoint_receipt::{Digest, Hasher, Json};
+use rustix::fs::OFlags;
 
+use crate::exit::Exit;
 use crate::output::Failure;
 use crate::progress::during;
 
@@ -109,14 +112,46 @@ pub(crate) fn check_names(binds: &[Bind], params: &[Param]) -> Result<(), Failur
 pub(crate) fn digests_of(binds: &[Bind]) -> Result<Vec<Digest>, Failure> {
     let paths: Vec<PathBuf> = binds.iter().map(|bind| bind.path.clone()).collect();
     during("reading the files", move || {
-        paths.iter().map(|path| digest_of(path)).collect()
+        let digest = |path: &PathBuf| digest(open_regular(path)?, path);
+        paths.iter().map(digest).collect()
     })
 }
 
 /// The digest of a file's bytes as they are now.
 pub(crate) fn digest_of(path: &Path) -> Result<Digest, Failure> {
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    digest(file, path)
+}
+
+/// Opens a file that can be bound: one whose bytes are there, and are there again for whoever uses
+/// them. Never waits, as opening a pipe would.
+pub(crate) fn open_regular(path: &Path) -> Result<File, Failure> {
+    let file = File::options()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .map_err(|error| unreadable(path, &error))?;
+    let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
+    if metadata.is_file() {
+        return Ok(file);
+    }
+    let kind = metadata.file_type();
+    let kind = match (kind.is_dir(), kind.is_fifo()) {
+        (true, _) => "a directory",
+        (_, true) => "a pipe",
+        _ => "no regular file",
+    };
+    Err(Failure::says(
+        Exit::Failure,
+        format!(
+            "cannot bind `{}`: it is {kind}; write the bytes to a file first (nothing was asked)",
+            path.display()
+        ),
+    ))
+}
+
+fn digest(mut file: File, path: &Path) -> Result<Digest, Failure> {
     let unreadable = |error| unreadable(path, &error);
-    let mut file = File::open(path).map_err(unreadable)?;
     let mut hasher = Hasher::new();
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
@@ -128,35 +163,66 @@ pub(crate) fn digest_of(path: &Path) -> Result<Digest, Failure> {
 }
 
 /// A file that cannot be read.
-pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Failure {
     Failure::says(
-        crate::exit::Exit::Failure,
+        Exit::Failure,
         format!("cannot read `{}`: {error}", path.display()),
     )
 }
 
 /// Reads a file of at most `bytes_max` bytes.
 pub(crate) fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
-    let limit = u64::try_from(bytes_max)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
-    let mut content = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(limit).read_to_end(&mut content))
-        .map_err(|error| unreadable(path, &error))?;
+    let content = read_start(path, bytes_max)?;
     if content.len() > bytes_max {
         let message = format!(
             "`{}` is too long: at most {bytes_max} bytes are accepted",
             path.display()
         );
-        return Err(Failure::says(crate::exit::Exit::Failure, message));
+        return Err(Failure::says(Exit::Failure, message));
     }
+    Ok(content)
+}
+
+/// Reads a file, of a longer one its first `bytes_max` bytes and one more. `-` is stdin.
+pub(crate) fn read_start(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+    let limit = u64::try_from(bytes_max)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    let mut content = Vec::new();
+    let read = if path == Path::new("-") {
+        io::stdin().lock().take(limit).read_to_end(&mut content)
+    } else {
+        File::open(path).and_then(|file| file.take(limit).read_to_end(&mut content))
+    };
+    read.map_err(|error| unreadable(path, &error))?;
     Ok(content)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_regular_file_can_be_bound_and_a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, file) = (folder.path().join("pipe"), folder.path().join("file"));
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+        let error = open_regular(&pipe).unwrap_err();
+        assert!(
+            error.message().contains("it is a pipe"),
+            "{}",
+            error.message()
+        );
+        let error = open_regular(folder.path()).unwrap_err();
+        assert!(
+            error.message().contains("it is a directory"),
+            "{}",
+            error.message()
+        );
+        std::fs::write(&file, "bytes").unwrap();
+        std::os::unix::fs::symlink(&file, folder.path().join("link")).unwrap();
+        assert!(open_regular(&folder.path().join("link")).is_ok());
+    }
 
     #[test]
     fn bind_takes_everything_after_the_sign_as_the_file() {

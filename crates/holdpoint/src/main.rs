@@ -4,6 +4,7 @@
 //! decides anything: what a command means is said by the gate, what a bundle means by
 //! `holdpoint-policy`, whether a receipt is genuine by `holdpoint-receipt`.
 
+mod again;
 mod args;
 mod commands;
 mod discover;
@@ -21,7 +22,9 @@ mod run;
 mod said;
 mod shelf;
 mod times;
+mod usage;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use args::{Cli, Command};
@@ -29,26 +32,21 @@ use exit::Exit;
 use output::{Answer, Failure};
 
 fn main() -> ExitCode {
-    let cli = match args::parse(std::env::args_os()) {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Help goes to stdout and ends well, a wrong command line to stderr and does not.
-            let _ = error.print();
-            let exit = if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Success
-            };
-            return ExitCode::from(exit.code());
-        }
-    };
-    let format = cli.output;
-    log::start(format, log_default(&cli.command));
-    let exit = match perform(cli) {
-        Ok(answer) => answer.print(format),
-        Err(failure) => failure.print(format),
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let exit = match args::parse(words.iter().cloned()) {
+        Ok(cli) => carry_out(cli),
+        Err(error) => usage::print(&error, &words),
     };
     ExitCode::from(exit.code())
+}
+
+fn carry_out(cli: Cli) -> Exit {
+    let format = cli.output;
+    let logged = log::start(format, log_default(&cli.command));
+    match logged.and_then(|()| perform(cli)) {
+        Ok(answer) => answer.print(format),
+        Err(failure) => failure.print(format),
+    }
 }
 
 /// What is logged unless the environment says otherwise. The consensus library warns of what is usual

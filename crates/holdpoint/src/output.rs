@@ -79,14 +79,18 @@ impl Answer {
 
     /// Prints it and says how to end.
     pub(crate) fn print(self, format: Format) -> Exit {
-        match format {
-            Format::Human => {
-                write(io::stdout(), &self.data);
-                write(io::stderr(), &self.talk);
-            }
-            Format::Json => write(io::stdout(), &format!("{}\n", self.object())),
+        let printed = match format {
+            Format::Human => print(&self.data),
+            Format::Json => print(&format!("{}\n", self.object())),
+        };
+        if format == Format::Human {
+            talk(&self.talk);
         }
-        self.exit
+        // Whatever else the code says counts more than that it could not be printed.
+        match (printed, self.exit) {
+            (Err(Unprinted), Exit::Success) => Exit::Failure,
+            (_, exit) => exit,
+        }
     }
 }
 
@@ -95,6 +99,7 @@ impl Answer {
 pub(crate) struct Failure {
     exit: Exit,
     message: String,
+    next: Option<String>,
 }
 
 impl Failure {
@@ -103,6 +108,7 @@ impl Failure {
         Self {
             exit,
             message: with_causes(error),
+            next: None,
         }
     }
 
@@ -111,12 +117,25 @@ impl Failure {
         Self {
             exit,
             message: message.to_string(),
+            next: None,
         }
     }
 
     /// A wrong command line that only looking at the values together shows.
     pub(crate) fn usage(message: impl Display) -> Self {
         Self::says(Exit::Usage, message)
+    }
+
+    /// Adds what to do next, where there is something.
+    pub(crate) fn next(mut self, next: Option<String>) -> Self {
+        self.next = next.or(self.next);
+        self
+    }
+
+    /// Adds where a value comes from that nobody typed.
+    pub(crate) fn from_variable(mut self, name: &str) -> Self {
+        self.message.push_str(&format!(" (from {name})"));
+        self
     }
 
     /// How the process ends.
@@ -139,15 +158,30 @@ impl Failure {
 
     /// Prints it once and says how to end.
     pub(crate) fn print(self, format: Format) -> Exit {
-        write(io::stderr(), &format!("error: {}\n", self.message));
-        if format == Format::Json {
-            let object = serde_json::json!({
-                "schema": schema("error"),
-                "error": self.message,
-                "exit_code": self.exit.code(),
-            });
-            write(io::stdout(), &format!("{object}\n"));
+        self.tell();
+        match format {
+            Format::Human => self.exit,
+            Format::Json => self.print_object(),
         }
+    }
+
+    /// Says it on stderr.
+    pub(crate) fn tell(&self) {
+        tell(format!("error: {}", self.message));
+        if let Some(next) = &self.next {
+            tell(format!("next: {next}"));
+        }
+    }
+
+    /// Prints only the object of `--output json`, and says how to end.
+    pub(crate) fn print_object(&self) -> Exit {
+        let object = serde_json::json!({
+            "schema": schema("error"),
+            "error": self.message,
+            "next": self.next,
+            "exit_code": self.exit.code(),
+        });
+        let _ = print(&format!("{object}\n"));
         self.exit
     }
 }
@@ -176,12 +210,36 @@ pub(crate) fn with_causes(error: &dyn Error) -> String {
 
 /// Says something to the person at the terminal while the command goes on.
 pub(crate) fn tell(line: impl Display) {
-    write(io::stderr(), &format!("{line}\n"));
+    talk(&format!("{line}\n"));
 }
 
-/// A reader that went away, such as `head`, is no failure of ours.
-fn write(mut to: impl Write, text: &str) {
-    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+/// Where stderr cannot be written there is nobody to tell that.
+fn talk(text: &str) {
+    let _ = write(io::stderr(), text);
+}
+
+/// Data that did not come out. It was said on stderr.
+struct Unprinted;
+
+fn print(text: &str) -> Result<(), Unprinted> {
+    match write(io::stdout(), text) {
+        Err(error) if unwritable(&error) => Err(Unprinted),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Whether data is lost, which is said then. A reader that went away, such as `head`, has all it wants.
+pub(crate) fn unwritable(error: &io::Error) -> bool {
+    let is_lost = error.kind() != io::ErrorKind::BrokenPipe;
+    if is_lost {
+        tell(format!("error: cannot write to stdout: {error}"));
+    }
+    is_lost
+}
+
+fn write(mut to: impl Write, text: &str) -> io::Result<()> {
+    to.write_all(text.as_bytes())?;
+    to.flush()
 }
 
 fn schema(command: &str) -> Value {

@@ -1,10 +1,13 @@
 //! How decisions and refusals read: one shape for every command that shows them.
 
-use holdpoint_client::{Bound, Decided, Denied, PermitInfo, Silence, SilenceCause};
-use holdpoint_receipt::{ClusterTime, Digest, Reason};
+use holdpoint_client::{
+    Bound, Decided, Denied, PermitInfo, RedeemSilence, Refused, Silence, SilenceCause,
+};
+use holdpoint_receipt::{ClusterTime, Digest, PermitId, Reason};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
+use crate::again::Again;
 use crate::output::number;
 use crate::times::time_of_day;
 
@@ -22,9 +25,9 @@ pub(crate) fn short_sha256(digest: &Digest) -> String {
 /// DENY, why, and until when.
 pub(crate) fn denied(denied: &Denied) -> String {
     let mut line = format!("DENY  {}  ", denied.reason());
-    let sentence = denied.sentence().trim_end_matches('.');
+    let sentence = embedded(denied.sentence());
     let Some(bound) = denied.refused_bound() else {
-        line.push_str(sentence);
+        line.push_str(&sentence);
         if !denied.codes().is_empty() {
             let _ = write!(line, " [{}]", denied.codes().join(", "));
         }
@@ -76,8 +79,74 @@ pub(crate) fn one_line(silence: &Silence) -> String {
     )
 }
 
-fn sentence(silence: &Silence) -> String {
-    let mut line = silence.sentence().trim_end_matches('.').to_owned();
+/// A refusal of a call: its reason, and why.
+pub(crate) fn refused(refused: &Refused) -> String {
+    format!("{}: {}", refused.reason, embedded(&refused.sentence))
+}
+
+/// A sentence as it goes on after a reason: no capital at its beginning, no full stop at its end.
+fn embedded(sentence: &str) -> String {
+    let sentence = sentence.trim_end_matches('.');
+    let mut letters = sentence.chars();
+    match (letters.next(), letters.clone().next()) {
+        // A word in capitals, such as `PERMIT`, stays what it is.
+        (Some(first), Some(second)) if !second.is_uppercase() => {
+            format!("{}{}", first.to_lowercase(), letters.as_str())
+        }
+        _ => sentence.to_owned(),
+    }
+}
+
+/// What to do about a refused step of a permit.
+pub(crate) fn next_after(reason: Reason, permit: PermitId, again: &Again) -> Option<String> {
+    let look = format!("holdpoint get permit {permit}{again}");
+    match reason {
+        Reason::AlreadyRedeemed => Some(format!(
+            "{look} shows where it stands; only whoever redeemed it may act, and a new attempt takes \
+             a new key"
+        )),
+        Reason::NotExecutor => Some(
+            "redeem it as an executor of the surface (--caller NAME); `executors` in the bundle's \
+             surfaces.yaml names them"
+                .to_owned(),
+        ),
+        Reason::OutcomeConflict => Some(format!(
+            "{look} shows the outcome that stands; find out which of the two is true"
+        )),
+        Reason::NotRedeemed => Some(format!(
+            "holdpoint redeem {permit}{again} before you act, or holdpoint revoke {permit}{again}"
+        )),
+        Reason::NoSignatures => Some(format!(
+            "holdpoint status{again} shows which nodes do not sign; the same command again finds what \
+             was recorded"
+        )),
+        _ => None,
+    }
+}
+
+/// What a redeem without an answer leaves open, and how to resolve it.
+pub(crate) fn redeem_next(open: &RedeemSilence, permit: PermitId, again: &Again) -> String {
+    match open.decided() {
+        Decided::Never => format!("permit {permit} was not redeemed; it expires by itself"),
+        Decided::Unknown => format!(
+            "holdpoint get permit {permit}{again}: ISSUED was not redeemed; REDEEMED, if nobody else \
+             redeemed it, has had no effect: holdpoint complete {permit}{again} --aborted"
+        ),
+    }
+}
+
+/// How to find what was decided after the waiting for it was interrupted.
+pub(crate) fn interrupted_next(key: &str, not_after: Option<ClusterTime>) -> String {
+    let not_after = not_after.map_or_else(String::new, |at| format!(" --not-after {}", at.get()));
+    format!(
+        "a permit may have been granted; it expires by itself, and the same command with --key \
+         {key}{not_after} finds it"
+    )
+}
+
+/// Why a SILENCE is one, with what each node said.
+pub(crate) fn sentence(silence: &Silence) -> String {
+    let mut line = embedded(silence.sentence());
     if let SilenceCause::Unanswered { nodes, .. } = silence.cause() {
         let faults: Vec<String> = nodes.iter().map(ToString::to_string).collect();
         if !faults.is_empty() {
@@ -88,8 +157,8 @@ fn sentence(silence: &Silence) -> String {
 }
 
 /// What a SILENCE leaves open, and how to find out.
-pub(crate) fn silence_next(silence: &Silence) -> String {
-    match (silence.decided(), silence.attempt()) {
+pub(crate) fn silence_next(silence: &Silence, decided: Decided) -> String {
+    match (decided, silence.attempt()) {
         (Decided::Never, _) => {
             "decided: never. Nothing was recorded; ask again when the cause is gone.".to_owned()
         }
@@ -162,7 +231,7 @@ pub(crate) fn time(time: ClusterTime) -> Value {
 }
 
 /// A SILENCE as JSON members.
-pub(crate) fn silence_members(silence: &Silence) -> [(&'static str, Value); 6] {
+pub(crate) fn silence_members(silence: &Silence, decided: Decided) -> [(&'static str, Value); 6] {
     let nodes: Vec<Value> = match silence.cause() {
         SilenceCause::Unanswered { nodes, .. } => nodes
             .iter()
@@ -176,7 +245,7 @@ pub(crate) fn silence_members(silence: &Silence) -> [(&'static str, Value); 6] {
         ("decision", "SILENCE".into()),
         ("reason", silence.reason().as_str().into()),
         ("sentence", silence.sentence().into()),
-        ("decided", silence.decided().as_str().into()),
+        ("decided", decided.as_str().into()),
         (
             "not_after_ms",
             silence
@@ -190,6 +259,39 @@ pub(crate) fn silence_members(silence: &Silence) -> [(&'static str, Value); 6] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sentence_goes_on_after_a_reason() {
+        let refusal = |sentence: &str| Refused {
+            reason: Reason::UnknownPermit,
+            sentence: sentence.to_owned(),
+            decided: Decided::Never,
+        };
+        assert_eq!(
+            refused(&refusal("The gate has no such permit.")),
+            "UNKNOWN_PERMIT: the gate has no such permit"
+        );
+        assert!(refused(&refusal("PERMIT it is.")).ends_with(": PERMIT it is"));
+        assert!(refused(&refusal("")).ends_with(": "));
+    }
+
+    #[test]
+    fn refusals_that_leave_somebody_with_a_permit_say_what_is_next() {
+        let permit = "pmt_aaaaaaaaaaaaaaaaaaaaaaaaaa".parse().unwrap();
+        for reason in [
+            Reason::AlreadyRedeemed,
+            Reason::NotExecutor,
+            Reason::OutcomeConflict,
+            Reason::NotRedeemed,
+            Reason::NoSignatures,
+        ] {
+            assert!(
+                next_after(reason, permit, &Again::default()).is_some(),
+                "{reason}"
+            );
+        }
+        assert_eq!(next_after(Reason::Expired, permit, &Again::default()), None);
+    }
 
     #[test]
     fn digest_inside_a_key_is_shortened_for_people() {

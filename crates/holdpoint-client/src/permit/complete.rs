@@ -69,6 +69,11 @@ impl CompleteSilence {
     pub async fn retry(self) -> Result<Receipt, CompleteError> {
         self.permit.complete(self.outcome).await
     }
+
+    /// Gives it up without a warning, as [`Permit::leave_in_doubt`] does.
+    pub fn leave_in_doubt(self) {
+        self.permit.leave_in_doubt();
+    }
 }
 
 impl fmt::Display for CompleteSilence {

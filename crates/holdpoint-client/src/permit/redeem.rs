@@ -89,6 +89,11 @@ impl RedeemSilence {
     pub async fn retry(self) -> Result<Permit<Redeemed>, RedeemError> {
         self.permit.redeem_as(self.digest).await
     }
+
+    /// Gives it up without a warning, as [`Permit::set_aside`] does.
+    pub fn set_aside(self) {
+        self.permit.set_aside();
+    }
 }
 
 impl fmt::Display for RedeemSilence {

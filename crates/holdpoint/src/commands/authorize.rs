@@ -4,15 +4,20 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use holdpoint_client::{Denied, Granted, Permit, PermitState, Refusal, Silence};
+use holdpoint_client::{
+    Decided, Denied, Granted, Operation, Permit, PermitState, Refusal, Silence,
+};
+use rustix::process::Signal;
 use serde_json::json;
 
+use crate::again::quoted;
 use crate::exit::Exit;
 use crate::gate::{GateArgs, NotReached, Reached, block_on, exit_of_silence};
-use crate::inputs::{Bind, digests_of};
+use crate::inputs::digests_of;
 use crate::operation::OperationArgs;
 use crate::output::{Answer, Failure, number, optional};
 use crate::progress::showing;
+use crate::run::signals::{self, Signals};
 use crate::said;
 use crate::times::show_duration;
 
@@ -38,17 +43,45 @@ pub(crate) fn perform(args: &AuthorizeArgs) -> Result<Answer, Failure> {
     let key = args.operation.key()?;
     let operation = args.operation.operation(&key, &digests)?;
     block_on(async {
-        let reached = match showing("connecting", args.gate.reach()).await {
+        let mut signals = Signals::listen()?;
+        let reached = tokio::select! {
+            reached = showing("connecting", args.gate.reach()) => reached,
+            signal = signals.next() => return Ok(interrupted(signal, &key).talk("nothing was asked")),
+        };
+        let reached = match reached {
             Ok(reached) => reached,
-            Err(NotReached::Silence(silence)) => return Ok(silent(&silence, &key)),
+            // The operation itself was not asked for yet.
+            Err(NotReached::Silence(silence)) => return Ok(silent(&silence, Decided::Never, &key)),
             Err(NotReached::Failure(failure)) => return Err(failure),
         };
-        match showing("asking the gate", reached.gate.authorize(&operation)).await {
+        let answer = tokio::select! {
+            answer = showing("asking the gate", reached.gate.authorize(&operation)) => answer,
+            signal = signals.next() => return Ok(left_open(signal, &key, &operation)),
+        };
+        match answer {
             Ok(permit) => Ok(permitted(args, &reached, permit)),
             Err(Refusal::Denied(denied)) => Ok(refused(args, &reached, &denied)),
-            Err(Refusal::Silence(silence)) => Ok(silent(&silence, &key)),
+            Err(Refusal::Silence(silence)) => Ok(silent(&silence, silence.decided(), &key)),
         }
     })
+}
+
+/// A signal came before the answer.
+fn interrupted(signal: Signal, key: &str) -> Answer {
+    Answer::new("authorize")
+        .exit(Exit::Signal(signals::number(signal)))
+        .talk("holdpoint: interrupted")
+        .member("key", key)
+}
+
+/// The same while the gate was asked: nobody knows what it decided.
+fn left_open(signal: Signal, key: &str, operation: &Operation) -> Answer {
+    let not_after = operation.attempt_name().map(|attempt| attempt.not_after);
+    interrupted(signal, key)
+        .talk(format!("next: {}", said::interrupted_next(key, not_after)))
+        .member("decision", "SILENCE")
+        .member("decided", Decided::Unknown.as_str())
+        .member("not_after_ms", not_after.map(said::time))
 }
 
 fn permitted(args: &AuthorizeArgs, reached: &Reached, permit: Permit<Granted>) -> Answer {
@@ -68,10 +101,7 @@ fn permitted(args: &AuthorizeArgs, reached: &Reached, permit: Permit<Granted>) -
         None => answer,
     };
     let answer = match permit.state() {
-        PermitState::Issued => {
-            let binds = &args.operation.material.binds;
-            answer.talk(format!("next: {}", next(&name, binds)))
-        }
+        PermitState::Issued => answer.talk(format!("next: {}", next(&name, args))),
         _ => answer,
     };
     permit.set_aside();
@@ -98,6 +128,10 @@ fn permit_lines(answer: Answer, permit: &Permit<Granted>) -> Answer {
         policies => format!("  by  {}", policies.join(", ")),
     };
     let (version, digest) = (permit.policy_version(), permit.policy_digest());
+    let answer = match permit.attempt() {
+        Some(attempt) => answer.line(format!("  key       {}", attempt.key)),
+        None => answer,
+    };
     answer
         .line(format!(
             "  bound to  {}",
@@ -136,10 +170,11 @@ fn permit_members(answer: Answer, permit: &Permit<Granted>) -> Answer {
 }
 
 /// The command that goes on with this permit.
-fn next(id: &str, binds: &[Bind]) -> String {
-    let mut line = format!("holdpoint redeem {id}");
-    for bind in binds {
-        let _ = write!(line, " --bind {}=@{}", bind.name, bind.path.display());
+fn next(id: &str, args: &AuthorizeArgs) -> String {
+    let mut line = format!("holdpoint redeem {id}{}", args.gate.again);
+    for bind in &args.operation.material.binds {
+        let bound = format!("{}=@{}", bind.name, bind.path.display());
+        let _ = write!(line, " --bind {}", quoted(&bound));
     }
     line
 }
@@ -151,7 +186,8 @@ fn refused(args: &AuthorizeArgs, reached: &Reached, denied: &Denied) -> Answer {
         .try_keep(args.receipt.as_deref(), &name, denied.receipt());
     let mut answer = Answer::new("authorize")
         .exit(Exit::Denied)
-        .line(said::denied(denied));
+        .line(said::denied(denied))
+        .line(format!("  key       {}", denied.attempt().key));
     if let Some(path) = &kept {
         answer = answer.line(format!("  receipt   saved to {}", path.display()));
     }
@@ -186,12 +222,12 @@ pub(crate) fn denied_name(denied: &Denied) -> String {
     format!("deny-{}", hash.get(..16).unwrap_or(&hash))
 }
 
-fn silent(silence: &Silence, key: &str) -> Answer {
+fn silent(silence: &Silence, decided: Decided, key: &str) -> Answer {
     let answer = Answer::new("authorize")
         .exit(exit_of_silence(silence.reason()))
         .line(said::silence(silence, "no permit"))
-        .line(format!("  {}", said::silence_next(silence)));
-    said::silence_members(silence)
+        .line(format!("  {}", said::silence_next(silence, decided)));
+    said::silence_members(silence, decided)
         .into_iter()
         .fold(answer, |answer, (name, value)| answer.member(name, value))
         .member("key", key)

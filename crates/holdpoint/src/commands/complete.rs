@@ -7,7 +7,7 @@ use holdpoint_client::Outcome;
 use holdpoint_receipt::PermitId;
 
 use crate::dry_run::{Wanted, dry_run};
-use crate::gate::{GateArgs, block_on, call_failed};
+use crate::gate::{GateArgs, block_on, step_failed};
 use crate::inputs::digest_of;
 use crate::output::{Answer, Failure, optional};
 use crate::progress::showing;
@@ -70,7 +70,7 @@ pub(crate) fn perform(args: &CompleteArgs) -> Result<Answer, Failure> {
         let call = reached.gate.complete(args.permit, outcome);
         let receipt = showing("reporting the outcome", call)
             .await
-            .map_err(|error| call_failed(&error))?;
+            .map_err(|error| step_failed(&error, args.permit, &args.gate.again))?;
         let name = format!("{}.{outcome}", args.permit);
         let kept = reached
             .shelf

@@ -8,7 +8,7 @@ use holdpoint_receipt::{BoundKey, Name, PermitId};
 use serde_json::Value;
 
 use crate::exit::Exit;
-use crate::gate::{GateArgs, block_on, call_failed};
+use crate::gate::{GateArgs, block_on, read_failed};
 use crate::output::{Answer, Failure, optional};
 use crate::progress::showing;
 use crate::said;
@@ -88,7 +88,7 @@ fn permit(args: &PermitArgs) -> Result<Answer, Failure> {
         let call = reached.gate.permit(args.permit);
         showing("reading the permit", call)
             .await
-            .map_err(|error| call_failed(&error))
+            .map_err(|error| read_failed(&error))
     })?;
     let info = &reading.info;
     let request = reading.request.to_canonical();
@@ -112,8 +112,8 @@ fn permit(args: &PermitArgs) -> Result<Answer, Failure> {
         .line(format!("  request   {request}"));
     let answer = if info.is_in_doubt {
         answer.talk(format!(
-            "next: find out what happened, then holdpoint complete {} --committed (or --aborted)",
-            info.id
+            "next: find out what happened, then holdpoint complete {}{} --committed (or --aborted)",
+            info.id, args.gate.again
         ))
     } else {
         answer
@@ -146,19 +146,21 @@ fn operation(args: &OperationArgs) -> Result<Answer, Failure> {
             .operation(&args.surface, &args.bound, &args.key);
         showing("reading the operation", call)
             .await
-            .map_err(|error| call_failed(&error))
+            .map_err(|error| read_failed(&error))
     })?;
-    let holder = match &reading.holder {
-        Some(info) => format!(
+    let holder = match (&reading.holder, &reading.committed) {
+        (Some(info), _) => format!(
             "held by {} (fence {}, {})",
             info.id,
             info.fence,
             info.state.as_str()
         ),
-        None => "free".to_owned(),
+        (None, Some(_)) => "no permit holds this key".to_owned(),
+        (None, None) => "no permit has this key".to_owned(),
     };
+    let (surface, bound, key) = (&args.surface, &args.bound, &args.key);
     let mut answer =
-        Answer::new("get-operation").line(format!("{} {}: {holder}", args.surface, args.key));
+        Answer::new("get-operation").line(format!("{surface} {bound} {key}: {holder}"));
     if let Some(info) = &reading.committed {
         answer = answer.line(format!("  committed by {} (fence {})", info.id, info.fence));
     }
@@ -181,7 +183,7 @@ fn receipt(args: &ReceiptArgs) -> Result<Answer, Failure> {
         let call = reached.gate.receipt(of);
         showing("reading the receipt", call)
             .await
-            .map_err(|error| call_failed(&error))
+            .map_err(|error| read_failed(&error))
     })?;
     let text = String::from_utf8_lossy(receipt.file());
     let answer = Answer::new("get-receipt")

@@ -7,7 +7,7 @@ use holdpoint_receipt::KeySet;
 use serde_json::Value;
 
 use crate::exit::Exit;
-use crate::gate::{GateArgs, block_on, call_failed};
+use crate::gate::{GateArgs, block_on, read_failed};
 use crate::output::{Answer, Failure, optional};
 use crate::progress::showing;
 use crate::shelf;
@@ -38,7 +38,7 @@ pub(crate) fn perform(command: &KeysCommand) -> Result<Answer, Failure> {
         let reached = showing("connecting", args.gate.reach()).await?;
         showing("fetching the keys", reached.gate.export_keys())
             .await
-            .map_err(|error| call_failed(&error))
+            .map_err(|error| read_failed(&error))
     })?;
     let keys = KeySet::parse(&file)?;
     let text = String::from_utf8_lossy(&file);

@@ -11,7 +11,7 @@ use holdpoint_receipt::{Body, ClusterTime, KeySet, Statement, Verified, VerifyEr
 use serde_json::Value;
 
 use crate::exit::Exit;
-use crate::inputs::read_file;
+use crate::inputs::{read_file, read_start};
 use crate::output::{Answer, Failure, number};
 use crate::said::short_sha256;
 use crate::times::now;
@@ -28,7 +28,7 @@ pub(crate) enum ReceiptCommand {
 /// knows that.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// The receipt
+    /// The receipt; `-` reads it from stdin
     #[arg(value_name = "FILE")]
     receipt: PathBuf,
     /// The published keys, from `holdpoint keys export` by a way that you trust
@@ -46,7 +46,7 @@ pub(crate) fn perform(command: &ReceiptCommand) -> Result<Answer, Failure> {
     let ReceiptCommand::Verify(args) = command;
     let keys = read_file(&args.keys, KEYS_BYTES_MAX)?;
     // One byte beyond the limit is read, so that a file that is too long is said to be no receipt.
-    let file = read_file(&args.receipt, RECEIPT_BYTES_MAX.saturating_mul(2))?;
+    let file = read_start(&args.receipt, RECEIPT_BYTES_MAX)?;
     let keys = match KeySet::parse(&keys) {
         Ok(keys) => keys,
         Err(error) => {

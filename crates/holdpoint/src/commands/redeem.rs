@@ -7,7 +7,7 @@ use holdpoint_client::{Permit, PermitReading, RedeemError, Redeemed};
 use holdpoint_receipt::{Digest, PermitId, Reason, Request};
 
 use crate::exit::Exit;
-use crate::gate::{GateArgs, Reached, block_on, call_failed, no_answer};
+use crate::gate::{GateArgs, Reached, block_on, no_answer, read_failed};
 use crate::inputs::{Bind, digests_of};
 use crate::output::{Answer, Failure, number, optional};
 use crate::progress::showing;
@@ -31,7 +31,7 @@ pub(crate) struct RedeemArgs {
     #[arg(long = "bind", value_name = "NAME=@FILE")]
     binds: Vec<Bind>,
     /// Redeem without looking at the bytes that the request binds
-    #[arg(long)]
+    #[arg(long, conflicts_with = "binds")]
     unbound: bool,
     /// Where to keep the receipt [default: receipts/ beside the configuration]
     #[arg(long, value_name = "FILE")]
@@ -49,11 +49,11 @@ pub(crate) fn perform(args: &RedeemArgs) -> Result<Answer, Failure> {
         let reached = showing("connecting", args.gate.reach()).await?;
         let reading = showing("reading the permit", reached.gate.permit(args.permit)).await;
         let reading = reading.map_err(|error| match error.reason() {
-            Reason::UnknownPermit => call_failed(&error).or_exit(Exit::StalePermit),
-            _ => call_failed(&error),
+            Reason::UnknownPermit => read_failed(&error).or_exit(Exit::StalePermit),
+            _ => read_failed(&error),
         })?;
         check_bound(args, &reading.request)?;
-        let redeemed = redeem(&reached, reading, inputs).await?;
+        let redeemed = redeem(args, &reached, reading, inputs).await?;
         Ok(answer(args, &reached, redeemed))
     })
 }
@@ -92,18 +92,31 @@ fn check_bound(args: &RedeemArgs, request: &Request) -> Result<(), Failure> {
 }
 
 async fn redeem(
+    args: &RedeemArgs,
     reached: &Reached,
     reading: PermitReading,
     inputs: Vec<(&str, Digest)>,
 ) -> Result<Permit<Redeemed>, Failure> {
     let guard = reached.gate.adopt(reading)?;
-    showing("redeeming", guard.redeem_with(inputs))
-        .await
-        .map_err(|error| match error {
-            RedeemError::Refused(refused) => Failure::says(Exit::StalePermit, refused),
-            RedeemError::InDoubt(_) => Failure::new(Exit::StalePermit, &error),
-            RedeemError::Silence(open) => no_answer(open.silence()),
-        })
+    let (permit, again) = (args.permit, &args.gate.again);
+    let answer = showing("redeeming", guard.redeem_with(inputs)).await;
+    answer.map_err(|error| match error {
+        RedeemError::Refused(refused) => {
+            let next = said::next_after(refused.reason, permit, again);
+            Failure::says(Exit::StalePermit, said::refused(&refused)).next(next)
+        }
+        RedeemError::InDoubt(_) => Failure::new(Exit::StalePermit, &error).next(said::next_after(
+            error.reason(),
+            permit,
+            again,
+        )),
+        RedeemError::Silence(open) => {
+            let next = said::redeem_next(&open, permit, again);
+            let failure = no_answer(open.silence()).next(Some(next));
+            open.set_aside();
+            failure
+        }
+    })
 }
 
 fn answer(args: &RedeemArgs, reached: &Reached, permit: Permit<Redeemed>) -> Answer {
@@ -122,7 +135,8 @@ fn answer(args: &RedeemArgs, reached: &Reached, permit: Permit<Redeemed>) -> Ans
     }
     let answer = answer
         .talk(format!(
-            "next: act, then holdpoint complete {id} --committed (or --aborted)"
+            "next: act, then holdpoint complete {id}{} --committed (or --aborted)",
+            args.gate.again
         ))
         .member(
             "permit",

@@ -6,7 +6,7 @@ use clap::Args;
 use holdpoint_receipt::PermitId;
 
 use crate::dry_run::{Wanted, dry_run};
-use crate::gate::{GateArgs, block_on, call_failed};
+use crate::gate::{GateArgs, block_on, step_failed};
 use crate::output::{Answer, Failure, optional};
 use crate::progress::showing;
 
@@ -38,7 +38,7 @@ pub(crate) fn perform(args: &RevokeArgs) -> Result<Answer, Failure> {
         let call = reached.gate.revoke(args.permit);
         let receipt = showing("revoking", call)
             .await
-            .map_err(|error| call_failed(&error))?;
+            .map_err(|error| step_failed(&error, args.permit, &args.gate.again))?;
         let name = format!("{}.revoked", args.permit);
         let kept = reached
             .shelf

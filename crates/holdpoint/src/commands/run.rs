@@ -76,7 +76,7 @@ pub(crate) fn perform(args: &RunArgs, format: Format) -> Result<Answer, Failure>
     match (ended, format) {
         (Err(failure), Format::Human) => Err(failure),
         (Err(failure), Format::Json) => {
-            tell(format!("error: {}", failure.message()));
+            failure.tell();
             Ok(answer)
         }
         (Ok(_), _) => Ok(answer),

@@ -51,7 +51,7 @@ pub(crate) fn perform(args: &StatusArgs) -> Result<Answer, Failure> {
     for line in table(&rows) {
         answer = answer.line(line);
     }
-    if let Some(words) = health.words() {
+    if let Some(words) = health.words(true) {
         answer = answer.line(words);
     }
     Ok(members(answer, report)
@@ -87,10 +87,11 @@ impl Health {
         }
     }
 
-    const fn words(self) -> Option<&'static str> {
+    const fn words(self, somebody_answered: bool) -> Option<&'static str> {
         match self {
             Self::Good => None,
             Self::Degraded => Some("degraded: decisions go on, but not every node takes part"),
+            Self::NoQuorum if !somebody_answered => Some("no quorum: no node answered in time"),
             Self::NoQuorum => {
                 Some("no quorum: no node that answered can decide; every request is SILENCE")
             }
@@ -185,7 +186,7 @@ fn nobody(status: &ClusterStatus, health: Health) -> Answer {
         .fold(Answer::new("status"), Answer::line);
     answer
         .exit(health.exit())
-        .line(health.words().unwrap_or_default())
+        .line(health.words(false).unwrap_or_default())
         .member("health", health.as_str())
         .member("serving", false)
         .member("leader_id", Value::Null)

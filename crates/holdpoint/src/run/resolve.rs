@@ -2,6 +2,8 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -13,10 +15,51 @@ use crate::output::Failure;
 /// Where commands are looked for when `PATH` is not set.
 const PATH_DEFAULT: &str = "/usr/local/bin:/usr/bin:/bin";
 
+/// As much of a script as the system looks at to find its interpreter.
+const SHEBANG_BYTES_MAX: u64 = 256;
+
 /// The file that `command` names: itself if it has a `/`, else the first in `PATH`.
 pub(crate) fn resolve(command: &OsStr) -> Result<PathBuf, Failure> {
     let path = env::var_os("PATH").unwrap_or_else(|| OsString::from(PATH_DEFAULT));
-    resolve_in(command, &path)
+    let file = resolve_in(command, &path)?;
+    check_interpreter(&file)?;
+    Ok(file)
+}
+
+/// That the interpreter of a script is there. What the interpreter starts in turn, as `env` does, is its
+/// own affair.
+fn check_interpreter(file: &Path) -> Result<(), Failure> {
+    let Some(interpreter) = interpreter(file) else {
+        return Ok(());
+    };
+    let what = format!(
+        "`{}` names the interpreter `{}`, which",
+        file.display(),
+        interpreter.display()
+    );
+    match look(&interpreter) {
+        Found::Executable => Ok(()),
+        Found::NotExecutable | Found::Directory => Err(refused(
+            Exit::NotExecutable,
+            &format!("{what} is not executable"),
+        )),
+        Found::Nothing => Err(refused(Exit::NotFound, &format!("{what} does not exist"))),
+    }
+}
+
+/// The interpreter in the first line of a script; none for anything else, or what cannot be read.
+fn interpreter(file: &Path) -> Option<PathBuf> {
+    let mut start = Vec::new();
+    let file = File::open(file).ok()?;
+    file.take(SHEBANG_BYTES_MAX).read_to_end(&mut start).ok()?;
+    let line = start
+        .strip_prefix(b"#!")?
+        .split(|byte| *byte == b'\n')
+        .next()?;
+    let word = line
+        .split(|byte| matches!(byte, b' ' | b'\t'))
+        .find(|word| !word.is_empty())?;
+    Some(PathBuf::from(OsStr::from_bytes(word)))
 }
 
 fn resolve_in(command: &OsStr, path: &OsStr) -> Result<PathBuf, Failure> {
@@ -25,6 +68,10 @@ fn resolve_in(command: &OsStr, path: &OsStr) -> Result<PathBuf, Failure> {
         return match look(Path::new(command)) {
             Found::Executable => Ok(PathBuf::from(command)),
             Found::NotExecutable => Err(not_executable(&shown)),
+            Found::Directory => Err(refused(
+                Exit::NotExecutable,
+                &format!("command `{shown}` is a directory"),
+            )),
             Found::Nothing => Err(refused(
                 Exit::NotFound,
                 &format!("command `{shown}` does not exist"),
@@ -42,7 +89,7 @@ fn resolve_in(command: &OsStr, path: &OsStr) -> Result<PathBuf, Failure> {
         match look(&file) {
             Found::Executable if !command.is_empty() => return Ok(file),
             Found::NotExecutable if seen.is_none() => seen = Some(file),
-            Found::Executable | Found::NotExecutable | Found::Nothing => {}
+            Found::Executable | Found::NotExecutable | Found::Directory | Found::Nothing => {}
         }
     }
     match seen {
@@ -57,6 +104,7 @@ fn resolve_in(command: &OsStr, path: &OsStr) -> Result<PathBuf, Failure> {
 enum Found {
     Executable,
     NotExecutable,
+    Directory,
     Nothing,
 }
 
@@ -66,6 +114,7 @@ fn look(file: &Path) -> Found {
             Found::Executable
         }
         Ok(metadata) if metadata.is_file() => Found::NotExecutable,
+        Ok(metadata) if metadata.is_dir() => Found::Directory,
         Ok(_) | Err(_) => Found::Nothing,
     }
 }
@@ -111,6 +160,30 @@ mod tests {
             resolve_in(OsStr::new(""), &path).unwrap_err().exit(),
             Exit::NotFound
         );
+    }
+
+    #[test]
+    fn directory_and_script_without_its_interpreter_are_told_before_anybody_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = resolve(folder.path().as_os_str()).unwrap_err();
+        assert_eq!(error.exit(), Exit::NotExecutable);
+        assert!(
+            error.message().contains("is a directory"),
+            "{}",
+            error.message()
+        );
+        for (line, exit) in [
+            ("#!/no/such/interpreter -x\n", Some(Exit::NotFound)),
+            ("#! /etc/passwd", Some(Exit::NotExecutable)),
+            ("#! /bin/sh\n", None),
+            ("#!\n", None),
+            ("\u{7f}ELF", None),
+        ] {
+            let path = script(folder.path(), "tool", 0o755);
+            fs::write(&path, line).unwrap();
+            let found = resolve(path.as_os_str());
+            assert_eq!(found.err().map(|error| error.exit()), exit, "{line}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use holdpoint_receipt::{Digest, Hasher};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
 
 use crate::exit::Exit;
-use crate::inputs::{Bind, CHUNK_BYTES, unreadable};
+use crate::inputs::{Bind, CHUNK_BYTES, open_regular, unreadable};
 use crate::output::Failure;
 
 /// The longest file that can be bound: it is held in memory while the command runs.
@@ -74,7 +74,7 @@ impl Sealed {
 
 fn copy_into(path: &Path, memory: &mut File) -> Result<(), Failure> {
     let unreadable = |error| unreadable(path, &error);
-    let file = File::open(path).map_err(unreadable)?;
+    let file = open_regular(path)?;
     let mut limited = file.take(BOUND_BYTES_MAX.saturating_add(1));
     let count = std::io::copy(&mut limited, memory).map_err(unreadable)?;
     memory.flush().map_err(unreadable)?;

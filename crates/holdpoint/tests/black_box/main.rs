@@ -6,6 +6,8 @@
     reason = "a test that cannot go on must fail"
 )]
 
+mod environment;
+mod interrupted;
 mod nobody;
 mod offline;
 mod pages;
@@ -41,25 +43,32 @@ impl Place {
     }
 
     pub(crate) fn run(&self, words: &[&str]) -> Run {
+        Self::finish(words, &mut self.command(words))
+    }
+
+    /// Runs a command that was made by [`Self::command`] to its end.
+    pub(crate) fn finish(words: &[&str], command: &mut Command) -> Run {
+        Run {
+            words: words.join(" "),
+            output: command.output().unwrap(),
+        }
+    }
+
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_holdpoint"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("HOLDPOINT_") {
                 command.env_remove(name);
             }
         }
-        let output = command
+        command
             .args(words)
             .current_dir(self.path())
             .env("HOME", self.path())
             .env("XDG_CONFIG_HOME", self.path().join("no-configuration"))
             .env("TF_CLI_ARGS_apply", "-destroy")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        Run {
-            words: words.join(" "),
-            output,
-        }
+            .stdin(Stdio::null());
+        command
     }
 }
 

@@ -89,13 +89,13 @@ fn what_is_no_receipt_or_no_keys_is_told_apart() {
 }
 
 /// A receipt, as the receipt crate keeps it for its own tests.
-fn golden(name: &str) -> String {
+pub(crate) fn golden(name: &str) -> String {
     let folder = repository().join("crates/holdpoint-receipt/tests/receipts/golden");
     fs::read_to_string(folder.join(name)).unwrap()
 }
 
 /// The keys of that receipt, which one node signed.
-fn golden_keys() -> KeySet {
+pub(crate) fn golden_keys() -> KeySet {
     let keys = KeySet::parse(golden("keys.json").as_bytes()).unwrap();
     let mut epochs = keys.epochs().to_vec();
     for epoch in &mut epochs {

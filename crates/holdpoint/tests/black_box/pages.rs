@@ -4,6 +4,8 @@ use std::fs;
 
 use super::{Place, repository};
 
+const PERMIT: &str = "pmt_aaaaaaaaaaaaaaaaaaaaaaaaaa";
+
 #[test]
 fn exit_codes_of_the_program_and_of_the_page_are_one_table() {
     let printed = Place::new()
@@ -104,19 +106,38 @@ fn wrong_command_line_ends_with_usage_and_prints_nothing_to_stdout() {
             "n=2",
         ],
         &["authorize", "--surface", "Not A Name", "--param", "n=1"],
-        &["complete", "pmt_aaaaaaaaaaaaaaaaaaaaaaaaaa"],
-        &[
-            "complete",
-            "pmt_aaaaaaaaaaaaaaaaaaaaaaaaaa",
-            "--committed",
-            "--aborted",
-        ],
+        &["complete", PERMIT],
+        &["complete", PERMIT, "--committed", "--aborted"],
+        &["redeem", PERMIT, "--unbound", "--bind", "x=@x"],
         &["dev", "--listen", "0.0.0.0:7400"],
         &["help", "nonsense"],
     ] {
         let run = place.run(words).exits(2);
         assert_eq!(run.stdout(), "", "{words:?}");
         assert!(!run.stderr().is_empty(), "{words:?}");
+        let json = place
+            .run(&[&["--output=json"][..], words].concat())
+            .exits(2);
+        assert_eq!(json.json("holdpoint.error/1")["exit_code"], 2, "{words:?}");
+        assert!(!json.stderr().is_empty(), "{words:?}");
     }
+    let json = ["run", "--output", "json"];
+    let error = place.run(&json).exits(2).json("holdpoint.error/1");
+    let error = error["error"].as_str().unwrap();
+    assert!(
+        error.contains("--surface <NAME>") && !error.contains("Usage"),
+        "{error}"
+    );
+    let guarded = ["run", "--", "x", "--output", "json"];
+    assert_eq!(place.run(&guarded).exits(2).stdout(), "");
+    let version = place.run(&["--version", "--output", "json"]).exits(0);
+    assert_eq!(
+        version.json("holdpoint.version/1")["version"],
+        env!("CARGO_PKG_VERSION")
+    );
+    let _ = place
+        .run(&["run", "-h", "--output", "json"])
+        .exits(0)
+        .json("holdpoint.help/1");
     assert!(!place.path().join(".holdpoint").exists());
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::offline;
 use crate::exit::Exit;
-use crate::gate::{GateArgs, block_on, call_failed};
+use crate::gate::{GateArgs, block_on, call_failed, read_failed};
 use crate::output::{Answer, Failure, number, optional};
 use crate::progress::showing;
 use crate::said::{self, short_sha256};
@@ -105,7 +105,10 @@ pub(super) fn put(args: &PutArgs) -> Result<Answer, Failure> {
             };
             Ok(answer
                 .line(format!("{word}  sha256:{}", put.digest))
-                .talk(format!("next: holdpoint policy activate {}", put.digest))
+                .talk(format!(
+                    "next: holdpoint policy activate {}{}",
+                    put.digest, args.gate.again
+                ))
                 .member("digest", put.digest.to_string())
                 .member("replay", put.is_replay)
                 .member("problems", Value::Array(Vec::new())))
@@ -118,7 +121,10 @@ pub(super) fn put(args: &PutArgs) -> Result<Answer, Failure> {
             let answer = located.iter().fold(answer, Answer::line);
             Ok(answer
                 .exit(Exit::Failure)
-                .line(format!("{} problems; nothing was stored", located.len()))
+                .line(match located.len() {
+                    1 => "1 problem; nothing was stored".to_owned(),
+                    count => format!("{count} problems; nothing was stored"),
+                })
                 .member("digest", Value::Null)
                 .member("problems", located))
         }
@@ -166,7 +172,7 @@ pub(super) fn activate(args: &ActivateArgs) -> Result<Answer, Failure> {
 /// What an activation would find. The gate checks more: bounds that are in use, for one.
 async fn would_activate(args: &ActivateArgs, gate: &Gate) -> Result<Answer, Failure> {
     let list = showing("reading the list", gate.policies()).await;
-    let list = list.map_err(|error| call_failed(&error))?;
+    let list = list.map_err(|error| read_failed(&error))?;
     let version = list
         .activations
         .last()
@@ -194,7 +200,7 @@ async fn would_activate(args: &ActivateArgs, gate: &Gate) -> Result<Answer, Fail
 /// The policy version in force; 0 if none is.
 async fn in_force(gate: &Gate) -> Result<u64, Failure> {
     let list = showing("reading the version in force", gate.policies()).await;
-    let list = list.map_err(|error| call_failed(&error))?;
+    let list = list.map_err(|error| read_failed(&error))?;
     Ok(list
         .activations
         .last()
@@ -207,7 +213,7 @@ pub(super) fn list(args: &ListArgs) -> Result<Answer, Failure> {
         let reached = showing("connecting", args.gate.reach()).await?;
         showing("reading the list", reached.gate.policies())
             .await
-            .map_err(|error| call_failed(&error))
+            .map_err(|error| read_failed(&error))
     })?;
     let name = |digest: &Digest| {
         let stored = list.stored.iter().find(|stored| stored.digest == *digest);
@@ -263,7 +269,7 @@ pub(super) fn get(args: &GetArgs) -> Result<Answer, Failure> {
         let call = reached.gate.policy(args.digest);
         showing("reading the bundle", call)
             .await
-            .map_err(|error| call_failed(&error))
+            .map_err(|error| read_failed(&error))
     })?;
     let bundle = Bundle::new(
         found

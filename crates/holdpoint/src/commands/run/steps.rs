@@ -5,7 +5,9 @@ mod ending;
 use std::io;
 use std::process::Stdio;
 
-use holdpoint_client::{Denied, Granted, Outcome, Permit, RedeemError, Redeemed, Refusal, Silence};
+use holdpoint_client::{
+    Decided, Denied, Granted, Outcome, Permit, RedeemError, Redeemed, Refusal, Silence,
+};
 use holdpoint_receipt::Decision;
 use rustix::process::Signal;
 
@@ -51,7 +53,8 @@ pub(super) async fn perform(
         Ok(reached) => reached,
         Err(NotReached::Silence(silence)) => {
             report.stage = Stage::Authorize;
-            return Ok(silent(report, &silence, "nothing was run"));
+            // The operation itself was not asked for yet.
+            return Ok(silent(report, &silence, Decided::Never));
         }
         Err(NotReached::Failure(failure)) => return Err(own_fault(failure)),
     };
@@ -70,13 +73,15 @@ pub(super) async fn perform(
 }
 
 /// Nobody said anything that can be believed.
-fn silent(report: &mut Report, silence: &Silence, effect: &str) -> Exit {
+fn silent(report: &mut Report, silence: &Silence, decided: Decided) -> Exit {
     // A redeem without an answer leaves the decision what it was.
     report.decision.get_or_insert(Decision::Silence.as_str());
     report.reason = Some(silence.reason().as_str());
-    report.decided = Some(silence.decided().as_str());
-    tell(said::silence(silence, effect));
-    tell(format!("  {}", said::silence_next(silence)));
+    report.decided = Some(decided.as_str());
+    tell(said::silence(silence, "nothing was run"));
+    if report.stage == Stage::Authorize {
+        tell(format!("  {}", said::silence_next(silence, decided)));
+    }
     exit_of_silence(silence.reason())
 }
 
@@ -93,10 +98,12 @@ impl Steps<'_> {
         let answer = tokio::select! {
             answer = showing("asking the gate", ask) => answer,
             signal = self.signals.next() => {
-                tell(format!(
-                    "holdpoint: a permit may have been granted; it expires by itself, and --key {} finds it",
-                    self.prepared.key
-                ));
+                self.report.decision = Some(Decision::Silence.as_str());
+                self.report.decided = Some(Decided::Unknown.as_str());
+                let attempt = self.prepared.operation.attempt_name();
+                let not_after = attempt.map(|attempt| attempt.not_after);
+                let next = said::interrupted_next(&self.prepared.key, not_after);
+                tell(format!("holdpoint: {next}"));
                 return Err(interrupted(signal));
             }
         };
@@ -112,7 +119,7 @@ impl Steps<'_> {
                 Ok(permit)
             }
             Err(Refusal::Denied(denied)) => Err(self.denied(&denied)),
-            Err(Refusal::Silence(silence)) => Err(silent(self.report, &silence, "nothing was run")),
+            Err(Refusal::Silence(silence)) => Err(silent(self.report, &silence, silence.decided())),
         }
     }
 
@@ -140,18 +147,21 @@ impl Steps<'_> {
         let redeemed = match self.redeem(permit).await {
             Ok(redeemed) => redeemed,
             Err(RedeemError::Silence(open)) => {
-                let exit = silent(self.report, open.silence(), "nothing was run");
-                tell(format!(
-                    "  permit {id} may have been redeemed: holdpoint get permit {id}"
-                ));
+                let exit = silent(self.report, open.silence(), open.decided());
+                let next = said::redeem_next(&open, id, &self.args.gate.again);
+                tell(format!("  next: {next}"));
+                open.set_aside();
                 return Ok(exit);
             }
             Err(error) => {
                 self.report.reason = Some(error.reason().as_str());
-                return Err(Failure::says(
-                    Exit::StalePermit,
-                    format!("{error}; nothing was run"),
-                ));
+                let why = match &error {
+                    RedeemError::Refused(refused) => said::refused(refused),
+                    error => error.to_string(),
+                };
+                let next = said::next_after(error.reason(), id, &self.args.gate.again);
+                let failure = Failure::says(Exit::StalePermit, format!("{why}; nothing was run"));
+                return Err(failure.next(next));
             }
         };
         let file = self

@@ -7,6 +7,7 @@ use crate::output::tell;
 use crate::progress::showing;
 use crate::run::child::{Ended, How};
 use crate::run::report::Stage;
+use crate::said;
 
 impl Steps<'_> {
     /// Says what is known of the effect, and nothing else.
@@ -62,18 +63,31 @@ impl Steps<'_> {
                     .reached
                     .shelf
                     .try_keep(file, &format!("{id}.{word}"), &receipt);
-                self.report.receipt = kept.or(self.report.receipt.take());
-                let shown = self
-                    .report
-                    .receipt
-                    .as_ref()
-                    .map(|path| format!(", receipt {}", path.display()));
+                // An older receipt would prove something else.
+                self.report.receipt = kept;
+                let path = self.report.receipt.as_ref();
+                let shown = path.map(|path| format!(", receipt {}", path.display()));
                 tell(format!("holdpoint: {word}{}", shown.unwrap_or_default()));
             }
             Err(error) => {
                 self.report.outcome = Some("in_doubt");
-                tell(format!("holdpoint: {error}"));
-                tell(format!("  next: holdpoint complete {id} --{outcome}"));
+                let again = &self.args.gate.again;
+                match error {
+                    CompleteError::Refused(refused) => {
+                        let why = said::refused(&refused);
+                        tell(format!("holdpoint: the outcome was not recorded: {why}"));
+                        if let Some(next) = said::next_after(refused.reason, id, again) {
+                            tell(format!("  next: {next}"));
+                        }
+                    }
+                    CompleteError::Silence(open) => {
+                        tell(format!("holdpoint: {open}"));
+                        tell(format!(
+                            "  next: holdpoint complete {id}{again} --{outcome}"
+                        ));
+                        open.leave_in_doubt();
+                    }
+                }
             }
         }
     }
@@ -87,7 +101,8 @@ impl Steps<'_> {
             "holdpoint: {why}; nobody knows whether the effect happened, so permit {id} is left in doubt"
         ));
         tell(format!(
-            "  next: find out, then holdpoint complete {id} --committed (or --aborted)"
+            "  next: find out, then holdpoint complete {id}{} --committed (or --aborted)",
+            self.args.gate.again
         ));
     }
 }
