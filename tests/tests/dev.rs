@@ -112,3 +112,143 @@ fn denial_has_a_reason_a_code_and_a_receipt() {
         .exits(0);
     assert!(verified.stdout.contains("VALID"), "{}", verified.stdout);
 }
+
+#[test]
+fn key_alone_finds_the_decision_again_from_another_process() {
+    let dev = Dev::started();
+    let ask = [
+        "authorize",
+        "--surface",
+        "demo.echo",
+        "--param",
+        "message=hello",
+        "--key",
+        "k1",
+        "--output",
+        "json",
+    ];
+    let first = dev.cli(&ask).exits(0).json();
+    let again = dev.cli(&ask).exits(0).json();
+    assert_eq!(first["permit"]["id"], again["permit"]["id"]);
+    assert_eq!(first["not_after_ms"], again["not_after_ms"]);
+    assert_eq!(again["replay"], true);
+}
+
+#[test]
+fn every_printed_next_command_works_where_it_is_pasted() {
+    let dev = Dev::started();
+    dev.scratch().write("plan.tfplan", "plan");
+    dev.scratch().write("elsewhere/a plan", "plan");
+    let gate = [
+        "--endpoint",
+        dev.address(),
+        "--keys",
+        "../.holdpoint/keys.json",
+    ];
+    let here = dev.scratch().join("elsewhere");
+    let ask = [
+        "authorize",
+        "--surface",
+        "infra.apply",
+        "--param",
+        "workspace=prod",
+        "--bind",
+        "plan=@a plan",
+    ];
+    let permit = holdpoint(&here, &[&ask[..], &gate].concat()).exits(0);
+    assert!(
+        permit.stdout.contains("\n  key       "),
+        "{}",
+        permit.stdout
+    );
+    let next = printed_line(&permit.stderr);
+    let redeemed = shell_in(&here, next);
+    assert!(redeemed.contains("REDEEMED"), "{redeemed}");
+    let next = next.replace("redeem", "get permit");
+    let read = next.split(" --bind").next().unwrap();
+    assert!(shell_in(&here, read).contains("REDEEMED"));
+}
+
+/// The command behind `next: `.
+fn printed_line(said: &str) -> &str {
+    said.lines()
+        .find_map(|line| line.strip_prefix("next: "))
+        .unwrap()
+}
+
+/// What a shell prints on stdout of the line, as it is pasted.
+fn shell_in(directory: &std::path::Path, line: &str) -> String {
+    let output = holdpoint_tests::shell::shell(directory, line)
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn refused_steps_say_what_is_next_and_a_key_that_nobody_has_is_not_called_free() {
+    let dev = Dev::started();
+    let denied = dev
+        .cli(&[
+            "authorize",
+            "--surface",
+            "demo.echo",
+            "--param",
+            "message=forbidden",
+        ])
+        .exits(120);
+    assert!(
+        denied.stdout.contains("\n  key       "),
+        "{}",
+        denied.stdout
+    );
+
+    let ask = [
+        "authorize",
+        "--surface",
+        "demo.echo",
+        "--param",
+        "message=hello",
+        "--output",
+        "json",
+    ];
+    let permit = dev.cli(&ask).exits(0).json();
+    let permit = permit["permit"]["id"].as_str().unwrap();
+    let refused = dev.cli(&["complete", permit, "--committed"]).exits(1);
+    assert!(
+        refused
+            .stderr
+            .contains("error: NOT_REDEEMED: only a redeemed permit"),
+        "{}",
+        refused.stderr
+    );
+    assert!(
+        refused.stderr.contains("next: holdpoint redeem"),
+        "{}",
+        refused.stderr
+    );
+    let _ = dev.cli(&["redeem", permit]).exits(0);
+    let refused = dev.cli(&["redeem", permit]).exits(123);
+    assert!(
+        refused.stderr.contains("ALREADY_REDEEMED: the permit"),
+        "{}",
+        refused.stderr
+    );
+    assert!(
+        refused.stderr.contains("next: holdpoint get permit"),
+        "{}",
+        refused.stderr
+    );
+
+    let read = [
+        "get",
+        "operation",
+        "infra.apply",
+        "workspace",
+        "workspace/none",
+    ];
+    let read = dev.cli(&read).exits(0).stdout;
+    assert_eq!(
+        read.trim(),
+        "infra.apply workspace workspace/none: no permit has this key"
+    );
+}
