@@ -118,7 +118,7 @@ impl GateArgs {
         if let Some(file) = self.keys.as_ref().or(found.keys.as_ref()) {
             let keys = read_keys(file).map_err(|failure| {
                 if self.again.keys_from_environment {
-                    failure.from_variable("HOLDPOINT_KEYS")
+                    failure.of_variable("HOLDPOINT_KEYS")
                 } else {
                     failure
                 }

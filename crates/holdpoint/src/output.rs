@@ -133,9 +133,9 @@ impl Failure {
     }
 
     /// Adds where a value comes from that nobody typed.
-    pub(crate) fn from_variable(mut self, name: &str) -> Self {
-        self.message.push_str(&format!(" (from {name})"));
-        self
+    pub(crate) fn of_variable(self, name: &str) -> Self {
+        let message = format!("{} (from {name})", self.message);
+        Self { message, ..self }
     }
 
     /// How the process ends.

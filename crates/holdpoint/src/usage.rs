@@ -34,15 +34,15 @@ pub(crate) fn print(error: &Error, words: &[OsString]) -> Exit {
 fn refuse(error: &Error, words: &[OsString], format: Format) -> Exit {
     // A reader of stderr that went away leaves nobody to tell.
     let _: io::Result<()> = error.print();
-    let mut message = message(error);
+    let mut failure = Failure::usage(message(error));
     if let Some(variable) = variable(error, words) {
         tell(format!(
             "note: the value is that of {variable} in the environment"
         ));
-        message.push_str(&format!(" (from {variable})"));
+        failure = failure.of_variable(&variable);
     }
     if format == Format::Json {
-        let _ = Failure::usage(message).print_object();
+        let _ = failure.print_object();
     }
     Exit::Usage
 }

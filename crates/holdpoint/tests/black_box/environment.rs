@@ -48,7 +48,7 @@ fn wrong_variable_is_a_wrong_command_line_and_is_named() {
         &words,
         place.command(&words).env("HOLDPOINT_KEYS", "no-such-file"),
     );
-    assert!(run.exits(1).stderr().contains("`no-such-file`"));
+    assert!(run.exits(1).stderr().contains("(from HOLDPOINT_KEYS)"));
 }
 
 #[test]
