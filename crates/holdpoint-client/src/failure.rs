@@ -134,7 +134,7 @@ fn explain(status: &Status) -> String {
 }
 
 /// The reason that a node names. One that this build does not know is the node's own affair.
-pub(crate) fn reason(code: u32, name: &str) -> Reason {
+pub(crate) fn reason(code: i32, name: &str) -> Reason {
     let known = u16::try_from(code).ok().and_then(Reason::from_code);
     known
         .or_else(|| name.parse().ok())

@@ -20,7 +20,7 @@ impl From<Decision> for v1::Decision {
 #[must_use]
 pub fn refusal(reason: Reason) -> v1::Refusal {
     v1::Refusal {
-        reason: u32::from(reason.code()),
+        reason: i32::from(reason.code()),
         reason_name: reason.as_str().to_owned(),
         sentence: reason.sentence().to_owned(),
         decided: decided_never(),

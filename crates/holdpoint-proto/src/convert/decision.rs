@@ -38,7 +38,7 @@ fn because(
 ) -> v1::AuthorizeResponse {
     v1::AuthorizeResponse {
         decision: v1::Decision::from(decision).into(),
-        reason: u32::from(reason.code()),
+        reason: i32::from(reason.code()),
         reason_name: reason.as_str().to_owned(),
         sentence: reason.sentence().to_owned(),
         ..answer

@@ -1,4 +1,4 @@
-use holdpoint_receipt::{Caller, Name};
+use holdpoint_receipt::{Caller, Name, Reason};
 
 use super::*;
 use crate::v1;
@@ -173,4 +173,14 @@ fn completion_names_an_outcome_and_only_a_committed_one_has_evidence() {
         call(v1::Completion::Unspecified, 0).unwrap_err().field(),
         "completion"
     );
+}
+
+#[test]
+fn reasons_of_the_protocol_are_those_of_the_registry() {
+    for reason in Reason::ALL {
+        let wire = v1::Reason::try_from(i32::from(reason.code())).unwrap();
+        assert_eq!(wire.as_str_name(), format!("REASON_{reason}"));
+    }
+    let known = (1..=i32::from(u16::MAX)).filter(|code| v1::Reason::try_from(*code).is_ok());
+    assert_eq!(known.count(), Reason::ALL.len());
 }

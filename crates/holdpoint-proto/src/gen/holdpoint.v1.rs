@@ -125,9 +125,9 @@ pub struct LeaderHint {
 /// Why there is no decision or an operation was refused.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Refusal {
-    /// Number of the reason in the registry (docs/reference/reasons.md).
-    #[prost(uint32, tag = "1")]
-    pub reason: u32,
+    /// The reason.
+    #[prost(enumeration = "Reason", tag = "1")]
+    pub reason: i32,
     /// The same in UPPER_SNAKE.
     #[prost(string, tag = "2")]
     pub reason_name: ::prost::alloc::string::String,
@@ -231,6 +231,260 @@ impl PermitState {
             "PERMIT_STATE_REVOKED" => Some(Self::Revoked),
             "PERMIT_STATE_SUPERSEDED" => Some(Self::Superseded),
             "PERMIT_STATE_RELEASED" => Some(Self::Released),
+            _ => None,
+        }
+    }
+}
+/// Why an answer is what it is: the registry of docs/reference/reasons.md, with its codes. A test
+/// compares the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Reason {
+    /// Never sent.
+    Unspecified = 0,
+    /// Policy allows it and every bound was granted.
+    Granted = 100,
+    /// A policy forbids it; the codes name the deciding policies.
+    Policy = 200,
+    /// No policy permits it.
+    NotPermitted = 201,
+    /// Another live permit holds a bound that this request needs; try with a new key after it ends.
+    BoundHeld = 202,
+    /// A capacity or a budget that this request needs is used up.
+    BoundExhausted = 203,
+    /// This operation may be committed once, and it was.
+    AlreadyCommitted = 204,
+    /// The idempotency key belongs to another request or to another end of the attempt; use a new key.
+    IdempotencyKeyReused = 300,
+    /// The attempt ended before anything was decided; use a new key.
+    AttemptExpired = 301,
+    /// The policy changed faster than the request could be decided; repeat with the same key.
+    PolicyMoved = 302,
+    /// A fact that the verdict rests on changed faster than the request could be decided; repeat with
+    /// the same key.
+    FactsMoved = 303,
+    /// No majority of the nodes could be reached; repeat with the same key.
+    NoQuorum = 304,
+    /// The namespace has no active policy; activate one first.
+    NoActivePolicy = 305,
+    /// The active policy does not register this surface.
+    UnknownSurface = 306,
+    /// The surface does not have this action, or has several and none was named.
+    UnknownAction = 307,
+    /// The parameters are malformed, ill-typed, incomplete or unknown to the surface.
+    InvalidParams = 308,
+    /// The policy could not be evaluated without an error, so it decides nothing.
+    EvaluationError = 309,
+    /// The deadline passed before an answer was known; repeat with the same key to learn of a
+    /// decision.
+    Timeout = 310,
+    /// The gate has more work than it admits; repeat later with the same key.
+    Overloaded = 311,
+    /// Approvals are missing; the answer names the quorums and the digests to approve.
+    ApprovalRequired = 312,
+    /// A permit that must be committed first is not.
+    PrerequisiteNotCommitted = 313,
+    /// The leader's clock is too far from the voters' median, so it does not grant.
+    ClockSkew = 314,
+    /// The namespace has no more fences in this epoch.
+    FenceExhausted = 315,
+    /// The namespace or the surface is frozen by an operator.
+    Frozen = 316,
+    /// The surface drains its permits for a change of policy; repeat later with the same key.
+    Draining = 317,
+    /// The session of the request is closed.
+    SessionClosed = 318,
+    /// The node does not lead the cluster; repeat with the same key at another node.
+    NotLeader = 319,
+    /// The decision could not be signed by enough nodes in time; repeat with the same key to learn of
+    /// it.
+    NoSignatures = 320,
+    /// The gate has no room for new work.
+    StorageFull = 321,
+    /// No node could be reached, and nothing left this host.
+    Unreachable = 322,
+    /// An answer came, but its receipt does not verify against the published keys, so it is not
+    /// believed.
+    ReceiptInvalid = 323,
+    /// The permit expired before it was redeemed; ask again with a new key.
+    Expired = 400,
+    /// The permit was revoked.
+    Revoked = 401,
+    /// A retry under a later policy version replaced the permit.
+    Superseded = 402,
+    /// The permit was redeemed before, under another redemption id.
+    AlreadyRedeemed = 403,
+    /// The surface does not name this principal as an executor of the permit.
+    NotExecutor = 404,
+    /// What is about to be done is not what the permit was granted for: digest or fence differ.
+    RequestMismatch = 405,
+    /// Another policy version is active now, and it does not honour earlier permits.
+    StalePolicy = 406,
+    /// The session is closed, or a prerequisite no longer holds.
+    StaleContext = 407,
+    /// The gate has no such permit.
+    UnknownPermit = 408,
+    /// Only a redeemed permit can be completed.
+    NotRedeemed = 409,
+    /// The permit was completed before with another outcome; the conflict is recorded.
+    OutcomeConflict = 410,
+    /// The permit's present state does not allow this step.
+    NotAllowed = 411,
+    /// Only a permit in doubt can be released.
+    NotInDoubt = 412,
+    /// The namespace has no bundle with this digest; put it first.
+    BundleUnknown = 500,
+    /// The active policy version is not the one that the change expects; read it again.
+    VersionConflict = 501,
+    /// Live permits hold bounds that the bundle changes or removes; wait, or drain.
+    BoundsInUse = 502,
+    /// The change needs a higher feature level than the cluster has.
+    FeatureLevel = 503,
+    /// The bundle does not load, or its own tests fail.
+    BundleInvalid = 504,
+    /// The namespace has no more policy versions.
+    VersionExhausted = 505,
+    /// The namespace holds as many bundles as it may, or the bundle is too large.
+    BundleLimit = 506,
+    /// A field of the call is missing or malformed; the message names it.
+    InvalidRequest = 600,
+    /// The cluster has no such namespace.
+    UnknownNamespace = 601,
+    /// The gate has no record under this name.
+    NotFound = 602,
+    /// The call does not say who asks in a way that the gate accepts.
+    Unauthenticated = 603,
+    /// The caller has no role that allows this call.
+    Forbidden = 604,
+    /// The node met a fault of its own; its log says more.
+    Internal = 605,
+}
+impl Reason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REASON_UNSPECIFIED",
+            Self::Granted => "REASON_GRANTED",
+            Self::Policy => "REASON_POLICY",
+            Self::NotPermitted => "REASON_NOT_PERMITTED",
+            Self::BoundHeld => "REASON_BOUND_HELD",
+            Self::BoundExhausted => "REASON_BOUND_EXHAUSTED",
+            Self::AlreadyCommitted => "REASON_ALREADY_COMMITTED",
+            Self::IdempotencyKeyReused => "REASON_IDEMPOTENCY_KEY_REUSED",
+            Self::AttemptExpired => "REASON_ATTEMPT_EXPIRED",
+            Self::PolicyMoved => "REASON_POLICY_MOVED",
+            Self::FactsMoved => "REASON_FACTS_MOVED",
+            Self::NoQuorum => "REASON_NO_QUORUM",
+            Self::NoActivePolicy => "REASON_NO_ACTIVE_POLICY",
+            Self::UnknownSurface => "REASON_UNKNOWN_SURFACE",
+            Self::UnknownAction => "REASON_UNKNOWN_ACTION",
+            Self::InvalidParams => "REASON_INVALID_PARAMS",
+            Self::EvaluationError => "REASON_EVALUATION_ERROR",
+            Self::Timeout => "REASON_TIMEOUT",
+            Self::Overloaded => "REASON_OVERLOADED",
+            Self::ApprovalRequired => "REASON_APPROVAL_REQUIRED",
+            Self::PrerequisiteNotCommitted => "REASON_PREREQUISITE_NOT_COMMITTED",
+            Self::ClockSkew => "REASON_CLOCK_SKEW",
+            Self::FenceExhausted => "REASON_FENCE_EXHAUSTED",
+            Self::Frozen => "REASON_FROZEN",
+            Self::Draining => "REASON_DRAINING",
+            Self::SessionClosed => "REASON_SESSION_CLOSED",
+            Self::NotLeader => "REASON_NOT_LEADER",
+            Self::NoSignatures => "REASON_NO_SIGNATURES",
+            Self::StorageFull => "REASON_STORAGE_FULL",
+            Self::Unreachable => "REASON_UNREACHABLE",
+            Self::ReceiptInvalid => "REASON_RECEIPT_INVALID",
+            Self::Expired => "REASON_EXPIRED",
+            Self::Revoked => "REASON_REVOKED",
+            Self::Superseded => "REASON_SUPERSEDED",
+            Self::AlreadyRedeemed => "REASON_ALREADY_REDEEMED",
+            Self::NotExecutor => "REASON_NOT_EXECUTOR",
+            Self::RequestMismatch => "REASON_REQUEST_MISMATCH",
+            Self::StalePolicy => "REASON_STALE_POLICY",
+            Self::StaleContext => "REASON_STALE_CONTEXT",
+            Self::UnknownPermit => "REASON_UNKNOWN_PERMIT",
+            Self::NotRedeemed => "REASON_NOT_REDEEMED",
+            Self::OutcomeConflict => "REASON_OUTCOME_CONFLICT",
+            Self::NotAllowed => "REASON_NOT_ALLOWED",
+            Self::NotInDoubt => "REASON_NOT_IN_DOUBT",
+            Self::BundleUnknown => "REASON_BUNDLE_UNKNOWN",
+            Self::VersionConflict => "REASON_VERSION_CONFLICT",
+            Self::BoundsInUse => "REASON_BOUNDS_IN_USE",
+            Self::FeatureLevel => "REASON_FEATURE_LEVEL",
+            Self::BundleInvalid => "REASON_BUNDLE_INVALID",
+            Self::VersionExhausted => "REASON_VERSION_EXHAUSTED",
+            Self::BundleLimit => "REASON_BUNDLE_LIMIT",
+            Self::InvalidRequest => "REASON_INVALID_REQUEST",
+            Self::UnknownNamespace => "REASON_UNKNOWN_NAMESPACE",
+            Self::NotFound => "REASON_NOT_FOUND",
+            Self::Unauthenticated => "REASON_UNAUTHENTICATED",
+            Self::Forbidden => "REASON_FORBIDDEN",
+            Self::Internal => "REASON_INTERNAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "REASON_GRANTED" => Some(Self::Granted),
+            "REASON_POLICY" => Some(Self::Policy),
+            "REASON_NOT_PERMITTED" => Some(Self::NotPermitted),
+            "REASON_BOUND_HELD" => Some(Self::BoundHeld),
+            "REASON_BOUND_EXHAUSTED" => Some(Self::BoundExhausted),
+            "REASON_ALREADY_COMMITTED" => Some(Self::AlreadyCommitted),
+            "REASON_IDEMPOTENCY_KEY_REUSED" => Some(Self::IdempotencyKeyReused),
+            "REASON_ATTEMPT_EXPIRED" => Some(Self::AttemptExpired),
+            "REASON_POLICY_MOVED" => Some(Self::PolicyMoved),
+            "REASON_FACTS_MOVED" => Some(Self::FactsMoved),
+            "REASON_NO_QUORUM" => Some(Self::NoQuorum),
+            "REASON_NO_ACTIVE_POLICY" => Some(Self::NoActivePolicy),
+            "REASON_UNKNOWN_SURFACE" => Some(Self::UnknownSurface),
+            "REASON_UNKNOWN_ACTION" => Some(Self::UnknownAction),
+            "REASON_INVALID_PARAMS" => Some(Self::InvalidParams),
+            "REASON_EVALUATION_ERROR" => Some(Self::EvaluationError),
+            "REASON_TIMEOUT" => Some(Self::Timeout),
+            "REASON_OVERLOADED" => Some(Self::Overloaded),
+            "REASON_APPROVAL_REQUIRED" => Some(Self::ApprovalRequired),
+            "REASON_PREREQUISITE_NOT_COMMITTED" => Some(Self::PrerequisiteNotCommitted),
+            "REASON_CLOCK_SKEW" => Some(Self::ClockSkew),
+            "REASON_FENCE_EXHAUSTED" => Some(Self::FenceExhausted),
+            "REASON_FROZEN" => Some(Self::Frozen),
+            "REASON_DRAINING" => Some(Self::Draining),
+            "REASON_SESSION_CLOSED" => Some(Self::SessionClosed),
+            "REASON_NOT_LEADER" => Some(Self::NotLeader),
+            "REASON_NO_SIGNATURES" => Some(Self::NoSignatures),
+            "REASON_STORAGE_FULL" => Some(Self::StorageFull),
+            "REASON_UNREACHABLE" => Some(Self::Unreachable),
+            "REASON_RECEIPT_INVALID" => Some(Self::ReceiptInvalid),
+            "REASON_EXPIRED" => Some(Self::Expired),
+            "REASON_REVOKED" => Some(Self::Revoked),
+            "REASON_SUPERSEDED" => Some(Self::Superseded),
+            "REASON_ALREADY_REDEEMED" => Some(Self::AlreadyRedeemed),
+            "REASON_NOT_EXECUTOR" => Some(Self::NotExecutor),
+            "REASON_REQUEST_MISMATCH" => Some(Self::RequestMismatch),
+            "REASON_STALE_POLICY" => Some(Self::StalePolicy),
+            "REASON_STALE_CONTEXT" => Some(Self::StaleContext),
+            "REASON_UNKNOWN_PERMIT" => Some(Self::UnknownPermit),
+            "REASON_NOT_REDEEMED" => Some(Self::NotRedeemed),
+            "REASON_OUTCOME_CONFLICT" => Some(Self::OutcomeConflict),
+            "REASON_NOT_ALLOWED" => Some(Self::NotAllowed),
+            "REASON_NOT_IN_DOUBT" => Some(Self::NotInDoubt),
+            "REASON_BUNDLE_UNKNOWN" => Some(Self::BundleUnknown),
+            "REASON_VERSION_CONFLICT" => Some(Self::VersionConflict),
+            "REASON_BOUNDS_IN_USE" => Some(Self::BoundsInUse),
+            "REASON_FEATURE_LEVEL" => Some(Self::FeatureLevel),
+            "REASON_BUNDLE_INVALID" => Some(Self::BundleInvalid),
+            "REASON_VERSION_EXHAUSTED" => Some(Self::VersionExhausted),
+            "REASON_BUNDLE_LIMIT" => Some(Self::BundleLimit),
+            "REASON_INVALID_REQUEST" => Some(Self::InvalidRequest),
+            "REASON_UNKNOWN_NAMESPACE" => Some(Self::UnknownNamespace),
+            "REASON_NOT_FOUND" => Some(Self::NotFound),
+            "REASON_UNAUTHENTICATED" => Some(Self::Unauthenticated),
+            "REASON_FORBIDDEN" => Some(Self::Forbidden),
+            "REASON_INTERNAL" => Some(Self::Internal),
             _ => None,
         }
     }
@@ -1005,9 +1259,9 @@ pub struct AuthorizeResponse {
     /// PERMIT, DENY or SILENCE.
     #[prost(enumeration = "Decision", tag = "1")]
     pub decision: i32,
-    /// Number of the reason in the registry.
-    #[prost(uint32, tag = "2")]
-    pub reason: u32,
+    /// The reason.
+    #[prost(enumeration = "Reason", tag = "2")]
+    pub reason: i32,
     /// The same in UPPER_SNAKE.
     #[prost(string, tag = "3")]
     pub reason_name: ::prost::alloc::string::String,

@@ -231,7 +231,7 @@ impl Gate {
             .await?;
         let mut answer = convert::decision(&decision, receipt);
         answer.request_canonical = request;
-        if answer.reason == u32::from(Reason::Policy.code())
+        if answer.reason == i32::from(Reason::Policy.code())
             && let Some(said) = self
                 .policies
                 .reasons(&decision.policy.digest, &decision.policies)
