@@ -16,13 +16,13 @@ help: ## print this list
 # so both commands share one build of RocksDB.
 dev: ## start one node for development in ./.holdpoint and print the next command
 	@sh scripts/setup.sh build
-	@test -x $(BINARY) || echo 'building Holdpoint: the first time takes about 15 minutes on 2 cores (most of it RocksDB), later ones seconds' >&2
+	@test -x $(BINARY) || echo 'building Holdpoint: the first time takes about 11 minutes on 2 free cores (most of it RocksDB), later ones seconds' >&2
 	@$(CARGO) run --locked --bin holdpoint -- dev $(ARGS)
 
 # The tests start the binary, so it is built with them and not left over from before.
 test: ## run every test, the house rules and the documentation's examples included
 	@sh scripts/setup.sh test
-	@test -x $(BINARY) || echo 'building Holdpoint and its tests: the first time takes about 25 minutes on 2 cores' >&2
+	@test -x $(BINARY) || echo 'building Holdpoint and its tests: the first time takes about 20 minutes on 2 free cores' >&2
 	@$(CARGO) build --locked --workspace --bins --tests
 	@$(CARGO) test --locked --workspace --no-fail-fast $(ARGS)
 
