@@ -40,7 +40,7 @@ impl Dev {
         dev
     }
 
-    /// Starts it again after [`Dev::kill`] or [`Dev::terminate`].
+    /// Starts it again after [`Dev::kill`].
     ///
     /// # Panics
     ///
