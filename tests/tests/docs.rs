@@ -207,10 +207,11 @@ fn make_test_is_the_second_command() {
 
 #[test]
 fn cluster_of_the_readme_decides() {
-    let block = blocks()
+    let (nodes_started, then): (Vec<String>, Vec<String>) = blocks()
         .into_iter()
-        .find(|block| block.note == "own cluster")
-        .expect("the README starts three nodes");
+        .filter(|block| block.note == "own cluster")
+        .flat_map(|block| block.lines)
+        .partition(|line| line.starts_with("holdpoint serve "));
     for port in [7411, 7412, 7421, 7422, 7431, 7432] {
         if TcpListener::bind(("127.0.0.1", port)).is_err() {
             eprintln!("skipped: port {port} is taken");
@@ -220,23 +221,21 @@ fn cluster_of_the_readme_decides() {
     let scratch = Scratch::new();
     let example = std::fs::read(repository::root().join("deploy/cluster.example.toml")).unwrap();
     scratch.write("deploy/cluster.example.toml", example);
+    let policies = format!(
+        "cp -r '{}' .",
+        repository::root().join("policies").display()
+    );
+    let _ = shell::run(scratch.path(), &policies, &[]).exits(0);
     let mut nodes = Vec::new();
-    for line in block
-        .lines
-        .iter()
-        .filter(|line| line.starts_with("holdpoint serve "))
-    {
+    for line in &nodes_started {
         let mut node = shell::shell(scratch.path(), &format!("exec {line}"));
         let said = File::create(scratch.join(&format!("said-{}", nodes.len()))).unwrap();
         node.stdout(Stdio::null()).stderr(said);
         nodes.push(Group::start(node));
     }
     assert_eq!(nodes.len(), 3);
-    let status = block
-        .lines
-        .iter()
-        .find(|line| line.contains(" status "))
-        .unwrap();
+    let (status, then) = then.split_first().unwrap();
+    assert!(status.contains(" status "), "{status}");
     until_blocking(
         "three nodes elected a leader",
         Duration::from_mins(1),
@@ -249,6 +248,13 @@ fn cluster_of_the_readme_decides() {
             }
         },
     );
+    assert!(
+        then.iter().any(|line| line.contains(" authorize ")),
+        "{then:?}"
+    );
+    for line in then {
+        let _ = shell::run(scratch.path(), line, &[]).exits(0);
+    }
 }
 
 #[test]
