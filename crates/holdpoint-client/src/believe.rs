@@ -237,6 +237,7 @@ impl Expected<'_> {
             step,
             outcome,
             evidence_digest,
+            ..
         } = &statement.body
         else {
             return Err(AnswerError::Differs { field: "kind" });

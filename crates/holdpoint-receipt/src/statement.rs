@@ -1,4 +1,4 @@
-//! The canonical record of a decision or of a permit's later step.
+//! The canonical record of a decision, of a permit's later step, or of a step of the gate itself.
 //!
 //! A statement is one flat JSON object in a restricted profile of RFC 8785: printable ASCII strings
 //! without `"` and `\`, integers from 0 to 2^53-1, no nesting, no `null` (what is absent has no
@@ -12,7 +12,9 @@ mod body;
 mod codec;
 mod commitment;
 mod layout;
+mod standing;
 mod text;
+mod words;
 
 use std::fmt;
 
@@ -20,12 +22,14 @@ use crate::digest::{Digest, sha256};
 use crate::json::{Json, JsonError, Limits, parse};
 use crate::names::{ClusterId, ClusterTime, Name, NumberError, check_number};
 
-pub use body::{
-    Body, DecisionStatement, Grant, KeysStatement, Kind, Outcome, PermitStep, PolicyStatement,
-    Verdict,
+pub use body::{Body, DecisionStatement, Grant, PermitStep, Verdict};
+pub use commitment::{BOUNDS_MAX, BoundCommitments, BoundsError, Salt, approvals_digest, commit};
+pub use standing::{
+    ApprovalStatement, DrainStatement, FrozenStatement, KeysStatement, PolicyStatement,
+    SessionStatement,
 };
-pub use commitment::{BOUNDS_MAX, BoundCommitments, BoundsError, Salt, commit};
 pub use text::StatementText;
+pub use words::{DrainMode, Kind, Outcome};
 
 use codec::{Reader, Writer};
 

@@ -196,7 +196,14 @@ fn said(body: &Body) -> (Option<PermitStep>, Option<Digest>) {
         Body::Conflict { step, .. } => (Some(PermitStep::Conflict), Some(step.previous)),
         Body::Revoked(step) => (Some(PermitStep::Revoked), Some(step.previous)),
         Body::Superseded(step) => (Some(PermitStep::Superseded), Some(step.previous)),
-        Body::Released(_) | Body::Policy(_) | Body::Keys(_) => (None, None),
+        Body::Released(_)
+        | Body::Policy(_)
+        | Body::Keys(_)
+        | Body::Approved(_)
+        | Body::ApprovalRevoked(_)
+        | Body::SessionClosed(_)
+        | Body::Frozen(_)
+        | Body::Drain(_) => (None, None),
     }
 }
 

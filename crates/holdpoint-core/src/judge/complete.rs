@@ -71,6 +71,7 @@ fn settle<V: View>(
         step: gate.step(&permit, Some((&command.salt, command.principal.as_str())))?,
         outcome,
         evidence_digest,
+        reason_commitment: None,
     };
     let statement = gate.append_step(&mut permit, command.salt, body)?;
     let completion = Completion {
@@ -119,6 +120,7 @@ fn complete_again<V: View>(
         step: gate.step(&permit, Some((&command.salt, command.principal.as_str())))?,
         outcome,
         evidence_digest,
+        reason_commitment: None,
     };
     let statement = gate.append_step(&mut permit, command.salt, body)?;
     gate.draft.write(gate.keys.permit(&permit.id), &permit)?;

@@ -205,6 +205,7 @@ impl Attempt<'_> {
                 .actor
                 .as_ref()
                 .map(|actor| commit(salt, "actor_commitment", actor.as_str().as_bytes())),
+            session_commitment: None,
             idempotency_key_commitment: commit(
                 salt,
                 "idempotency_key_commitment",
@@ -216,6 +217,7 @@ impl Attempt<'_> {
             evaluator: evaluator(evaluation.evaluator_version),
             // Salted, because the inputs hold rendered keys, which could be guessed.
             inputs_digest: commit(salt, "inputs_digest", &inputs),
+            approvals_digest: None,
             bounds,
             policy_codes: listed(codes),
             policy_ids: listed(policies),

@@ -149,7 +149,12 @@ impl<V: View> Gate<'_, V> {
             StatementKind::Decision
             | StatementKind::Released
             | StatementKind::Policy
-            | StatementKind::Keys => {
+            | StatementKind::Keys
+            | StatementKind::Approved
+            | StatementKind::ApprovalRevoked
+            | StatementKind::SessionClosed
+            | StatementKind::Frozen
+            | StatementKind::Drain => {
                 let key = self.keys.permit(&permit.id);
                 return Err(ApplyError::contradiction(
                     key,

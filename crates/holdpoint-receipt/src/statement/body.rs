@@ -1,79 +1,12 @@
 //! What each kind of statement says.
 
-use std::fmt;
-use std::str::FromStr;
-
-use super::{BoundCommitments, StatementText};
+use super::{
+    ApprovalStatement, BoundCommitments, DrainStatement, FrozenStatement, KeysStatement, Kind,
+    Outcome, PolicyStatement, SessionStatement, StatementText,
+};
 use crate::digest::Digest;
-use crate::names::{ClusterTime, Fence, Name, PermitId, PolicyVersion, TreeSize};
+use crate::names::{ClusterTime, Fence, Name, PermitId, PolicyVersion};
 use crate::reason::{Decision, Reason};
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name { $($(#[$variant_doc])* $variant,)* }
-
-        impl $name {
-            /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The word in a statement.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = ();
-
-            fn from_str(text: &str) -> Result<Self, ()> {
-                Self::ALL.iter().copied().find(|known| known.as_str() == text).ok_or(())
-            }
-        }
-    };
-}
-
-words! {
-    /// What a statement is about.
-    Kind {
-        /// A PERMIT or a DENY.
-        Decision "decision",
-        /// A permit was redeemed.
-        Redeemed "redeemed",
-        /// A redeemed permit has an outcome.
-        Completed "completed",
-        /// A second outcome contradicts the first.
-        Conflict "conflict",
-        /// A permit was revoked.
-        Revoked "revoked",
-        /// A retry under a later policy version replaced a permit.
-        Superseded "superseded",
-        /// A permit in doubt gave up its bounds.
-        Released "released",
-        /// A policy version came into force.
-        Policy "policy",
-        /// A set of signing keys came into force.
-        Keys "keys",
-    }
-}
-
-words! {
-    /// How a redeemed permit ended.
-    Outcome {
-        /// The effect happened.
-        Committed "committed",
-        /// The effect did not happen.
-        Aborted "aborted",
-    }
-}
 
 /// What is stated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +30,8 @@ pub enum Body {
         outcome: Outcome,
         /// SHA-256 of the evidence, if there is any.
         evidence_digest: Option<Digest>,
+        /// Commitment to the reason that an operator gave, if one did.
+        reason_commitment: Option<Digest>,
     },
     /// A completion contradicts the recorded outcome, which stays.
     Conflict {
@@ -106,6 +41,8 @@ pub enum Body {
         outcome: Outcome,
         /// SHA-256 of its evidence, if there is any.
         evidence_digest: Option<Digest>,
+        /// Commitment to the reason that an operator gave, if one did.
+        reason_commitment: Option<Digest>,
     },
     /// A permit was revoked.
     Revoked(PermitStep),
@@ -117,6 +54,16 @@ pub enum Body {
     Policy(PolicyStatement),
     /// A key set came into force.
     Keys(KeysStatement),
+    /// A principal approved what a quorum binds.
+    Approved(ApprovalStatement),
+    /// An approval was taken back.
+    ApprovalRevoked(ApprovalStatement),
+    /// A session was closed.
+    SessionClosed(SessionStatement),
+    /// Grants were stopped, or go on.
+    Frozen(FrozenStatement),
+    /// A change of policy began to drain permits, or was given up.
+    Drain(DrainStatement),
 }
 
 /// A PERMIT or a DENY, and everything it rests on.
@@ -134,6 +81,8 @@ pub struct DecisionStatement {
     pub caller_commitment: Digest,
     /// Commitment to the actor, if one was named.
     pub actor_commitment: Option<Digest>,
+    /// Commitment to the session, if the request belongs to one.
+    pub session_commitment: Option<Digest>,
     /// Commitment to the idempotency key.
     pub idempotency_key_commitment: Digest,
     /// When the attempt ended.
@@ -146,6 +95,9 @@ pub struct DecisionStatement {
     pub evaluator: StatementText,
     /// Digest of every fact that the verdict rests on, with its version.
     pub inputs_digest: Digest,
+    /// What [`approvals_digest`](super::approvals_digest) makes of the approvals that the permit
+    /// used, if it used any.
+    pub approvals_digest: Option<Digest>,
     /// Commitments to the keys of the claimed bounds.
     pub bounds: BoundCommitments,
     /// The codes of the deciding policies, sorted, with a comma between.
@@ -220,30 +172,6 @@ pub struct PermitStep {
     pub previous: Digest,
 }
 
-/// A policy version came into force.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyStatement {
-    /// The version.
-    pub policy_version: PolicyVersion,
-    /// Its bundle.
-    pub policy_digest: Digest,
-    /// The evaluator and its version.
-    pub evaluator: StatementText,
-    /// Commitment to the principal that activated it.
-    pub caller_commitment: Digest,
-}
-
-/// A set of signing keys came into force.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeysStatement {
-    /// SHA-256 of the canonical key set.
-    pub keys_digest: Digest,
-    /// How many nodes must sign a head.
-    pub signers_needed: u32,
-    /// The first tree size whose head the set signs.
-    pub tree_size_from: TreeSize,
-}
-
 impl Body {
     /// What the statement is about.
     #[must_use]
@@ -258,6 +186,11 @@ impl Body {
             Self::Released(_) => Kind::Released,
             Self::Policy(_) => Kind::Policy,
             Self::Keys(_) => Kind::Keys,
+            Self::Approved(_) => Kind::Approved,
+            Self::ApprovalRevoked(_) => Kind::ApprovalRevoked,
+            Self::SessionClosed(_) => Kind::SessionClosed,
+            Self::Frozen(_) => Kind::Frozen,
+            Self::Drain(_) => Kind::Drain,
         }
     }
 
@@ -275,7 +208,13 @@ impl Body {
             | Self::Revoked(step)
             | Self::Superseded(step)
             | Self::Released(step) => Some(step.permit_id),
-            Self::Policy(_) | Self::Keys(_) => None,
+            Self::Policy(_)
+            | Self::Keys(_)
+            | Self::Approved(_)
+            | Self::ApprovalRevoked(_)
+            | Self::SessionClosed(_)
+            | Self::Frozen(_)
+            | Self::Drain(_) => None,
         }
     }
 }

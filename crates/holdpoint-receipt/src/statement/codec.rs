@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::text::is_statement_character;
-use super::{BoundCommitments, Kind, Outcome, StatementError, StatementText};
+use super::{BoundCommitments, DrainMode, Kind, Outcome, StatementError, StatementText};
 use crate::digest::Digest;
 use crate::json::Json;
 use crate::names::{ClusterId, ClusterTime, Fence, Name, PermitId, PolicyVersion, TreeSize};
@@ -47,7 +47,7 @@ macro_rules! text_members {
 }
 
 text_members!(
-    ClusterId, Name, Digest, PermitId, Decision, Reason, Kind, Outcome
+    ClusterId, Name, Digest, PermitId, Decision, Reason, Kind, Outcome, DrainMode
 );
 
 impl Member for StatementText {

@@ -2,7 +2,7 @@
 //!
 //! Who holds the value and the salt can show that the statement is about it; nobody else can tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::digest::{Digest, sha256_domain};
@@ -10,6 +10,9 @@ use crate::names::Name;
 
 /// Separates commitments from every other digest.
 const COMMITMENT_DOMAIN: &str = "holdpoint/commitment/v1";
+
+/// Separates digests of approvals from every other digest.
+const APPROVALS_DOMAIN: &str = "holdpoint/approvals/v1";
 
 /// How many bounds one request may claim, so that every statement stays within its size.
 pub const BOUNDS_MAX: usize = 8;
@@ -49,6 +52,20 @@ impl fmt::Debug for Salt {
 #[must_use]
 pub fn commit(salt: &Salt, member: &str, value: &[u8]) -> Digest {
     sha256_domain(COMMITMENT_DOMAIN, &[member.as_bytes(), &salt.0, value])
+}
+
+/// Names the approvals that a permit used, by the receipt hashes of their statements.
+///
+/// ```text
+/// sha256_domain("holdpoint/approvals/v1", [hash, hash, …])    in the order of the hashes, each once
+/// ```
+///
+/// No salt: who can guess a receipt hash has the receipt. None if there are no approvals.
+#[must_use]
+pub fn approvals_digest(receipt_hashes: &[Digest]) -> Option<Digest> {
+    let sorted: BTreeSet<&[u8; 32]> = receipt_hashes.iter().map(Digest::as_bytes).collect();
+    let parts: Vec<&[u8]> = sorted.into_iter().map(<[u8; 32]>::as_slice).collect();
+    (!parts.is_empty()).then(|| sha256_domain(APPROVALS_DOMAIN, &parts))
 }
 
 /// Commitments to the keys of the bounds that a request claims, by the bound's name.

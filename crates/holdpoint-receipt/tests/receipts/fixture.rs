@@ -10,8 +10,9 @@ use holdpoint_receipt::merkle::{Frontier, leaf_of, prove_inclusion};
 use holdpoint_receipt::names::{ClusterId, ClusterTime, Fence, Name, NodeId, PermitId};
 use holdpoint_receipt::names::{PolicyVersion, TreeSize};
 use holdpoint_receipt::statement::{
-    Body, BoundCommitments, DecisionStatement, Grant, KeysStatement, Outcome, PermitStep, Place,
-    PolicyStatement, Salt, Statement, StatementText, Verdict, commit,
+    ApprovalStatement, Body, BoundCommitments, DecisionStatement, DrainMode, DrainStatement,
+    FrozenStatement, Grant, KeysStatement, Outcome, PermitStep, Place, PolicyStatement, Salt,
+    SessionStatement, Statement, StatementText, Verdict, approvals_digest, commit,
 };
 use holdpoint_receipt::{Digest, KeySet, NodeSecretKeys, Proof, Reason, Receipt, SecretKey};
 
@@ -89,12 +90,14 @@ pub(crate) fn decision(verdict: Verdict) -> DecisionStatement {
         request_digest: request_digest(),
         caller_commitment: commit(&salt(), "caller_commitment", b"loopback:ci"),
         actor_commitment: Some(commit(&salt(), "actor_commitment", b"alice")),
+        session_commitment: None,
         idempotency_key_commitment: commit(&salt(), "idempotency_key_commitment", b"k7"),
         not_after: time(300_000),
         policy_version: PolicyVersion::new(12).unwrap(),
         policy_digest: sha256(b"bundle"),
         evaluator: StatementText::new("cedar 4.14.1").unwrap(),
         inputs_digest: sha256(b"inputs"),
+        approvals_digest: None,
         bounds,
         policy_codes: None,
         policy_ids: Some(StatementText::new("tf.reviewed-plan").unwrap()),
@@ -114,8 +117,13 @@ pub(crate) fn step() -> PermitStep {
     }
 }
 
-/// One body of every kind, and a DENY.
+/// A body of every kind, and one with each member that may be absent.
 pub(crate) fn bodies() -> Vec<Body> {
+    [permit_bodies(), gate_bodies(), fuller_bodies()].concat()
+}
+
+/// Decisions, and every later step of a permit.
+fn permit_bodies() -> Vec<Body> {
     let denied = Verdict::Deny {
         reason: Reason::BoundHeld,
         retry_at: Some(time(600_000)),
@@ -132,11 +140,13 @@ pub(crate) fn bodies() -> Vec<Body> {
             step: step(),
             outcome: Outcome::Committed,
             evidence_digest: Some(sha256(b"evidence")),
+            reason_commitment: None,
         },
         Body::Conflict {
             step: step(),
             outcome: Outcome::Aborted,
             evidence_digest: None,
+            reason_commitment: None,
         },
         Body::Revoked(step()),
         Body::Superseded(PermitStep {
@@ -144,6 +154,12 @@ pub(crate) fn bodies() -> Vec<Body> {
             ..step()
         }),
         Body::Released(step()),
+    ]
+}
+
+/// What the gate states about itself.
+fn gate_bodies() -> Vec<Body> {
+    vec![
         Body::Policy(PolicyStatement {
             policy_version: PolicyVersion::new(12).unwrap(),
             policy_digest: sha256(b"bundle"),
@@ -155,7 +171,77 @@ pub(crate) fn bodies() -> Vec<Body> {
             signers_needed: 1,
             tree_size_from: TreeSize::new(0).unwrap(),
         }),
+        Body::Approved(approval()),
+        Body::ApprovalRevoked(ApprovalStatement {
+            expires_at: None,
+            previous: Some(sha256(b"approved")),
+            ..approval()
+        }),
+        Body::SessionClosed(SessionStatement {
+            session_commitment: commit(&salt(), "session_commitment", b"turn-9"),
+            caller_commitment: commit(&salt(), "caller_commitment", b"loopback:agent"),
+        }),
+        Body::Frozen(FrozenStatement {
+            surface: None,
+            ..frozen()
+        }),
+        Body::Drain(DrainStatement {
+            policy_digest: sha256(b"next bundle"),
+            mode: DrainMode::Revoke,
+            caller_commitment: commit(&salt(), "caller_commitment", b"loopback:dev"),
+        }),
     ]
+}
+
+/// The members and words that the others leave out.
+fn fuller_bodies() -> Vec<Body> {
+    let approvals = [sha256(b"approved"), sha256(b"approved too")];
+    let decided = DecisionStatement {
+        session_commitment: Some(commit(&salt(), "session_commitment", b"turn-9")),
+        approvals_digest: approvals_digest(&approvals),
+        ..decision(Verdict::Permit(grant()))
+    };
+    let reason = commit(&salt(), "reason_commitment", b"seen in the console");
+    vec![
+        Body::Decision(Box::new(decided)),
+        Body::Completed {
+            step: step(),
+            outcome: Outcome::Aborted,
+            evidence_digest: None,
+            reason_commitment: Some(reason),
+        },
+        Body::Conflict {
+            step: step(),
+            outcome: Outcome::Committed,
+            evidence_digest: Some(sha256(b"evidence")),
+            reason_commitment: Some(reason),
+        },
+        Body::Frozen(FrozenStatement {
+            frozen: false,
+            ..frozen()
+        }),
+    ]
+}
+
+fn approval() -> ApprovalStatement {
+    ApprovalStatement {
+        surface: Name::new("infra.apply").unwrap(),
+        quorum: Name::new("plan-review").unwrap(),
+        subject_digest: sha256(b"subject"),
+        caller_commitment: commit(&salt(), "caller_commitment", b"loopback:alice"),
+        policy_version: PolicyVersion::new(12).unwrap(),
+        policy_digest: sha256(b"bundle"),
+        expires_at: Some(time(14_400_000)),
+        previous: None,
+    }
+}
+
+fn frozen() -> FrozenStatement {
+    FrozenStatement {
+        surface: Some(Name::new("infra.apply").unwrap()),
+        frozen: true,
+        caller_commitment: commit(&salt(), "caller_commitment", b"loopback:dev"),
+    }
 }
 
 pub(crate) fn statement(leaf_index: u64, body: Body) -> Statement {
@@ -226,9 +312,18 @@ impl Log {
     }
 }
 
-/// A log with a statement of every kind.
+/// A log of the first ten of [`bodies`]: what golden receipts are about.
 pub(crate) fn log() -> Log {
-    let bodies = bodies().into_iter().zip(0..);
+    log_of(bodies().into_iter().take(10).collect())
+}
+
+/// A log with a statement of every kind, and with each member that may be absent.
+pub(crate) fn whole_log() -> Log {
+    log_of(bodies())
+}
+
+fn log_of(bodies: Vec<Body>) -> Log {
+    let bodies = bodies.into_iter().zip(0..);
     Log::of(
         bodies
             .map(|(body, leaf_index)| statement(leaf_index, body))

@@ -234,12 +234,14 @@ impl World {
             request_digest: digest,
             caller_commitment: commit(&SALT, "caller_commitment", b"caller"),
             actor_commitment: None,
+            session_commitment: None,
             idempotency_key_commitment: commit(&SALT, "key", key.as_bytes()),
             not_after: ClusterTime::new(not_after_ms).unwrap(),
             policy_version,
             policy_digest,
             evaluator: StatementText::new("fake/1").unwrap(),
             inputs_digest: sha256(b"inputs"),
+            approvals_digest: None,
             bounds: BoundCommitments::default(),
             policy_codes: None,
             policy_ids: None,
@@ -349,6 +351,7 @@ impl World {
             step: Self::step(&held),
             outcome,
             evidence_digest: evidence.map(Digest::from_bytes),
+            reason_commitment: None,
         });
         let held = self.permits.get_mut(&call.permit_id).unwrap();
         held.wire.state = state.into();
