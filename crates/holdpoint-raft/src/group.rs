@@ -14,6 +14,7 @@ use openraft::async_runtime::WatchReceiver;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::applied::{Applied, AppliedHook};
 use crate::batcher;
 use crate::blocking::may_block;
 use crate::clocks::ClockWatch;
@@ -176,6 +177,25 @@ impl Group {
     #[must_use]
     pub fn applied_index(&self) -> Option<u64> {
         self.inner.progress.applied.borrow().map(|id| id.index)
+    }
+
+    /// How far this node has applied the log, from now on, whether it leads or not: wakes at each
+    /// entry, after its rows are in the state.
+    #[must_use]
+    pub fn applied(&self) -> watch::Receiver<Applied> {
+        self.inner.progress.teller.subscribe()
+    }
+
+    /// Calls `hook` for each entry with commands that this node applies from now on, leader or not.
+    /// The first hook stays; returns whether this is it.
+    ///
+    /// It runs on the task that applies, after the entry's rows are in the state and before any
+    /// caller is answered: it may read the state and must not wait for anything. What a snapshot brings
+    /// passes it by, as does what is applied before this call: [`Group::applied`] tells of both, so
+    /// who must miss nothing reads the state when the index there moved further than the hook saw.
+    #[must_use = "only the first hook counts"]
+    pub fn on_applied(&self, hook: AppliedHook) -> bool {
+        self.inner.progress.teller.set_hook(hook)
     }
 
     /// What answers the peers of this node: for its accept loop.

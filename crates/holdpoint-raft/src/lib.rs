@@ -9,6 +9,7 @@
 //! evaluates policy, never signs, never listens by itself, never retries a proposal, and never
 //! believes a peer that it cannot tell from another one started empty under the same id.
 
+mod applied;
 mod batcher;
 mod blocking;
 mod clock;
@@ -42,6 +43,7 @@ mod wire;
 #[cfg(test)]
 mod suite_tests;
 
+pub use applied::{Applied, AppliedHook};
 pub use clock::{Clock, SystemClock};
 pub use committed::Committed;
 pub use config::{ConfigError, GroupConfig};

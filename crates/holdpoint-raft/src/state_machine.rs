@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, BufMut};
 use futures_util::{Stream, StreamExt};
-use holdpoint_core::{GroupId, LogPosition, Outcome, Write};
+use holdpoint_core::{GroupId, LogPosition, Outcome};
 use holdpoint_storage::{Applied, Pinned, Snapshot, StoreError};
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{OptionalSend, RaftSnapshotBuilder};
 use tokio::sync::{Notify, watch};
 
+use crate::applied::{self, Teller};
 use crate::blocking::may_block;
 use crate::committed::Committed;
 use crate::disk::StateDisk;
@@ -31,6 +32,8 @@ use crate::types::{
 pub(crate) struct Progress {
     /// The last applied entry.
     pub(crate) applied: watch::Sender<Option<LogId>>,
+    /// Tells those outside this crate.
+    pub(crate) teller: Teller,
     /// Bytes applied since the last snapshot.
     bytes: AtomicU64,
     /// As many bytes make a snapshot due.
@@ -43,6 +46,7 @@ impl Progress {
     pub(crate) fn new(bytes_max: u64) -> Self {
         Self {
             applied: watch::Sender::new(None),
+            teller: Teller::default(),
             bytes: AtomicU64::new(0),
             bytes_max,
             snapshot_due: Notify::new(),
@@ -127,34 +131,52 @@ impl StateMachine {
     ) -> io::Result<Self> {
         let applied = state.applied().map_err(fault)?.unwrap_or_default();
         let (last, membership) = decode_applied(&applied)?;
-        progress.applied.send_replace(last);
-        Ok(Self {
+        let machine = Self {
             state,
             group,
             membership,
             snapshot: LastSnapshot::default(),
             installed: false,
             progress,
-        })
+        };
+        machine.tell_state(last)?;
+        Ok(machine)
+    }
+
+    /// Tells that the state is another one, whose last entry is `last`.
+    fn tell_state(&self, last: Option<LogId>) -> io::Result<()> {
+        let index = last.map(|id| id.index);
+        let read = self
+            .state
+            .read(|view| applied::Applied::read(&view, self.group, index));
+        let told = read
+            .map_err(fault)?
+            .map_err(|error| io::Error::other(error.to_string()))?;
+        self.progress.teller.replaced(told);
+        self.progress.applied.send_replace(last);
+        Ok(())
     }
 
     fn apply_entry(&mut self, entry: &LogEntry) -> io::Result<Vec<Committed<Outcome>>> {
         let id = entry.log_id;
-        let (outcomes, writes) = match &entry.payload {
-            Payload::Blank => (Vec::new(), Vec::new()),
+        let meant = match &entry.payload {
+            Payload::Blank => None,
             Payload::Membership(membership) => {
                 self.membership = StoredMembership::new(Some(id), membership.clone());
-                (Vec::new(), Vec::new())
+                None
             }
-            Payload::Normal(proposal) => self.judge(id, proposal)?,
+            Payload::Normal(proposal) => Some(self.judge(id, proposal)?),
         };
         let applied = encode_applied(&id, &self.membership);
-        self.state.commit(&writes, &applied).map_err(fault)?;
+        let writes = meant.as_ref().map_or(&[][..], |meant| &meant.writes);
+        self.state.commit(writes, &applied).map_err(fault)?;
+        self.progress.teller.entry(id.index, meant.as_ref());
         self.progress.applied.send_replace(Some(id));
+        let outcomes = meant.map(|meant| meant.outcomes).unwrap_or_default();
         Ok(self.committed(id, outcomes))
     }
 
-    fn judge(&self, id: LogId, proposal: &Proposal) -> io::Result<(Vec<Outcome>, Vec<Write>)> {
+    fn judge(&self, id: LogId, proposal: &Proposal) -> io::Result<holdpoint_core::Applied> {
         let entry = proposal
             .entry()
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
@@ -171,7 +193,7 @@ impl StateMachine {
             "every command has an outcome"
         );
         self.progress.add(proposal.payload_bytes());
-        Ok((applied.outcomes, applied.writes))
+        Ok(applied)
     }
 
     /// The one place that makes [`Committed`] values.
@@ -251,8 +273,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         // The installed files are in use now and cannot be sent; the next one asked for is built.
         *self.snapshot.lock() = None;
         self.installed = true;
-        self.progress.applied.send_replace(last);
-        Ok(())
+        self.tell_state(last)
     }
 
     /// The last snapshot built. A state that was installed counts as one: it is built when asked

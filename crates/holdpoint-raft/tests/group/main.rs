@@ -6,6 +6,7 @@
     reason = "tests"
 )]
 
+mod applied;
 mod decisions;
 mod elections;
 mod faults;

@@ -1,7 +1,7 @@
 //! A node that was away for longer than the log reaches back.
 
 use crate::support::Cluster;
-use crate::support::commands::announce;
+use crate::support::commands::{announce, cluster_time};
 use crate::support::until;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,6 +48,9 @@ async fn node_that_lags_behind_the_purged_log_is_brought_up_by_a_snapshot() {
             .is_some_and(|snapshot| snapshot.index > before)
     );
     assert_eq!(status.term, term, "its own vote is its own");
+    let told = cluster.group(away).applied().borrow().clone();
+    assert_eq!(told.index, cluster.group(away).applied_index());
+    assert_eq!(told.now, cluster_time(cluster.group(away)));
     // It goes on from there, also after another start.
     cluster.propose(&announce(81)).await;
     cluster.stop(away).await;
