@@ -67,12 +67,14 @@ pub enum Scope {
     Deny,
     /// A request about which nothing was decided.
     Silence,
-    /// A redeem, complete or revoke that changed nothing.
+    /// A redeem, complete, revoke or release that changed nothing.
     PermitRefusal,
     /// A change of policy that changed nothing.
     PolicyRefusal,
     /// Any call, whatever it asked for, that changed nothing.
     CallRefusal,
+    /// An approval, or the revocation of one, that changed nothing.
+    ApprovalRefusal,
 }
 
 impl Scope {
@@ -86,6 +88,7 @@ impl Scope {
             Self::PermitRefusal => "redeem, complete, revoke refused",
             Self::PolicyRefusal => "policy change refused",
             Self::CallRefusal => "call refused",
+            Self::ApprovalRefusal => "approval refused",
         }
     }
 }
@@ -135,7 +138,7 @@ reasons! {
 
     Policy = 200 "POLICY" Deny "A policy forbids it; the codes name the deciding policies.";
     NotPermitted = 201 "NOT_PERMITTED" Deny "No policy permits it.";
-    BoundHeld = 202 "BOUND_HELD" Deny "Another live permit holds a bound that this request needs; try with a new key after it ends.";
+    BoundHeld = 202 "BOUND_HELD" Deny "Another permit holds a bound that this request needs, or an older request waits for it; try with a new key later.";
     BoundExhausted = 203 "BOUND_EXHAUSTED" Deny "A capacity or a budget that this request needs is used up.";
     AlreadyCommitted = 204 "ALREADY_COMMITTED" Deny "This operation may be committed once, and it was.";
 
@@ -173,10 +176,11 @@ reasons! {
     StalePolicy = 406 "STALE_POLICY" PermitRefusal "Another policy version is active now, and it does not honour earlier permits.";
     StaleContext = 407 "STALE_CONTEXT" PermitRefusal "The session is closed, or a prerequisite no longer holds.";
     UnknownPermit = 408 "UNKNOWN_PERMIT" PermitRefusal "The gate has no such permit.";
-    NotRedeemed = 409 "NOT_REDEEMED" PermitRefusal "Only a redeemed permit can be completed.";
+    NotRedeemed = 409 "NOT_REDEEMED" PermitRefusal "Only a redeemed permit, or one for offline executors, can be completed.";
     OutcomeConflict = 410 "OUTCOME_CONFLICT" PermitRefusal "The permit was completed before with another outcome; the conflict is recorded.";
     NotAllowed = 411 "NOT_ALLOWED" PermitRefusal "The permit's present state does not allow this step.";
     NotInDoubt = 412 "NOT_IN_DOUBT" PermitRefusal "Only a permit in doubt can be released.";
+    Released = 413 "RELEASED" PermitRefusal "The permit was in doubt for so long that its bounds were released; its outcome is recorded as a conflict.";
 
     BundleUnknown = 500 "BUNDLE_UNKNOWN" PolicyRefusal "The namespace has no bundle with this digest; put it first.";
     VersionConflict = 501 "VERSION_CONFLICT" PolicyRefusal "The active policy version is not the one that the change expects; read it again.";
@@ -185,6 +189,10 @@ reasons! {
     BundleInvalid = 504 "BUNDLE_INVALID" PolicyRefusal "The bundle does not load, or its own tests fail.";
     VersionExhausted = 505 "VERSION_EXHAUSTED" PolicyRefusal "The namespace has no more policy versions.";
     BundleLimit = 506 "BUNDLE_LIMIT" PolicyRefusal "The namespace holds as many bundles as it may, or the bundle is too large.";
+    BundleInUse = 507 "BUNDLE_IN_USE" PolicyRefusal "The bundle is active, or a retained receipt, a drain or a shadow names it.";
+    DrainPending = 508 "DRAIN_PENDING" PolicyRefusal "Another activation is draining; cancel it first or wait.";
+    NoDrain = 509 "NO_DRAIN" PolicyRefusal "No activation is draining.";
+    RetentionTooShort = 510 "RETENTION_TOO_SHORT" PolicyRefusal "A retention time is shorter than correctness needs; the message says the least.";
 
     InvalidRequest = 600 "INVALID_REQUEST" CallRefusal "A field of the call is missing or malformed; the message names it.";
     UnknownNamespace = 601 "UNKNOWN_NAMESPACE" CallRefusal "The cluster has no such namespace.";
@@ -192,6 +200,12 @@ reasons! {
     Unauthenticated = 603 "UNAUTHENTICATED" CallRefusal "The call does not say who asks in a way that the gate accepts.";
     Forbidden = 604 "FORBIDDEN" CallRefusal "The caller has no role that allows this call.";
     Internal = 605 "INTERNAL" CallRefusal "The node met a fault of its own; its log says more.";
+
+    NotApprover = 700 "NOT_APPROVER" ApprovalRefusal "The quorum's group does not have this principal, or it excludes the requester.";
+    UnknownSubject = 701 "UNKNOWN_SUBJECT" ApprovalRefusal "Nothing that waits for approval has this digest.";
+    ApprovalSpent = 702 "APPROVAL_SPENT" ApprovalRefusal "A permit has spent the approval.";
+    UnknownApproval = 703 "UNKNOWN_APPROVAL" ApprovalRefusal "There is no such approval.";
+    TooManyPending = 705 "TOO_MANY_PENDING" ApprovalRefusal "Too many requests wait for approval; let some end.";
 }
 
 impl Reason {
@@ -205,7 +219,10 @@ impl Reason {
             Scope::Permit => Some(Decision::Permit),
             Scope::Deny => Some(Decision::Deny),
             Scope::Silence => Some(Decision::Silence),
-            Scope::PermitRefusal | Scope::PolicyRefusal | Scope::CallRefusal => None,
+            Scope::PermitRefusal
+            | Scope::PolicyRefusal
+            | Scope::CallRefusal
+            | Scope::ApprovalRefusal => None,
         }
     }
 

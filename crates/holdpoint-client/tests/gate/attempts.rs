@@ -52,8 +52,8 @@ async fn held_bound_is_a_denial_with_its_receipt_and_the_time_of_the_next_chance
     assert_eq!(denied.refused_bound().unwrap().key, "workspace/prod-eu");
     assert_eq!(
         denied.to_string(),
-        "DENY BOUND_HELD: Another live permit holds a bound that this request needs; try with a \
-         new key after it ends; a new attempt can succeed after 2026-11-22T14:22:05.231Z"
+        "DENY BOUND_HELD: Another permit holds a bound that this request needs, or an older request \
+         waits for it; try with a new key later; a new attempt can succeed after 2026-11-22T14:22:05.231Z"
     );
     held.set_aside();
 }

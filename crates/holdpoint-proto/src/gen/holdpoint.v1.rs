@@ -248,7 +248,8 @@ pub enum Reason {
     Policy = 200,
     /// No policy permits it.
     NotPermitted = 201,
-    /// Another live permit holds a bound that this request needs; try with a new key after it ends.
+    /// Another permit holds a bound that this request needs, or an older request waits for it; try
+    /// with a new key later.
     BoundHeld = 202,
     /// A capacity or a budget that this request needs is used up.
     BoundExhausted = 203,
@@ -324,7 +325,7 @@ pub enum Reason {
     StaleContext = 407,
     /// The gate has no such permit.
     UnknownPermit = 408,
-    /// Only a redeemed permit can be completed.
+    /// Only a redeemed permit, or one for offline executors, can be completed.
     NotRedeemed = 409,
     /// The permit was completed before with another outcome; the conflict is recorded.
     OutcomeConflict = 410,
@@ -332,6 +333,9 @@ pub enum Reason {
     NotAllowed = 411,
     /// Only a permit in doubt can be released.
     NotInDoubt = 412,
+    /// The permit was in doubt for so long that its bounds were released; its outcome is recorded as a
+    /// conflict.
+    Released = 413,
     /// The namespace has no bundle with this digest; put it first.
     BundleUnknown = 500,
     /// The active policy version is not the one that the change expects; read it again.
@@ -346,6 +350,14 @@ pub enum Reason {
     VersionExhausted = 505,
     /// The namespace holds as many bundles as it may, or the bundle is too large.
     BundleLimit = 506,
+    /// The bundle is active, or a retained receipt, a drain or a shadow names it.
+    BundleInUse = 507,
+    /// Another activation is draining; cancel it first or wait.
+    DrainPending = 508,
+    /// No activation is draining.
+    NoDrain = 509,
+    /// A retention time is shorter than correctness needs; the message says the least.
+    RetentionTooShort = 510,
     /// A field of the call is missing or malformed; the message names it.
     InvalidRequest = 600,
     /// The cluster has no such namespace.
@@ -358,6 +370,16 @@ pub enum Reason {
     Forbidden = 604,
     /// The node met a fault of its own; its log says more.
     Internal = 605,
+    /// The quorum's group does not have this principal, or it excludes the requester.
+    NotApprover = 700,
+    /// Nothing that waits for approval has this digest.
+    UnknownSubject = 701,
+    /// A permit has spent the approval.
+    ApprovalSpent = 702,
+    /// There is no such approval.
+    UnknownApproval = 703,
+    /// Too many requests wait for approval; let some end.
+    TooManyPending = 705,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -410,6 +432,7 @@ impl Reason {
             Self::OutcomeConflict => "REASON_OUTCOME_CONFLICT",
             Self::NotAllowed => "REASON_NOT_ALLOWED",
             Self::NotInDoubt => "REASON_NOT_IN_DOUBT",
+            Self::Released => "REASON_RELEASED",
             Self::BundleUnknown => "REASON_BUNDLE_UNKNOWN",
             Self::VersionConflict => "REASON_VERSION_CONFLICT",
             Self::BoundsInUse => "REASON_BOUNDS_IN_USE",
@@ -417,12 +440,21 @@ impl Reason {
             Self::BundleInvalid => "REASON_BUNDLE_INVALID",
             Self::VersionExhausted => "REASON_VERSION_EXHAUSTED",
             Self::BundleLimit => "REASON_BUNDLE_LIMIT",
+            Self::BundleInUse => "REASON_BUNDLE_IN_USE",
+            Self::DrainPending => "REASON_DRAIN_PENDING",
+            Self::NoDrain => "REASON_NO_DRAIN",
+            Self::RetentionTooShort => "REASON_RETENTION_TOO_SHORT",
             Self::InvalidRequest => "REASON_INVALID_REQUEST",
             Self::UnknownNamespace => "REASON_UNKNOWN_NAMESPACE",
             Self::NotFound => "REASON_NOT_FOUND",
             Self::Unauthenticated => "REASON_UNAUTHENTICATED",
             Self::Forbidden => "REASON_FORBIDDEN",
             Self::Internal => "REASON_INTERNAL",
+            Self::NotApprover => "REASON_NOT_APPROVER",
+            Self::UnknownSubject => "REASON_UNKNOWN_SUBJECT",
+            Self::ApprovalSpent => "REASON_APPROVAL_SPENT",
+            Self::UnknownApproval => "REASON_UNKNOWN_APPROVAL",
+            Self::TooManyPending => "REASON_TOO_MANY_PENDING",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -472,6 +504,7 @@ impl Reason {
             "REASON_OUTCOME_CONFLICT" => Some(Self::OutcomeConflict),
             "REASON_NOT_ALLOWED" => Some(Self::NotAllowed),
             "REASON_NOT_IN_DOUBT" => Some(Self::NotInDoubt),
+            "REASON_RELEASED" => Some(Self::Released),
             "REASON_BUNDLE_UNKNOWN" => Some(Self::BundleUnknown),
             "REASON_VERSION_CONFLICT" => Some(Self::VersionConflict),
             "REASON_BOUNDS_IN_USE" => Some(Self::BoundsInUse),
@@ -479,12 +512,21 @@ impl Reason {
             "REASON_BUNDLE_INVALID" => Some(Self::BundleInvalid),
             "REASON_VERSION_EXHAUSTED" => Some(Self::VersionExhausted),
             "REASON_BUNDLE_LIMIT" => Some(Self::BundleLimit),
+            "REASON_BUNDLE_IN_USE" => Some(Self::BundleInUse),
+            "REASON_DRAIN_PENDING" => Some(Self::DrainPending),
+            "REASON_NO_DRAIN" => Some(Self::NoDrain),
+            "REASON_RETENTION_TOO_SHORT" => Some(Self::RetentionTooShort),
             "REASON_INVALID_REQUEST" => Some(Self::InvalidRequest),
             "REASON_UNKNOWN_NAMESPACE" => Some(Self::UnknownNamespace),
             "REASON_NOT_FOUND" => Some(Self::NotFound),
             "REASON_UNAUTHENTICATED" => Some(Self::Unauthenticated),
             "REASON_FORBIDDEN" => Some(Self::Forbidden),
             "REASON_INTERNAL" => Some(Self::Internal),
+            "REASON_NOT_APPROVER" => Some(Self::NotApprover),
+            "REASON_UNKNOWN_SUBJECT" => Some(Self::UnknownSubject),
+            "REASON_APPROVAL_SPENT" => Some(Self::ApprovalSpent),
+            "REASON_UNKNOWN_APPROVAL" => Some(Self::UnknownApproval),
+            "REASON_TOO_MANY_PENDING" => Some(Self::TooManyPending),
             _ => None,
         }
     }
