@@ -174,5 +174,5 @@ done < <(jq -r '.proof.hashes[]' "$receipt")
 [[ $last_place -eq 0 && $found == "$root" ]] || invalid INCLUSION_PROOF "not under the signed head"
 
 printf 'VALID  %s  leaf %s of %s, signed by node %s (%s needed)\n' \
-  "$(jq -r '.statement | [.kind, .decision, .reason, .outcome, .permit_id] | map(select(.)) | join(" ")' "$receipt")" \
+  "$(jq -r '.statement | [.kind, .decision, .reason, .outcome, .quorum, .freeze, .drain, .permit_id] | map(select(.)) | join(" ")' "$receipt")" \
   "$index" "$size" "$(IFS=,; echo "${signers[*]}")" "$needed"

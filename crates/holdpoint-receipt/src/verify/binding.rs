@@ -3,8 +3,10 @@
 use super::{Verified, VerifyError, verify};
 use crate::digest::Digest;
 use crate::keys::KeySet;
-use crate::names::{Fence, PermitId};
-use crate::statement::{Body, DecisionStatement, Grant, Outcome, PermitStep, Verdict};
+use crate::names::{Fence, Name, PermitId};
+use crate::statement::{
+    ApprovalStatement, Body, DecisionStatement, Grant, Outcome, PermitStep, Verdict,
+};
 
 /// Verifies a receipt and that it is a PERMIT for the request with this digest.
 ///
@@ -121,6 +123,44 @@ impl Verified {
         };
         same("permit_id", &step.permit_id, permit_id)?;
         Ok(step)
+    }
+
+    /// The release of this permit.
+    ///
+    /// # Errors
+    ///
+    /// The receipt is of another kind, or its permit is another.
+    pub fn release_of(&self, permit_id: &PermitId) -> Result<&PermitStep, VerifyError> {
+        let Body::Released(step) = &self.statement().body else {
+            return Err(VerifyError::WrongKind {
+                expected: "a release",
+            });
+        };
+        same("permit_id", &step.permit_id, permit_id)?;
+        Ok(step)
+    }
+
+    /// The approval that counts for this quorum and is of exactly this subject.
+    ///
+    /// The digest is the holder's own, computed from what is to be approved; never one that came with
+    /// the receipt. It does not say that the approval counts still: it may have been taken back.
+    ///
+    /// # Errors
+    ///
+    /// The receipt is of another kind, or its quorum or subject is another.
+    pub fn approval_of(
+        &self,
+        quorum: &Name,
+        subject_digest: &Digest,
+    ) -> Result<&ApprovalStatement, VerifyError> {
+        let Body::Approved(approval) = &self.statement().body else {
+            return Err(VerifyError::WrongKind {
+                expected: "an approval",
+            });
+        };
+        same("quorum", &approval.quorum, quorum)?;
+        same("subject_digest", &approval.subject_digest, subject_digest)?;
+        Ok(approval)
     }
 }
 

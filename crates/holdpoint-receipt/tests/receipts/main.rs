@@ -10,6 +10,7 @@
 mod fixture;
 mod heads;
 mod keys;
+mod kinds;
 mod receipt;
 mod registry;
 mod script;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use holdpoint_receipt::{KeySet, verify};
 
-use crate::fixture::{cluster, epoch, key_set, log, namespace, permit_receipt};
+use crate::fixture::{cluster, epoch, key_set, log, namespace, permit_receipt, whole_log};
 
 const TOOLS: [&str; 6] = ["bash", "openssl", "jq", "sha256sum", "base64", "xxd"];
 
@@ -74,6 +74,32 @@ fn receipt_verifies_with_openssl_and_jq_alone() {
         "VALID  keys  leaf 9 of 10, signed by node 2,3 (2 needed)\n"
     );
     assert_eq!(code, Some(0));
+}
+
+#[test]
+fn script_says_what_every_kind_of_statement_is_about() {
+    let Some(script) = Script::new() else { return };
+    let log = whole_log();
+    let size = log.frontier.size();
+    for (leaf_index, said) in [
+        (10, "approved plan-review"),
+        (11, "approval_revoked plan-review"),
+        (12, "session_closed"),
+        (13, "frozen frozen"),
+        (14, "drain revoke"),
+        (18, "frozen thawed"),
+    ] {
+        let file = log.receipt(leaf_index, &[1]).to_file();
+        let expected =
+            format!("VALID  {said}  leaf {leaf_index} of {size}, signed by node 1 (1 needed)\n");
+        assert_eq!(
+            script.verify(file.as_bytes(), &key_set()),
+            (expected, Some(0))
+        );
+        let changed = file.replacen("\"caller_commitment\":\"", "\"caller_commitment\":\"0", 1);
+        let (said, code) = script.verify(changed.as_bytes(), &key_set());
+        assert_eq!(code, Some(10), "{said}");
+    }
 }
 
 /// One changed byte in each part of the file, and both verifiers give the same reason.

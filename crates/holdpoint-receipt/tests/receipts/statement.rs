@@ -82,6 +82,8 @@ fn largest_statement_fits_its_limit() {
     );
     largest.surface = longest("s");
     largest.action = longest("a");
+    largest.session_commitment = Some(sha256(b"session"));
+    largest.approvals_digest = Some(sha256(b"approvals"));
     largest.evaluator = text();
     largest.policy_codes = Some(text());
     largest.policy_ids = Some(text());
