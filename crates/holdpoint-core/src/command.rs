@@ -3,6 +3,17 @@
 //! A command carries everything that its meaning rests on: times, salts and facts come with it,
 //! because [`crate::judge()`] has no clock, no randomness and no policy engine.
 
+mod approvals;
+mod settings;
+
+pub use approvals::{
+    ApprovalFact, ApprovalName, Approve, AskApproval, MissingApproval, RevokeApproval,
+};
+pub use settings::{
+    AttemptName, CancelDrain, CloseSession, DeletePolicy, Freeze, LeaveQueue, Retention,
+    SetRetention, SetShadow, Sweep, Ticket,
+};
+
 use holdpoint_receipt::{
     Actor, BoundKey, Caller, ClusterId, ClusterTime, Digest, Fence, IdempotencyKey, Name, NodeId,
     PermitId, PolicyVersion, Reason, RedemptionId, Salt, SessionId, StepId,
@@ -34,6 +45,30 @@ pub enum Command {
     Complete(Complete),
     /// Takes an issued permit back.
     Revoke(Revoke),
+    /// Gives up the bounds of a permit in doubt.
+    Release(Release),
+    /// Approves what a quorum binds.
+    Approve(Approve),
+    /// Takes an approval back that nothing has spent.
+    RevokeApproval(RevokeApproval),
+    /// Lists a request whose approvals are missing.
+    AskApproval(Box<AskApproval>),
+    /// Refuses what is still to come in a session.
+    CloseSession(CloseSession),
+    /// Stops grants of a namespace or a surface, or lets them go on.
+    Freeze(Freeze),
+    /// Takes attempts out of the queues of their bounds.
+    LeaveQueue(LeaveQueue),
+    /// Gives up a pending activation.
+    CancelDrain(CancelDrain),
+    /// Says which bundles are evaluated beside the active one.
+    SetShadow(SetShadow),
+    /// Takes a bundle away that nothing names.
+    DeletePolicy(DeletePolicy),
+    /// Says how long what has ended is kept.
+    SetRetention(SetRetention),
+    /// One bounded step of everything that only time brings about.
+    Sweep(Sweep),
 }
 
 impl Command {
@@ -51,6 +86,18 @@ impl Command {
             | Self::Redeem(_)
             | Self::Complete(_)
             | Self::Revoke(_) => 1,
+            Self::Release(_)
+            | Self::Approve(_)
+            | Self::RevokeApproval(_)
+            | Self::AskApproval(_)
+            | Self::CloseSession(_)
+            | Self::Freeze(_)
+            | Self::LeaveQueue(_)
+            | Self::CancelDrain(_)
+            | Self::SetShadow(_)
+            | Self::DeletePolicy(_)
+            | Self::SetRetention(_)
+            | Self::Sweep(_) => 2,
         }
     }
 
@@ -64,6 +111,18 @@ impl Command {
             Self::Redeem(command) => Some(&command.namespace),
             Self::Complete(command) => Some(&command.namespace),
             Self::Revoke(command) => Some(&command.namespace),
+            Self::Release(command) => Some(&command.namespace),
+            Self::Approve(command) => Some(&command.namespace),
+            Self::RevokeApproval(command) => Some(&command.namespace),
+            Self::AskApproval(command) => Some(&command.namespace),
+            Self::CloseSession(command) => Some(&command.namespace),
+            Self::Freeze(command) => Some(&command.namespace),
+            Self::LeaveQueue(command) => Some(&command.namespace),
+            Self::CancelDrain(command) => Some(&command.namespace),
+            Self::SetShadow(command) => Some(&command.namespace),
+            Self::DeletePolicy(command) => Some(&command.namespace),
+            Self::SetRetention(command) => Some(&command.namespace),
+            Self::Sweep(command) => Some(&command.namespace),
             Self::Bootstrap(_)
             | Self::StepTime(_)
             | Self::AnnounceNode(_)
@@ -147,10 +206,24 @@ pub struct ActivatePolicy {
     pub expected: PolicyVersion,
     /// The version of the evaluator that loaded the bundle.
     pub evaluator_version: u32,
+    /// What becomes of live permits that stand in the way.
+    pub mode: ActivationMode,
     /// Who activates it.
     pub principal: Caller,
     /// For the statement.
     pub salt: Salt,
+}
+
+/// What an activation does when live permits hold bounds that it changes or removes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ActivationMode {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// Nothing is granted on those surfaces until none is left; then it takes effect.
+    Drain,
+    /// As [`ActivationMode::Drain`], and permits that are not redeemed are revoked.
+    Revoke,
 }
 
 /// Asks for a decision on one attempt.
@@ -164,6 +237,8 @@ pub struct Authorize {
     pub idempotency_key: IdempotencyKey,
     /// From here on nothing is decided any more. A retry repeats it.
     pub not_after: ClusterTime,
+    /// Until when it waits for bounds that are held; at most `not_after`. None does not wait.
+    pub wait_until: Option<ClusterTime>,
     /// The canonical bytes of the request.
     pub request: Vec<u8>,
     /// Their digest. Computed again by `judge`.
@@ -209,8 +284,14 @@ pub struct Evaluation {
 /// The facts of the state that a verdict rests on. `judge` compares each with the state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// Whether the namespace is frozen.
+    /// Whether the namespace or the surface is frozen.
     pub frozen: bool,
+    /// Whether the surface drains its permits for an activation.
+    pub draining: bool,
+    /// Whether the session of the request is closed.
+    pub session_closed: bool,
+    /// The approvals that the verdict uses, sorted, none twice.
+    pub approvals: Vec<ApprovalFact>,
     /// The prerequisites, in the order of the request, in the state in which they were seen; none
     /// for a permit that is not known.
     pub prerequisites: Vec<Option<PermitState>>,
@@ -246,6 +327,8 @@ pub struct BoundClaim {
     pub kind: BoundKind,
     /// The rendered key.
     pub key: BoundKey,
+    /// What is charged: the summed parameter of a budget, which may be zero; 1 for all others.
+    pub amount: u64,
 }
 
 /// Redeems a permit: the commit point.
@@ -280,6 +363,8 @@ pub struct Complete {
     pub operator: bool,
     /// How it ended.
     pub result: CompletionResult,
+    /// Why an operator says so, at most [`crate::limits::WORD_BYTES_MAX`] bytes.
+    pub reason: Option<String>,
     /// For the statement.
     pub salt: Salt,
 }
@@ -307,6 +392,23 @@ pub struct Revoke {
     pub principal: Caller,
     /// Whether that is an operator, who may revoke anybody's permit.
     pub operator: bool,
+    /// For the statement.
+    pub salt: Salt,
+}
+
+/// Gives up the bounds of a permit in doubt. Only an operator may, and not where effects are `once`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The namespace.
+    pub namespace: Name,
+    /// The permit.
+    pub permit: PermitId,
+    /// Who says so.
+    pub principal: Caller,
+    /// Whether that is an operator.
+    pub operator: bool,
+    /// Why, at most [`crate::limits::WORD_BYTES_MAX`] bytes.
+    pub reason: Option<String>,
     /// For the statement.
     pub salt: Salt,
 }

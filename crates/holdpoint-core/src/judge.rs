@@ -110,7 +110,19 @@ pub fn judge<V: View>(
             | Command::Authorize(_)
             | Command::Redeem(_)
             | Command::Complete(_)
-            | Command::Revoke(_) => Ok(rejected(Rejection::NotBootstrapped)),
+            | Command::Revoke(_)
+            | Command::Release(_)
+            | Command::Approve(_)
+            | Command::RevokeApproval(_)
+            | Command::AskApproval(_)
+            | Command::CloseSession(_)
+            | Command::Freeze(_)
+            | Command::LeaveQueue(_)
+            | Command::CancelDrain(_)
+            | Command::SetShadow(_)
+            | Command::DeletePolicy(_)
+            | Command::SetRetention(_)
+            | Command::Sweep(_) => Ok(rejected(Rejection::NotBootstrapped)),
         };
     };
     let (needed, level) = (command.feature_level(), group.feature_level);
@@ -144,6 +156,18 @@ pub fn judge<V: View>(
         Command::Revoke(command) => in_gate(draft, &group, &command.namespace, |gate| {
             complete::revoke(gate, command)
         }),
+        Command::Release(_)
+        | Command::Approve(_)
+        | Command::RevokeApproval(_)
+        | Command::AskApproval(_)
+        | Command::CloseSession(_)
+        | Command::Freeze(_)
+        | Command::LeaveQueue(_)
+        | Command::CancelDrain(_)
+        | Command::SetShadow(_)
+        | Command::DeletePolicy(_)
+        | Command::SetRetention(_)
+        | Command::Sweep(_) => Ok(rejected(Rejection::FeatureLevel { needed, level })),
     }
 }
 

@@ -12,7 +12,7 @@ use std::fmt;
 
 use holdpoint_receipt::{
     BoundKey, Caller, ClusterTime, Digest, Fence, IdempotencyKey, Name, NodeId, PermitId,
-    PolicyVersion,
+    PolicyVersion, SessionId,
 };
 
 use crate::position::GroupId;
@@ -126,6 +126,12 @@ kinds! {
     Attempt = 0x20;
     /// Attempts by the time until which they are kept.
     AttemptEnd = 0x21;
+    /// An attempt that waits for bounds, by caller and idempotency key.
+    Waiter = 0x22;
+    /// The waiting attempts of a bounded operation, by ticket.
+    Queue = 0x23;
+    /// Waiting attempts by the time at which their ticket or their offer ends.
+    WaiterEnd = 0x24;
     /// A permit, by id.
     Permit = 0x30;
     /// The id of a permit, by fence.
@@ -134,14 +140,28 @@ kinds! {
     Live = 0x32;
     /// The ids of issued permits, by the time at which they expire.
     Expiry = 0x33;
-    /// The ids of redeemed permits, by the time after which they are in doubt.
+    /// The ids of permits that are or will be in doubt, by the time from which they are.
     Doubt = 0x34;
-    /// The id of the live permit that holds a bounded operation.
+    /// The ids of ended permits that keep their bounds, by the time until which they do.
+    HeldEnd = 0x35;
+    /// The ids of redeemed permits whose bounds are to be released, by the time.
+    ReleaseAt = 0x36;
+    /// The ids of permits that retention has passed over, by the time until which they are kept.
+    PermitEnd = 0x37;
+    /// The id of the permit that holds a bounded operation, for `exclusive` and `once`.
     Holder = 0x40;
     /// The permit whose effect on a bounded operation was committed, for `once`.
     Tombstone = 0x41;
     /// What the tombstones of one bound rest on.
     Once = 0x42;
+    /// How much of a capacity or of one window of a budget is used.
+    Usage = 0x43;
+    /// The ids of issued permits that use a capacity or a budget, by the time at which they expire.
+    Holding = 0x44;
+    /// Tombstones by the time from which they no longer count.
+    TombstoneEnd = 0x45;
+    /// Usages of budgets by the end of their window.
+    UsageEnd = 0x46;
     /// Size and frontier of the namespace's log of statements. One row.
     Tree = 0x50;
     /// A statement, by leaf index.
@@ -150,6 +170,20 @@ kinds! {
     Subtree = 0x52;
     /// What a statement only commits to, by leaf index: erasable.
     Disclosure = 0x53;
+    /// An approval, by quorum, subject and approver.
+    Approval = 0x60;
+    /// Approvals by the time until which they are kept.
+    ApprovalEnd = 0x61;
+    /// A request that is listed for approval, by its digest.
+    Pending = 0x62;
+    /// The digests of the listed requests that a subject would help, by subject.
+    PendingSubject = 0x63;
+    /// Listed requests by the time until which they are.
+    PendingEnd = 0x64;
+    /// A session, by its name.
+    Session = 0x70;
+    /// Sessions by the time until which they are kept.
+    SessionEnd = 0x71;
 }
 
 /// Makes the keys of one namespace of one group, or of the group itself.
@@ -259,10 +293,99 @@ impl KeySpace {
         start.text(caller.as_str()).text(key.as_str()).finish()
     }
 
-    /// [`Kind::AttemptEnd`] of the attempt whose key ends in `named`.
-    pub(crate) fn attempt_end_of(&self, kept_until: ClusterTime, named: &[u8]) -> StateKey {
-        let key = self.key(Kind::AttemptEnd).number(kept_until.get());
-        key.bytes(named).finish()
+    /// The row of an index of ends (`kind`) for the row whose key ends in `named`.
+    #[must_use]
+    pub fn end_of(&self, kind: Kind, at: ClusterTime, named: &[u8]) -> StateKey {
+        self.key(kind).number(at.get()).bytes(named).finish()
+    }
+
+    /// The row of `kind` whose key ends in `named`, as [`KeySpace::end_of`] was given it.
+    #[must_use]
+    pub fn named_row(&self, kind: Kind, named: &[u8]) -> StateKey {
+        self.key(kind).bytes(named).finish()
+    }
+
+    /// [`Kind::Waiter`].
+    #[must_use]
+    pub fn waiter(&self, caller: &Caller, key: &IdempotencyKey) -> StateKey {
+        let start = self.key(Kind::Waiter).text(caller.as_str());
+        start.text(key.as_str()).finish()
+    }
+
+    /// The beginning of the keys of the queue of one bounded operation.
+    #[must_use]
+    pub fn queue_of(&self, surface: &Name, bound: &Name, key: &BoundKey) -> Vec<u8> {
+        self.operation(Kind::Queue, surface, bound, key)
+            .into_bytes()
+    }
+
+    /// [`Kind::Queue`].
+    #[must_use]
+    pub fn queue(&self, surface: &Name, bound: &Name, key: &BoundKey, ticket: u64) -> StateKey {
+        let start = KeyBuilder(self.queue_of(surface, bound, key));
+        start.number(ticket).finish()
+    }
+
+    /// [`Kind::WaiterEnd`].
+    #[must_use]
+    pub fn waiter_end(&self, at: ClusterTime, ticket: u64) -> StateKey {
+        let key = self.key(Kind::WaiterEnd).number(at.get());
+        key.number(ticket).finish()
+    }
+
+    /// [`Kind::Usage`]: of the window that starts at `window_start`, whose length is `window_ms`;
+    /// both are zero for a capacity.
+    #[must_use]
+    pub fn usage(&self, operation: &StateKey, window_ms: u64, window_start: u64) -> StateKey {
+        let key = KeyBuilder(operation.as_bytes().to_vec());
+        key.number(window_ms).number(window_start).finish()
+    }
+
+    /// [`Kind::Holding`]: as [`KeySpace::usage`], of the permit with `fence`.
+    #[must_use]
+    pub fn holding(usage: &StateKey, expires_at: ClusterTime, fence: Fence) -> StateKey {
+        let key = KeyBuilder(usage.as_bytes().to_vec());
+        key.number(expires_at.get()).number(fence.get()).finish()
+    }
+
+    /// [`Kind::Approval`].
+    #[must_use]
+    pub fn approval(&self, quorum: &Name, subject: &Digest, approver: &Caller) -> StateKey {
+        let key = KeyBuilder(self.approvals_of(quorum, subject));
+        key.text(approver.as_str()).finish()
+    }
+
+    /// The beginning of the keys of the approvals of one subject.
+    #[must_use]
+    pub fn approvals_of(&self, quorum: &Name, subject: &Digest) -> Vec<u8> {
+        let key = self.key(Kind::Approval).text(quorum.as_str());
+        key.bytes(subject.as_bytes()).finish().into_bytes()
+    }
+
+    /// [`Kind::Pending`].
+    #[must_use]
+    pub fn pending(&self, request: &Digest) -> StateKey {
+        self.key(Kind::Pending).bytes(request.as_bytes()).finish()
+    }
+
+    /// The beginning of the keys of the requests that one subject would help.
+    #[must_use]
+    pub fn pending_of(&self, subject: &Digest) -> Vec<u8> {
+        let key = self.key(Kind::PendingSubject);
+        key.bytes(subject.as_bytes()).finish().into_bytes()
+    }
+
+    /// [`Kind::PendingSubject`].
+    #[must_use]
+    pub fn pending_subject(&self, subject: &Digest, request: &Digest) -> StateKey {
+        let key = KeyBuilder(self.pending_of(subject));
+        key.bytes(request.as_bytes()).finish()
+    }
+
+    /// [`Kind::Session`].
+    #[must_use]
+    pub fn session(&self, session: &SessionId) -> StateKey {
+        self.key(Kind::Session).text(session.as_str()).finish()
     }
 
     /// [`Kind::Permit`].
@@ -293,13 +416,15 @@ impl KeySpace {
         key.number(fence.get()).finish()
     }
 
-    /// [`Kind::Expiry`] or [`Kind::Doubt`].
+    /// [`Kind::Expiry`], [`Kind::Doubt`], [`Kind::HeldEnd`], [`Kind::ReleaseAt`] or
+    /// [`Kind::PermitEnd`].
     #[must_use]
     pub fn due(&self, kind: Kind, at: ClusterTime, fence: Fence) -> StateKey {
         self.key(kind).number(at.get()).number(fence.get()).finish()
     }
 
-    /// [`Kind::Holder`] or [`Kind::Tombstone`].
+    /// [`Kind::Holder`] or [`Kind::Tombstone`]; for [`Kind::Queue`], [`Kind::Usage`] and
+    /// [`Kind::Holding`] the beginning of the key.
     #[must_use]
     pub fn operation(&self, kind: Kind, surface: &Name, bound: &Name, key: &BoundKey) -> StateKey {
         let start = self.key(kind).text(surface.as_str());

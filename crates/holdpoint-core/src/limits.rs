@@ -3,6 +3,7 @@
 //! Changing one that [`crate::judge()`] compares with changes what a command means, so nodes of
 //! different builds would drift apart: such a change needs a new command kind and a feature level.
 
+use crate::command::Retention;
 use holdpoint_receipt::{Actor, Fence, Name};
 
 /// Commands in one entry. Beyond about this many, the processor is the limit and not the disk.
@@ -97,6 +98,88 @@ pub const EXPIRIES_PER_COMMAND: usize = 2;
 /// Expired permits that one activation lets go. Beyond it the activation is refused and the next
 /// attempt continues.
 pub const ACTIVATION_EXPIRIES_MAX: usize = 1_000;
+
+/// Rows of each kind that one sweep looks at.
+pub const SWEEP_ROWS_MAX: usize = 256;
+
+/// Expired permits that one claim lets go, so that it fits. Beyond it the next evaluation continues.
+pub const CLAIM_EXPIRIES_MAX: usize = 256;
+
+/// Issued permits that one refusal looks at, to say when enough of a budget is free.
+pub const RETRY_ROWS_MAX: usize = 64;
+
+/// The largest limit of a capacity or a budget, and the largest amount: what JSON keeps exactly.
+pub const AMOUNT_MAX: u64 = (1 << 53) - 1;
+
+/// The shortest window of a budget.
+pub const WINDOW_MS_MIN: u64 = 60 * 1_000;
+
+/// The longest window of a budget.
+pub const WINDOW_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1_000;
+
+/// The shortest time for which a committed effect counts.
+pub const ONCE_KEPT_MS_MIN: u64 = 60 * 60 * 1_000;
+
+/// The longest, short of for ever.
+pub const ONCE_KEPT_MS_MAX: u64 = 10 * 366 * 24 * 60 * 60 * 1_000;
+
+/// The longest time in doubt after which bounds are released.
+pub const RELEASE_AFTER_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1_000;
+
+/// The longest time for which an approval counts.
+pub const APPROVAL_FOR_MS_MAX: u64 = 90 * 24 * 60 * 60 * 1_000;
+
+/// Quorums of one surface.
+pub const QUORUMS_MAX: usize = 8;
+
+/// Approvals that one verdict uses.
+pub const APPROVALS_MAX: usize = 64;
+
+/// Canonical bytes of what one quorum binds.
+pub const SUBJECT_BYTES_MAX: usize = REQUEST_BYTES_MAX;
+
+/// How long a request is listed for approval after it was asked last.
+pub const PENDING_KEPT_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// Requests that one namespace lists for approval.
+pub const PENDING_MAX: u64 = 10_000;
+
+/// Listed requests that one subject's list names; what comes later is found in the whole list.
+pub const PENDING_PER_SUBJECT_MAX: usize = 64;
+
+/// How long what a waiting attempt wants is kept for it once it is free.
+pub const WAIT_OFFER_MS: u64 = 2_000;
+
+/// Attempts that wait for one bounded operation.
+pub const WAITERS_PER_OPERATION_MAX: usize = 1_024;
+
+/// Attempts that wait in one namespace.
+pub const WAITERS_MAX: u64 = 10_000;
+
+/// Attempts that one command takes out of their queues.
+pub const LEAVES_MAX: usize = 256;
+
+/// Bundles that are evaluated beside the active one.
+pub const SHADOWS_MAX: usize = 2;
+
+/// Statements that record outcomes which contradict one permit's. Beyond it they are only counted.
+pub const CONFLICTS_STATED_MAX: usize = 8;
+
+/// The shortest retention: a permit's longest life, and until the last record of an attempt that
+/// names it has gone.
+pub const RETENTION_MS_MIN: u64 =
+    PERMIT_FOR_MS_MAX + RETRY_HORIZON_MS + HORIZON_SLACK_MS + ATTEMPT_KEPT_MS;
+
+/// The longest retention, short of for ever.
+pub const RETENTION_MS_MAX: u64 = 100 * 366 * 24 * 60 * 60 * 1_000;
+
+/// How long a new namespace keeps what has ended.
+pub const RETENTION_DEFAULT: Retention = Retention {
+    permits_ms: Some(90 * 24 * 60 * 60 * 1_000),
+    disclosures_ms: Some(90 * 24 * 60 * 60 * 1_000),
+    statements_ms: None,
+    sessions_ms: Some(90 * 24 * 60 * 60 * 1_000),
+};
 
 /// Rows of one page of a listing.
 pub const PAGE_MAX: usize = 1_000;

@@ -2,9 +2,12 @@
 //!
 //! Refusals are outcomes. An outcome is made by [`crate::judge()`] and is the same on every node.
 
-use holdpoint_receipt::{ClusterTime, Digest, Fence, Name, PolicyVersion, Reason};
+use holdpoint_receipt::{ClusterTime, Digest, Fence, Name, PermitId, PolicyVersion, Reason};
 
-use crate::record::{ActivePolicy, Denial, PermitRecord, PermitState};
+use crate::command::{ApprovalName, AttemptName};
+use crate::record::{
+    ActivePolicy, ApprovalRecord, Denial, PermitRecord, PermitState, RefusedBound,
+};
 use crate::rejection::Rejection;
 
 /// What a command meant.
@@ -36,6 +39,20 @@ pub enum Outcome {
     Completed(Box<StepOutcome>),
     /// The answer to [`crate::command::Revoke`].
     Revoked(Box<StepOutcome>),
+    /// The answer to [`crate::command::Release`].
+    Released(Box<StepOutcome>),
+    /// The answer to [`crate::command::Approve`].
+    Approved(ApprovalOutcome),
+    /// The answer to [`crate::command::RevokeApproval`].
+    ApprovalRevoked(ApprovalOutcome),
+    /// The answer to a command that changes a setting or a list of the namespace:
+    /// [`crate::command::AskApproval`], [`crate::command::CloseSession`],
+    /// [`crate::command::Freeze`], [`crate::command::LeaveQueue`],
+    /// [`crate::command::CancelDrain`], [`crate::command::SetShadow`],
+    /// [`crate::command::DeletePolicy`], [`crate::command::SetRetention`].
+    Changed(ChangeOutcome),
+    /// The answer to [`crate::command::Sweep`].
+    Swept(SweepOutcome),
     /// The command decodes but makes no sense here. Nothing changed.
     Rejected(Rejection),
 }
@@ -68,6 +85,17 @@ pub enum ActivateOutcome {
         digest: Digest,
         /// Its statement.
         statement: Statement,
+    },
+    /// It waits for live permits to end, and takes effect then.
+    Draining {
+        /// The bundle.
+        digest: Digest,
+        /// The surfaces on which nothing is granted until then.
+        surfaces: Vec<Name>,
+        /// The statement that it waits.
+        statement: Statement,
+        /// Whether it waited before.
+        replay: bool,
     },
     /// Nothing changed.
     Refused {
@@ -133,6 +161,8 @@ impl PermitView {
 pub enum AuthorizeOutcome {
     /// There is a decision.
     Decided(Box<Decision>),
+    /// There is none yet: the attempt waits for its bounds.
+    Waiting(Box<Waiting>),
     /// There is none, and this submission makes none.
     Silent {
         /// Why.
@@ -146,6 +176,23 @@ pub enum AuthorizeOutcome {
         /// What holds now.
         current: Current,
     },
+}
+
+/// An attempt that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its place in every queue that it stands in.
+    pub ticket: u64,
+    /// Since when.
+    pub since: ClusterTime,
+    /// Until when.
+    pub wait_until: ClusterTime,
+    /// Until when what it wants is kept for it; none while it is held by others.
+    pub offered_until: Option<ClusterTime>,
+    /// What could not be claimed.
+    pub refused: Vec<RefusedBound>,
+    /// Cluster time.
+    pub now: ClusterTime,
 }
 
 /// What an evaluation must rest on to be current.
@@ -208,4 +255,72 @@ pub enum StepOutcome {
         /// The statement of a conflict, where one is recorded.
         conflict: Option<Statement>,
     },
+}
+
+/// What became of an approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApprovalOutcome {
+    /// It is as asked.
+    Done {
+        /// Which one.
+        name: ApprovalName,
+        /// How it stands now.
+        approval: ApprovalRecord,
+        /// The statement.
+        statement: Statement,
+        /// Whether it was so before.
+        replay: bool,
+    },
+    /// It is not.
+    Refused {
+        /// Why; [`Reason::PolicyMoved`] if another policy is in force than was shown.
+        reason: Reason,
+        /// The policy in force.
+        active: Option<ActivePolicy>,
+    },
+}
+
+/// What became of a change of a setting or a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangeOutcome {
+    /// It is as asked.
+    Done {
+        /// The statement, where the change has one.
+        statement: Option<Statement>,
+        /// Whether it was so before.
+        replay: bool,
+    },
+    /// Nothing changed.
+    Refused {
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// What one step of a sweep did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SweepOutcome {
+    /// Rows that were looked at and are done with.
+    pub rows: u64,
+    /// Permits whose bounds were released.
+    pub released: Vec<PermitId>,
+    /// The policy that a drain has put in force.
+    pub activated: Option<ActivePolicy>,
+    /// Whether nothing else is due.
+    pub is_done: bool,
+}
+
+/// A place at the head of its queues: what the attempt wants is kept for it for a short time.
+///
+/// It stands beside the outcomes of an entry, for the server that holds the attempt's call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The namespace.
+    pub namespace: Name,
+    /// The attempt.
+    pub attempt: AttemptName,
+    /// Its ticket.
+    pub ticket: u64,
+    /// Until when.
+    pub until: ClusterTime,
 }

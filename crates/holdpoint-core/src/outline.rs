@@ -30,6 +30,12 @@ pub struct SurfaceOutline {
     pub complete_within_ms: u64,
     /// Whether, while this is the active bundle, permits of earlier versions can be redeemed.
     pub honor_issued: bool,
+    /// Whether executors may act on a permit that they have only verified. Then its bounds stay held
+    /// until [`crate::record::PermitRecord::held_until`], whatever ends it.
+    pub offline: bool,
+    /// How long a permit is in doubt before its bounds are released; none never releases them.
+    /// Neither with a `once` bound nor with `offline`.
+    pub release_after_ms: Option<u64>,
 }
 
 /// One bound of a surface.
@@ -41,6 +47,8 @@ pub struct BoundOutline {
     pub kind: BoundKind,
     /// The template that keys are rendered by, as the bundle writes it.
     pub template: String,
+    /// The parameter that a budget sums; none for all others.
+    pub field: Option<String>,
 }
 
 /// What a bound allows.
@@ -49,16 +57,33 @@ pub enum BoundKind {
     /// One live permit per key.
     Exclusive,
     /// One committed effect per key, and so one live permit.
-    Once,
+    Once {
+        /// How long a committed effect counts; none for ever.
+        kept_for_ms: Option<u64>,
+    },
+    /// So many live permits per key.
+    Capacity {
+        /// How many, at least 1.
+        limit: u64,
+    },
+    /// A sum over the live and committed permits per key that were issued in one window.
+    Budget {
+        /// The largest sum.
+        limit: u64,
+        /// The length of a window. Windows count from the Unix epoch.
+        window_ms: u64,
+    },
 }
 
 impl BoundKind {
-    /// `exclusive` or `once`.
+    /// `exclusive`, `once`, `capacity` or `budget`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Exclusive => "exclusive",
-            Self::Once => "once",
+            Self::Once { .. } => "once",
+            Self::Capacity { .. } => "capacity",
+            Self::Budget { .. } => "budget",
         }
     }
 }

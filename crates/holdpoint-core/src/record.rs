@@ -3,12 +3,19 @@
 //! Records are written by [`crate::judge()`] only. They are read with [`crate::query`], and
 //! [`crate::check()`] says what must hold between them.
 
+mod context;
+
+pub use context::{
+    ApprovalRecord, ApprovalState, PendingRecord, QueueRecord, SessionClosed, SessionRecord,
+    WaiterRecord,
+};
+
 use holdpoint_receipt::{
     Actor, Caller, ClusterId, ClusterTime, Digest, Fence, IdempotencyKey, Name, NodeId, PermitId,
     PolicyVersion, Reason, RedemptionId, Salt, SessionId, StepId,
 };
 
-use crate::command::{BoundClaim, CompletionResult};
+use crate::command::{ActivationMode, ApprovalName, BoundClaim, CompletionResult, Retention};
 
 /// The group ([`crate::key::Kind::Group`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,8 +67,56 @@ pub struct NamespaceRecord {
     pub active: Option<ActivePolicy>,
     /// Whether an operator has frozen it.
     pub frozen: bool,
+    /// Surfaces that an operator has frozen, sorted.
+    pub frozen_surfaces: Vec<Name>,
     /// Bundles that are registered.
     pub bundles: u64,
+    /// The activation that waits for live permits to end.
+    pub drain: Option<Drain>,
+    /// Bundles that are evaluated beside the active one, sorted.
+    pub shadows: Vec<Digest>,
+    /// How long what has ended is kept.
+    pub retention: Retention,
+    /// The last ticket given out.
+    pub ticket: u64,
+    /// Attempts that wait for bounds.
+    pub waiters: u64,
+    /// Requests that are listed for approval.
+    pub pending: u64,
+    /// Outcomes that contradicted a recorded one, or came after a release.
+    pub conflicts: u64,
+    /// How far retention has come.
+    pub swept: Swept,
+}
+
+/// An activation that waits for live permits to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// The bundle to put in force.
+    pub digest: Digest,
+    /// The version that must be active then.
+    pub expected: PolicyVersion,
+    /// The version of the evaluator that loaded the bundle.
+    pub evaluator_version: u32,
+    /// Whether permits that are not redeemed are revoked.
+    pub mode: ActivationMode,
+    /// The surfaces on which nothing is granted, sorted.
+    pub surfaces: Vec<Name>,
+    /// Who activates it.
+    pub principal: Caller,
+    /// Since when.
+    pub since: ClusterTime,
+}
+
+/// How far retention has come. What lies before is gone, but for what was still needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// The last permit that was looked at.
+    pub fence: Fence,
+    /// The first leaf whose disclosure is still kept.
+    pub disclosures: u64,
+    /// The first leaf whose statement is still kept.
+    pub statements: u64,
 }
 
 /// The policy in force.
@@ -95,8 +150,10 @@ pub struct ActivationRecord {
     pub activated_by: Caller,
     /// The evaluator that loaded it.
     pub evaluator_version: u32,
-    /// Where its statement stands.
+    /// Where its statement stands: the first of its decisions follows.
     pub leaf: u64,
+    /// The last fence given out before it.
+    pub fence: Fence,
 }
 
 /// An attempt ([`crate::key::Kind::Attempt`]).
@@ -145,12 +202,13 @@ pub struct Denial {
 pub struct RefusedBound {
     /// The claim.
     pub claim: BoundClaim,
-    /// [`Reason::BoundHeld`] or [`Reason::AlreadyCommitted`].
+    /// [`Reason::BoundHeld`], [`Reason::BoundExhausted`] or [`Reason::AlreadyCommitted`].
     pub reason: Reason,
-    /// The fence of the permit in the way.
-    pub fence: Fence,
-    /// When that permit lets go at the latest, where that is known. A redeemed permit holds until
-    /// it is completed, a committed effect for ever.
+    /// The fence of the permit in the way, where there is one: a capacity or a budget is used up by
+    /// many, and an older ticket stands before everybody.
+    pub fence: Option<Fence>,
+    /// When the claim can first succeed, where that is known. A redeemed permit holds until it is
+    /// completed.
     pub until: Option<ClusterTime>,
 }
 
@@ -171,6 +229,8 @@ pub enum PermitState {
     Revoked,
     /// Its attempt was decided again under a later policy version.
     Superseded,
+    /// It was in doubt, and its bounds were given up.
+    Released,
 }
 
 impl PermitState {
@@ -183,6 +243,7 @@ impl PermitState {
         Self::Expired,
         Self::Revoked,
         Self::Superseded,
+        Self::Released,
     ];
 
     /// Whether a permit in this state holds its bounds.
@@ -190,9 +251,12 @@ impl PermitState {
     pub const fn is_live(self) -> bool {
         match self {
             Self::Issued | Self::Redeemed => true,
-            Self::Committed | Self::Aborted | Self::Expired | Self::Revoked | Self::Superseded => {
-                false
-            }
+            Self::Committed
+            | Self::Aborted
+            | Self::Expired
+            | Self::Revoked
+            | Self::Superseded
+            | Self::Released => false,
         }
     }
 
@@ -207,6 +271,7 @@ impl PermitState {
             Self::Expired => "EXPIRED",
             Self::Revoked => "REVOKED",
             Self::Superseded => "SUPERSEDED",
+            Self::Released => "RELEASED",
         }
     }
 }
@@ -244,17 +309,28 @@ pub struct PermitRecord {
     pub issued_at: ClusterTime,
     /// The first instant at which it can no longer be redeemed.
     pub expires_at: ClusterTime,
-    /// The bounded operations that it holds while it is live.
-    // INVARIANT: a live permit is the holder of each of these, and of nothing else.
+    /// The bounded operations that it claimed.
     pub claims: Vec<BoundClaim>,
+    /// Which of them it holds.
+    // INVARIANT: all while it is live.
+    pub held: Held,
+    /// On a surface whose executors need not redeem: until when its bounds stay held, whatever ends
+    /// it but an outcome. None on all others.
+    pub held_until: Option<ClusterTime>,
+    /// The approvals that it has spent, sorted.
+    pub approvals: Vec<ApprovalName>,
     /// Where it stands, as far as the log says: see [`PermitRecord::state_at`].
     pub state: PermitState,
     /// How it was redeemed.
-    // INVARIANT: set exactly in the states redeemed, committed and aborted.
+    // INVARIANT: set in the states redeemed and released, and in committed and aborted unless the
+    // permit was used offline; in no other.
     pub redemption: Option<Redemption>,
     /// How it ended.
-    // INVARIANT: set exactly in the states committed and aborted.
+    // INVARIANT: set in the states committed and aborted, and where an outcome came too late to
+    // change a state: released, and ended otherwise but usable offline.
     pub completion: Option<Completion>,
+    /// How often an outcome contradicted the recorded one, or came after a release.
+    pub conflicts: u32,
     /// Its statements, oldest first: the decision, then each later step.
     pub statements: Vec<StatementRef>,
 }
@@ -271,14 +347,25 @@ impl PermitRecord {
         }
     }
 
-    /// Whether nobody knows if its effect happened: redeemed, and past its time without an outcome.
+    /// Whether nobody knows if its effect happened: redeemed and past its time without an outcome, or
+    /// expired where executors need not redeem.
     #[must_use]
     pub fn in_doubt_at(&self, now: ClusterTime) -> bool {
         let due = self
             .redemption
             .as_ref()
             .map(|redemption| redemption.complete_by);
-        self.state == PermitState::Redeemed && due.is_some_and(|due| now >= due)
+        match self.state_at(now) {
+            PermitState::Redeemed => due.is_some_and(|due| now >= due),
+            // Somebody may have acted on it who never redeemed.
+            PermitState::Expired => self.held_until.is_some() && self.completion.is_none(),
+            PermitState::Issued
+            | PermitState::Committed
+            | PermitState::Aborted
+            | PermitState::Revoked
+            | PermitState::Superseded
+            | PermitState::Released => false,
+        }
     }
 
     /// The leaf of its statement of `step`.
@@ -316,6 +403,19 @@ pub enum PermitStep {
     Revoked,
     /// It was replaced under a later policy version.
     Superseded,
+    /// Its bounds were given up.
+    Released,
+}
+
+/// Which of its claims a permit holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// All of them.
+    All,
+    /// What an effect consumes, `once` and budgets: it may have happened.
+    Consumable,
+    /// None; a committed effect has left its tombstones and charges.
+    Nothing,
 }
 
 /// How a permit was redeemed.
@@ -329,6 +429,8 @@ pub struct Redemption {
     pub redeemed_at: ClusterTime,
     /// From when on it is in doubt without an outcome.
     pub complete_by: ClusterTime,
+    /// From when on a sweep releases its bounds if it is still in doubt; none never does.
+    pub release_at: Option<ClusterTime>,
 }
 
 /// How a permit ended.
@@ -340,6 +442,8 @@ pub struct Completion {
     pub principal: Caller,
     /// Whether that was an operator.
     pub operator: bool,
+    /// Why an operator said so.
+    pub reason: Option<String>,
     /// When.
     pub completed_at: ClusterTime,
 }
@@ -353,6 +457,17 @@ pub struct TombstoneRecord {
     pub fence: Fence,
     /// When it was committed.
     pub committed_at: ClusterTime,
+    /// From when on it no longer counts; none for ever.
+    pub kept_until: Option<ClusterTime>,
+}
+
+/// How much of a capacity or of one window of a budget is used ([`crate::key::Kind::Usage`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UsageRecord {
+    /// The amounts of the permits that hold it.
+    pub live: u64,
+    /// The amounts of committed permits; always zero for a capacity.
+    pub committed: u64,
 }
 
 /// What the tombstones of one `once` bound rest on ([`crate::key::Kind::Once`]).

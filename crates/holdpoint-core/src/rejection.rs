@@ -167,6 +167,9 @@ pub enum OutlineProblem {
     /// A template is longer than its limit.
     #[error("a template is longer than its limit")]
     Template,
+    /// A limit or a window of a bound is outside its limits.
+    #[error("a limit or a window of a bound is outside its limits")]
+    Bound,
     /// A lifetime is outside its limits.
     #[error("a lifetime is outside its limits")]
     Lifetime,

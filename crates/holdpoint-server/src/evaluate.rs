@@ -211,6 +211,9 @@ impl<V: View<Error = StoreError>> Attempt<'_, V> {
         };
         Ok(Facts {
             frozen: self.namespace.record().frozen,
+            draining: false,
+            session_closed: false,
+            approvals: Vec::new(),
             prerequisites: prerequisites.collect::<Result<_, _>>()?,
             supersedes,
         })
@@ -241,6 +244,7 @@ impl<V: View<Error = StoreError>> Attempt<'_, V> {
             caller: request.caller.clone(),
             idempotency_key: self.submission.idempotency_key.clone(),
             not_after: self.submission.not_after,
+            wait_until: None,
             request_digest: digest_of_canonical(&canonical),
             request: canonical,
             surface: request.surface.clone(),

@@ -96,6 +96,7 @@ fn check_permit(key: &StateKey, permit: &PermitRecord, context: &Context) -> Res
         | PermitState::Expired
         | PermitState::Revoked
         | PermitState::Superseded => (false, false),
+        PermitState::Released => (true, permit.completion.is_some()),
     };
     holds(
         permit.redemption.is_some() == is_redeemed,
@@ -151,6 +152,11 @@ fn check_steps(
         ],
         PermitState::Revoked => &[PermitStep::Decision, PermitStep::Revoked],
         PermitState::Superseded => &[PermitStep::Decision, PermitStep::Superseded],
+        PermitState::Released => &[
+            PermitStep::Decision,
+            PermitStep::Redeemed,
+            PermitStep::Released,
+        ],
     };
     let rest = steps.strip_prefix(expected);
     let is_settled = permit.completion.is_some();
@@ -257,7 +263,7 @@ fn follow(
         return Ok(());
     }
     for (claim, bound) in permit.claims.iter().zip(&outline.bounds) {
-        if claim.kind != BoundKind::Once {
+        if !matches!(claim.kind, BoundKind::Once { .. }) {
             continue;
         }
         let key = keys.operation(Kind::Tombstone, &permit.surface, &claim.name, &claim.key);
@@ -265,6 +271,7 @@ fn follow(
             permit: permit.id,
             fence: permit.fence,
             committed_at: completion.completed_at,
+            kept_until: None,
         };
         let row = encoded(&key, &tombstone)?;
         let before = follows.tombstones.insert(key.clone(), row);
@@ -350,7 +357,7 @@ fn check_attempts(
         holds(is_same, key, "its statement decides otherwise")?;
         let named = key.parts().map_or(&[][..], |parts| parts.rest);
         let kept_until = attempt.not_after.saturating_add(ATTEMPT_KEPT_MS);
-        let end = space.keys.attempt_end_of(kept_until, named);
+        let end = space.keys.end_of(Kind::AttemptEnd, kept_until, named);
         let row = encoded(&end, &Present)?;
         ends.insert(end, row);
     }

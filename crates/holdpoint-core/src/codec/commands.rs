@@ -2,9 +2,11 @@
 
 use super::{enums, structs};
 use crate::command::{
-    ActivatePolicy, AnnounceNode, Authorize, Bootstrap, BoundClaim, Command, Complete,
-    CompletionResult, Evaluation, Facts, PutPolicy, RaiseFeatureLevel, Redeem, Revoke, StepTime,
-    Verdict,
+    ActivatePolicy, ActivationMode, AnnounceNode, ApprovalFact, ApprovalName, Approve, AskApproval,
+    AttemptName, Authorize, Bootstrap, BoundClaim, CancelDrain, CloseSession, Command, Complete,
+    CompletionResult, DeletePolicy, Evaluation, Facts, Freeze, LeaveQueue, MissingApproval,
+    PutPolicy, RaiseFeatureLevel, Redeem, Release, Retention, Revoke, RevokeApproval, SetRetention,
+    SetShadow, StepTime, Sweep, Ticket, Verdict,
 };
 use crate::entry::Entry;
 use crate::outline::{BoundKind, BoundOutline, Executor, PolicyOutline, SurfaceOutline};
@@ -18,24 +20,43 @@ structs! {
     }
     RaiseFeatureLevel { to }
     PutPolicy { namespace, digest, bundle, outline, principal }
-    ActivatePolicy { namespace, digest, expected, evaluator_version, principal, salt }
+    ActivatePolicy { namespace, digest, expected, evaluator_version, mode, principal, salt }
     Authorize {
-        namespace, caller, idempotency_key, not_after, request, request_digest, surface, action,
-        actor, session, step, prerequisites, evaluation, salt,
+        namespace, caller, idempotency_key, not_after, wait_until, request, request_digest, surface,
+        action, actor, session, step, prerequisites, evaluation, salt,
     }
     Evaluation {
         policy_version, policy_digest, evaluator_version, evaluated_at, facts, verdict, claims,
     }
-    Facts { frozen, prerequisites, supersedes }
-    BoundClaim { name, kind, key }
+    Facts { frozen, draining, session_closed, approvals, prerequisites, supersedes }
+    ApprovalFact { name, leaf, spends }
+    ApprovalName { quorum, subject, approver }
+    BoundClaim { name, kind, key, amount }
     Redeem { namespace, permit, principal, fence, request_digest, redemption_id, salt }
-    Complete { namespace, permit, principal, operator, result, salt }
+    Complete { namespace, permit, principal, operator, result, reason, salt }
     Revoke { namespace, permit, principal, operator, salt }
+    Release { namespace, permit, principal, operator, reason, salt }
+    Approve { namespace, name, surface, policy, counts_for_ms, salt }
+    RevokeApproval { namespace, name, principal, operator, salt }
+    AskApproval { namespace, request, request_digest, caller, policy, missing }
+    MissingApproval { quorum, subject, digest, needed }
+    CloseSession { namespace, session, principal, operator, salt }
+    Freeze { namespace, surface, frozen, principal, salt }
+    LeaveQueue { namespace, waiters }
+    Ticket { number, attempt }
+    AttemptName { caller, idempotency_key }
+    CancelDrain { namespace, principal, salt }
+    SetShadow { namespace, digests }
+    DeletePolicy { namespace, digest }
+    SetRetention { namespace, retention }
+    Retention { permits_ms, disclosures_ms, statements_ms, sessions_ms }
+    Sweep { namespace, salt }
     PolicyOutline { surfaces }
     SurfaceOutline {
         surface, actions, bounds, executors, permit_for_ms, complete_within_ms, honor_issued,
+        offline, release_after_ms,
     }
-    BoundOutline { name, kind, template }
+    BoundOutline { name, kind, template, field }
 }
 
 enums! {
@@ -50,6 +71,23 @@ enums! {
         8 => Redeem(command),
         9 => Complete(command),
         10 => Revoke(command),
+        11 => Release(command),
+        12 => Approve(command),
+        13 => RevokeApproval(command),
+        14 => AskApproval(command),
+        15 => CloseSession(command),
+        16 => Freeze(command),
+        17 => LeaveQueue(command),
+        18 => CancelDrain(command),
+        19 => SetShadow(command),
+        20 => DeletePolicy(command),
+        21 => SetRetention(command),
+        22 => Sweep(command),
+    }
+    ActivationMode {
+        1 => Refuse,
+        2 => Drain,
+        3 => Revoke,
     }
     Verdict {
         1 => Permit { policies },
@@ -61,7 +99,9 @@ enums! {
     }
     BoundKind {
         1 => Exclusive,
-        2 => Once,
+        2 => Once { kept_for_ms },
+        3 => Capacity { limit },
+        4 => Budget { limit, window_ms },
     }
     Executor {
         1 => Caller,

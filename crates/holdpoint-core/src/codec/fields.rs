@@ -127,6 +127,10 @@ items!(
     crate::outline::Executor,
     crate::record::RefusedBound,
     crate::record::StatementRef,
+    crate::command::ApprovalFact,
+    crate::command::ApprovalName,
+    crate::command::MissingApproval,
+    crate::command::Ticket,
 );
 
 fn too_many(count: usize) -> String {

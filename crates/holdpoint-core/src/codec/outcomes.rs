@@ -2,8 +2,8 @@
 
 use super::{enums, structs};
 use crate::outcome::{
-    ActivateOutcome, AuthorizeOutcome, Current, Decided, Decision, Outcome, PermitView, PutOutcome,
-    Statement, StepOutcome,
+    ActivateOutcome, ApprovalOutcome, AuthorizeOutcome, ChangeOutcome, Current, Decided, Decision,
+    Outcome, PermitView, PutOutcome, Statement, StepOutcome, SweepOutcome, Waiting,
 };
 use crate::rejection::{Bounded, EvaluationProblem, OutlineProblem, Rejection};
 
@@ -11,6 +11,8 @@ structs! {
     Statement { bytes, leaf }
     PermitView { record, state, in_doubt, as_of }
     Current { now, policy, facts }
+    Waiting { ticket, since, wait_until, offered_until, refused, now }
+    SweepOutcome { rows, released, activated, is_done }
     Decision {
         verdict, policies, policy, replay, statement, not_after, request_digest,
     }
@@ -29,6 +31,19 @@ enums! {
         9 => Completed(outcome),
         10 => Revoked(outcome),
         11 => Rejected(rejection),
+        12 => Released(outcome),
+        13 => Approved(outcome),
+        14 => ApprovalRevoked(outcome),
+        15 => Changed(outcome),
+        16 => Swept(outcome),
+    }
+    ApprovalOutcome {
+        1 => Done { name, approval, statement, replay },
+        2 => Refused { reason, active },
+    }
+    ChangeOutcome {
+        1 => Done { statement, replay },
+        2 => Refused { reason },
     }
     PutOutcome {
         1 => Put { digest, replay },
@@ -37,11 +52,13 @@ enums! {
     ActivateOutcome {
         1 => Activated { version, digest, statement },
         2 => Refused { reason, active, surface },
+        3 => Draining { digest, surfaces, statement, replay },
     }
     AuthorizeOutcome {
         1 => Decided(decision),
         2 => Silent { reason },
         3 => NotCurrent { reason, current },
+        4 => Waiting(waiting),
     }
     Decided {
         1 => Permit(permit),
@@ -92,5 +109,6 @@ enums! {
         3 => Empty,
         4 => Template,
         5 => Lifetime,
+        6 => Bound,
     }
 }

@@ -3,10 +3,11 @@
 use super::{CodecError, Wire, decode, encode, enums, structs};
 use crate::outline::SurfaceOutline;
 use crate::record::{
-    ActivationRecord, ActivePolicy, AttemptRecord, BundleRecord, ClockRecord, Completion, Decided,
-    Denial, DisclosureRecord, GroupRecord, LeafRecord, NamespaceRecord, NodeRecord, OnceRecord,
-    PermitRecord, PermitState, PermitStep, Redemption, RefusedBound, StatementRef, TombstoneRecord,
-    TreeRecord,
+    ActivationRecord, ActivePolicy, ApprovalRecord, ApprovalState, AttemptRecord, BundleRecord,
+    ClockRecord, Completion, Decided, Denial, DisclosureRecord, Drain, GroupRecord, Held,
+    LeafRecord, NamespaceRecord, NodeRecord, OnceRecord, PendingRecord, PermitRecord, PermitState,
+    PermitStep, QueueRecord, Redemption, RefusedBound, SessionClosed, SessionRecord, StatementRef,
+    Swept, TombstoneRecord, TreeRecord, UsageRecord, WaiterRecord,
 };
 use holdpoint_receipt::{Digest, PermitId};
 
@@ -16,22 +17,35 @@ structs! {
     NodeRecord {
         incarnation, log_key, cosign_key, feature_level_max, evaluator_version, announced_at,
     }
-    NamespaceRecord { fence, active, frozen, bundles }
+    NamespaceRecord {
+        fence, active, frozen, frozen_surfaces, bundles, drain, shadows, retention, ticket, waiters,
+        pending, conflicts, swept,
+    }
+    Drain { digest, expected, evaluator_version, mode, surfaces, principal, since }
+    Swept { fence, disclosures, statements }
     ActivePolicy { version, digest }
     BundleRecord { bundle, put_at, put_by }
-    ActivationRecord { digest, activated_at, activated_by, evaluator_version, leaf }
+    ActivationRecord { digest, activated_at, activated_by, evaluator_version, leaf, fence }
     AttemptRecord { request_digest, not_after, decided, policies, policy, decided_at, leaf }
     Denial { reason, codes, refused, retry_at }
     RefusedBound { claim, reason, fence, until }
     PermitRecord {
         id, fence, caller, idempotency_key, actor, surface, action, session, step, prerequisites,
-        request_digest, policy, evaluator_version, issued_at, expires_at, claims, state,
-        redemption, completion, statements,
+        request_digest, policy, evaluator_version, issued_at, expires_at, claims, held, held_until,
+        approvals, state, redemption, completion, conflicts, statements,
     }
     StatementRef { step, leaf }
-    Redemption { id, principal, redeemed_at, complete_by }
-    Completion { result, principal, operator, completed_at }
-    TombstoneRecord { permit, fence, committed_at }
+    Redemption { id, principal, redeemed_at, complete_by, release_at }
+    Completion { result, principal, operator, reason, completed_at }
+    TombstoneRecord { permit, fence, committed_at, kept_until }
+    UsageRecord { live, committed }
+    ApprovalRecord { surface, given_at, expires_at, policy, leaf, state }
+    PendingRecord { request, caller, asked_at, listed_until, policy, missing }
+    SessionRecord { owner, used_at, closed }
+    SessionClosed { at, by, leaf }
+    WaiterRecord {
+        ticket, request_digest, surface, claims, not_after, wait_until, since, offered_until,
+    }
     OnceRecord { template, tombstones }
     TreeRecord { size, frontier }
     LeafRecord { statement }
@@ -51,6 +65,7 @@ enums! {
         5 => Expired,
         6 => Revoked,
         7 => Superseded,
+        8 => Released,
     }
     PermitStep {
         1 => Decision,
@@ -59,6 +74,17 @@ enums! {
         4 => Conflict,
         5 => Revoked,
         6 => Superseded,
+        7 => Released,
+    }
+    Held {
+        1 => All,
+        2 => Consumable,
+        3 => Nothing,
+    }
+    ApprovalState {
+        1 => Given,
+        2 => Spent(permit),
+        3 => Revoked { leaf },
     }
 }
 
@@ -114,6 +140,12 @@ rows!(
     TreeRecord,
     LeafRecord,
     DisclosureRecord,
+    UsageRecord,
+    ApprovalRecord,
+    PendingRecord,
+    SessionRecord,
+    WaiterRecord,
+    QueueRecord,
     // The rows of indexes.
     PermitId,
     Digest,

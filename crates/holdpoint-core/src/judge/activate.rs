@@ -66,6 +66,7 @@ pub(super) fn activate_policy<V: View>(
         activated_by: command.principal.clone(),
         evaluator_version: command.evaluator_version,
         leaf: statement.leaf,
+        fence: gate.namespace.fence,
     };
     gate.draft.write(gate.keys.activation(version), &record)?;
     let digest = command.digest;
@@ -149,7 +150,7 @@ impl<V: View> Gate<'_, V> {
             let once: OnceRecord = decoded(&key, &row)?;
             let is_kept = surface.bounds.iter().any(|bound| {
                 self.keys.once(&surface.surface, &bound.name) == key
-                    && bound.kind == BoundKind::Once
+                    && matches!(bound.kind, BoundKind::Once { .. })
                     && bound.template == once.template
             });
             if !is_kept {

@@ -142,9 +142,10 @@ fn standing<V: View>(
     gate.expire_if_due(&mut permit)?;
     Ok(match permit.state {
         PermitState::Issued => Standing::Superseding(Box::new(permit)),
-        PermitState::Redeemed | PermitState::Committed | PermitState::Revoked => {
-            Standing::Final(Box::new(record))
-        }
+        PermitState::Redeemed
+        | PermitState::Committed
+        | PermitState::Revoked
+        | PermitState::Released => Standing::Final(Box::new(record)),
         PermitState::Expired | PermitState::Aborted => Standing::New,
         PermitState::Superseded => {
             let key = gate.keys.permit(&id);

@@ -34,21 +34,24 @@ impl<V: View> Gate<'_, V> {
             .operation(Kind::Tombstone, surface, &claim.name, &claim.key);
         let tombstone = self.draft.read::<TombstoneRecord>(&key)?;
         match (claim.kind, tombstone) {
-            (BoundKind::Once, Some(tombstone)) => {
+            (BoundKind::Once { .. }, Some(tombstone)) => {
                 return Ok(Some(RefusedBound {
                     claim: claim.clone(),
                     reason: Reason::AlreadyCommitted,
-                    fence: tombstone.fence,
+                    fence: Some(tombstone.fence),
                     until: None,
                 }));
             }
-            (BoundKind::Exclusive, Some(_)) => {
+            (
+                BoundKind::Exclusive | BoundKind::Capacity { .. } | BoundKind::Budget { .. },
+                Some(_),
+            ) => {
                 return Err(ApplyError::contradiction(
                     key,
                     "a bound with tombstones is not once",
                 ));
             }
-            (BoundKind::Once | BoundKind::Exclusive, None) => {}
+            (_, None) => {}
         }
         let key = self
             .keys
@@ -67,7 +70,7 @@ impl<V: View> Gate<'_, V> {
         Ok(holder.state.is_live().then(|| RefusedBound {
             claim: claim.clone(),
             reason: Reason::BoundHeld,
-            fence: holder.fence,
+            fence: Some(holder.fence),
             until: (holder.state == PermitState::Issued).then_some(holder.expires_at),
         }))
     }

@@ -8,9 +8,9 @@ use crate::codec::records::Present;
 use crate::command::{AnnounceNode, Bootstrap, NAMESPACE_FIRST, RaiseFeatureLevel, StepTime};
 use crate::fault::ApplyError;
 use crate::key::{KeySpace, Kind};
-use crate::limits::{FEATURE_LEVEL_FIRST, NODES_MAX, VOTERS_MAX};
+use crate::limits::{FEATURE_LEVEL_FIRST, NODES_MAX, RETENTION_DEFAULT, VOTERS_MAX};
 use crate::outcome::Outcome;
-use crate::record::{ClockRecord, GroupRecord, NamespaceRecord, NodeRecord};
+use crate::record::{ClockRecord, GroupRecord, NamespaceRecord, NodeRecord, Swept};
 use crate::rejection::{Bounded, Rejection};
 use crate::view::View;
 
@@ -53,7 +53,19 @@ pub(super) fn bootstrap<V: View>(
         fence,
         active: None,
         frozen: false,
+        frozen_surfaces: Vec::new(),
         bundles: 0,
+        drain: None,
+        shadows: Vec::new(),
+        retention: RETENTION_DEFAULT,
+        ticket: 0,
+        waiters: 0,
+        pending: 0,
+        conflicts: 0,
+        swept: Swept {
+            fence,
+            ..Swept::default()
+        },
     };
     let key = KeySpace::namespace(draft.at.group, &first).single(Kind::Namespace);
     draft.write(key, &namespace)?;

@@ -34,6 +34,7 @@ pub(super) fn complete<V: View>(
         PermitState::Expired => Reason::Expired,
         PermitState::Revoked => Reason::Revoked,
         PermitState::Superseded => Reason::Superseded,
+        PermitState::Released => Reason::Released,
     };
     Ok(not_completed(reason, Some(view)))
 }
@@ -78,6 +79,7 @@ fn settle<V: View>(
         result: command.result,
         principal: command.principal.clone(),
         operator: command.operator,
+        reason: command.reason.clone(),
         completed_at: gate.now(),
     };
     gate.complete(&mut permit, state, completion)?;
@@ -185,6 +187,7 @@ pub(super) fn revoke<V: View>(
         PermitState::Committed | PermitState::Aborted => Reason::NotAllowed,
         PermitState::Expired => Reason::Expired,
         PermitState::Superseded => Reason::Superseded,
+        PermitState::Released => Reason::Released,
     };
     Ok(not_revoked(reason, Some(view)))
 }

@@ -20,8 +20,8 @@ use crate::limits::ATTEMPT_KEPT_MS;
 use crate::outcome::{self, AuthorizeOutcome, Decision, Outcome, PermitView};
 use crate::outline::SurfaceOutline;
 use crate::record::{
-    ActivePolicy, AttemptRecord, Decided, Denial, DisclosureRecord, PermitRecord, PermitState,
-    PermitStep, StatementRef,
+    ActivePolicy, AttemptRecord, Decided, Denial, DisclosureRecord, Held, PermitRecord,
+    PermitState, PermitStep, StatementRef,
 };
 use crate::view::View;
 
@@ -127,9 +127,13 @@ impl Attempt<'_> {
             issued_at,
             expires_at,
             claims: self.evaluation.claims.clone(),
+            held: Held::All,
+            held_until: None,
+            approvals: Vec::new(),
             state: PermitState::Issued,
             redemption: None,
             completion: None,
+            conflicts: 0,
             statements: vec![StatementRef {
                 step: PermitStep::Decision,
                 leaf: statement.leaf,

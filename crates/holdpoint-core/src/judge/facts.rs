@@ -27,6 +27,9 @@ impl<V: View> Gate<'_, V> {
             policy,
             facts: Facts {
                 frozen: self.namespace.frozen,
+                draining: false,
+                session_closed: false,
+                approvals: Vec::new(),
                 prerequisites: self.states_of(&command.prerequisites)?,
                 supersedes,
             },

@@ -111,7 +111,7 @@ impl<V: View> Gate<'_, V> {
         let once = permit
             .claims
             .iter()
-            .filter(|claim| claim.kind == BoundKind::Once);
+            .filter(|claim| matches!(claim.kind, BoundKind::Once { .. }));
         for claim in once {
             let key =
                 self.keys
@@ -126,6 +126,7 @@ impl<V: View> Gate<'_, V> {
                 permit: permit.id,
                 fence: permit.fence,
                 committed_at: self.now(),
+                kept_until: None,
             };
             self.draft.write(key, &tombstone)?;
             let bound = outline.bounds.iter().find(|bound| bound.name == claim.name);

@@ -4,7 +4,7 @@ use crate::limits::{
     ACTIONS_MAX, BOUNDS_MAX, COMPLETE_WITHIN_MS_MAX, EXECUTORS_MAX, PERMIT_FOR_MS_MAX,
     PERMIT_FOR_MS_MIN, SURFACES_MAX, WORD_BYTES_MAX,
 };
-use crate::outline::{PolicyOutline, SurfaceOutline};
+use crate::outline::{BoundKind, PolicyOutline, SurfaceOutline};
 use crate::rejection::OutlineProblem;
 
 /// What is wrong with `outline`; none if nothing is.
@@ -42,6 +42,15 @@ fn problem_of_surface(surface: &SurfaceOutline) -> Option<OutlineProblem> {
         .any(|bound| bound.template.len() > WORD_BYTES_MAX)
     {
         return Some(OutlineProblem::Template);
+    }
+    let is_counted = surface.bounds.iter().any(|bound| {
+        matches!(
+            bound.kind,
+            BoundKind::Capacity { .. } | BoundKind::Budget { .. }
+        )
+    });
+    if is_counted {
+        return Some(OutlineProblem::Bound);
     }
     let is_living = (PERMIT_FOR_MS_MIN..=PERMIT_FOR_MS_MAX).contains(&surface.permit_for_ms)
         && (PERMIT_FOR_MS_MIN..=COMPLETE_WITHIN_MS_MAX).contains(&surface.complete_within_ms);

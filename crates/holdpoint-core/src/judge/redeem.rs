@@ -40,6 +40,7 @@ pub(super) fn redeem<V: View>(
     // Its state and its time.
     let in_the_way = match view.state {
         PermitState::Issued => None,
+        PermitState::Released => Some(Reason::Released),
         PermitState::Redeemed | PermitState::Committed | PermitState::Aborted => {
             Some(Reason::AlreadyRedeemed)
         }
@@ -82,6 +83,7 @@ fn take<V: View>(
         principal: command.principal.clone(),
         redeemed_at: now,
         complete_by,
+        release_at: None,
     };
     gate.redeem(&mut permit, redemption)?;
     let done = done(PermitView::at(permit, now), statement, false);

@@ -1,8 +1,9 @@
 //! Recorded decisions.
 
 use holdpoint_core::outcome::{Decided, Decision as Recorded};
-use holdpoint_core::record::Denial;
-use holdpoint_receipt::{ClusterTime, Decision, Reason};
+use holdpoint_core::outline::BoundKind;
+use holdpoint_core::record::{Denial, RefusedBound};
+use holdpoint_receipt::{ClusterTime, Decision, Fence, Reason};
 
 use super::permit;
 use crate::v1;
@@ -47,33 +48,56 @@ fn because(
 
 fn denied(answer: v1::AuthorizeResponse, denial: &Denial) -> v1::AuthorizeResponse {
     let refused = denial.refused.first();
-    let sentence = refused.map(|refused| {
-        let key = &refused.claim.key;
-        match (denial.reason, refused.until) {
-            (Reason::AlreadyCommitted, _) => {
-                format!(
-                    "{key} may be committed once, and it was (fence {}).",
-                    refused.fence
-                )
-            }
-            (_, Some(until)) => format!(
-                "{key} is held by another permit (fence {}) until {until} at the latest; a new \
-                 attempt needs a new key.",
-                refused.fence
-            ),
-            (_, None) => format!(
-                "{key} is held by another permit (fence {}) until that is completed; a new attempt \
-                 needs a new key.",
-                refused.fence
-            ),
-        }
-    });
+    let sentence = refused.map(sentence_of);
     v1::AuthorizeResponse {
         sentence: sentence.unwrap_or_else(|| answer.sentence.clone()),
         codes: denial.codes.clone(),
         retry_at_ms: denial.retry_at.map_or(0, ClusterTime::get),
-        holder_fence: refused.map_or(0, |refused| refused.fence.get()),
+        holder_fence: refused
+            .and_then(|refused| refused.fence)
+            .map_or(0, Fence::get),
         refused_bound: refused.map(|refused| (&refused.claim).into()),
         ..answer
+    }
+}
+
+/// Why one bound could not be claimed, for people.
+fn sentence_of(refused: &RefusedBound) -> String {
+    let RefusedBound {
+        claim,
+        reason,
+        fence,
+        until,
+    } = refused;
+    let key = &claim.key;
+    let by = fence.map_or_else(String::new, |fence| format!(" (fence {fence})"));
+    let when =
+        until.map(|until| format!(" until {until} at the latest; a new attempt needs a new key."));
+    match (reason, claim.kind) {
+        (Reason::AlreadyCommitted, _) => match until {
+            Some(until) => format!("{key} may be committed once until {until}, and it was{by}."),
+            None => format!("{key} may be committed once, and it was{by}."),
+        },
+        (Reason::BoundExhausted, BoundKind::Budget { limit, .. }) => {
+            let amount = claim.amount;
+            let first = until.map_or_else(
+                || "it does not fit at any known time".to_owned(),
+                |until| format!("it can first fit at {until}, with a new key"),
+            );
+            format!("{key} has no room for {amount} in this window of {limit}; {first}.")
+        }
+        (Reason::BoundExhausted, BoundKind::Capacity { limit }) => {
+            let first = when.unwrap_or_else(|| {
+                ", until one is completed; a new attempt needs a new key.".to_owned()
+            });
+            format!("{key} is held by as many permits as may hold it ({limit}){first}")
+        }
+        _ => match (fence, when) {
+            (None, _) => format!("older requests wait for {key}; a new attempt needs a new key."),
+            (Some(_), Some(when)) => format!("{key} is held by another permit{by}{when}"),
+            (Some(_), None) => format!(
+                "{key} is held by another permit{by} until that is completed; a new attempt needs a new key."
+            ),
+        },
     }
 }

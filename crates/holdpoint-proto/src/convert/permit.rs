@@ -17,6 +17,7 @@ impl From<PermitState> for v1::PermitState {
             PermitState::Expired => Self::Expired,
             PermitState::Revoked => Self::Revoked,
             PermitState::Superseded => Self::Superseded,
+            PermitState::Released => Self::Released,
         }
     }
 }

@@ -76,6 +76,8 @@ impl Gate {
                 AuthorizeOutcome::Decided(decision) => {
                     return self.decided(&submission, decision, request, admitted).await;
                 }
+                // Nothing asks to wait yet.
+                AuthorizeOutcome::Waiting(_) => return Err(Refused::never(Reason::Internal)),
                 AuthorizeOutcome::Silent { reason } => {
                     return Err(self.silent(reason, &submission, &request, admitted).await);
                 }
@@ -168,7 +170,7 @@ impl Gate {
             AuthorizeOutcome::Silent { reason } => {
                 Err(self.silent(reason, submission, &request, admitted).await)
             }
-            AuthorizeOutcome::NotCurrent { .. } => Err(unfit),
+            AuthorizeOutcome::NotCurrent { .. } | AuthorizeOutcome::Waiting(_) => Err(unfit),
         }
     }
 

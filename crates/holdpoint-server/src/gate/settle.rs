@@ -105,6 +105,7 @@ impl Gate {
     ) -> Result<v1::CompleteResponse, Refused> {
         let namespace = call.named.namespace.clone();
         let command = Command::Complete(Complete {
+            reason: None,
             namespace: call.named.namespace,
             permit: call.named.permit,
             principal,

@@ -1,0 +1,109 @@
+//! What stands around a request: approvals, sessions, and those that wait.
+
+use holdpoint_receipt::{Caller, ClusterTime, Digest, Name, PermitId};
+
+use super::ActivePolicy;
+use crate::command::{BoundClaim, MissingApproval, Ticket};
+
+/// An approval ([`crate::key::Kind::Approval`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApprovalRecord {
+    /// The surface of its subject.
+    pub surface: Name,
+    /// When it was given.
+    pub given_at: ClusterTime,
+    /// From when on it no longer counts.
+    pub expires_at: ClusterTime,
+    /// The policy that was shown to the approver.
+    pub policy: ActivePolicy,
+    /// Where its statement stands.
+    pub leaf: u64,
+    /// What became of it.
+    pub state: ApprovalState,
+}
+
+/// What became of an approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApprovalState {
+    /// It counts until it expires.
+    Given,
+    /// This permit has spent it.
+    Spent(PermitId),
+    /// It was taken back; where the statement of that stands.
+    Revoked {
+        /// The leaf.
+        leaf: u64,
+    },
+}
+
+/// A request that is listed for approval ([`crate::key::Kind::Pending`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingRecord {
+    /// The canonical bytes of the request.
+    pub request: Vec<u8>,
+    /// Who asks.
+    pub caller: Caller,
+    /// When it was asked last.
+    pub asked_at: ClusterTime,
+    /// Until when it is listed.
+    pub listed_until: ClusterTime,
+    /// The policy under which the approvals are missing.
+    pub policy: ActivePolicy,
+    /// What was missing then, sorted by quorum.
+    pub missing: Vec<MissingApproval>,
+}
+
+/// A session ([`crate::key::Kind::Session`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// Whose it is: the first caller whose decision named it, or who closed it.
+    pub owner: Caller,
+    /// The last decision that named it, or its closing.
+    pub used_at: ClusterTime,
+    /// How it was closed.
+    pub closed: Option<SessionClosed>,
+}
+
+/// How a session was closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionClosed {
+    /// When.
+    pub at: ClusterTime,
+    /// By whom.
+    pub by: Caller,
+    /// Where its statement stands.
+    pub leaf: u64,
+}
+
+/// An attempt that waits for bounds ([`crate::key::Kind::Waiter`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaiterRecord {
+    /// Its place in every queue that it stands in.
+    pub ticket: u64,
+    /// The digest of the request.
+    pub request_digest: Digest,
+    /// The surface.
+    pub surface: Name,
+    /// What it wants to claim.
+    pub claims: Vec<BoundClaim>,
+    /// The attempt's end.
+    pub not_after: ClusterTime,
+    /// Until when it waits.
+    pub wait_until: ClusterTime,
+    /// Since when.
+    pub since: ClusterTime,
+    /// Until when what it wants is kept for it; none while it is held by others.
+    pub offered_until: Option<ClusterTime>,
+}
+
+impl WaiterRecord {
+    /// Whether others still stand behind it at `now`.
+    #[must_use]
+    pub fn is_live_at(&self, now: ClusterTime) -> bool {
+        now < self.wait_until && self.offered_until.is_none_or(|until| now < until)
+    }
+}
+
+/// A place in the queue of one bounded operation ([`crate::key::Kind::Queue`]), and when it ends
+/// ([`crate::key::Kind::WaiterEnd`]).
+pub type QueueRecord = Ticket;
