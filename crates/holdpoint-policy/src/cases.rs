@@ -1,5 +1,7 @@
 //! `tests/*.yaml`: the cases that a bundle brings along.
 
+mod facts;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdpoint_receipt::{Actor, Caller, Decision, Json, Name, Reason};
@@ -7,7 +9,6 @@ use holdpoint_receipt::{Actor, Caller, Decision, Json, Name, Reason};
 use crate::fields::Fields;
 use crate::problem::File;
 use crate::suggest::did_you_mean;
-use crate::time;
 use crate::yaml::{Entry, Node, Value};
 
 const CASE_KEYS: [&str; 12] = [
@@ -21,13 +22,15 @@ const CASE_KEYS: [&str; 12] = [
     "without",
     "evidence",
     "approvals",
-    "budgets",
+    "held",
     "expect",
 ];
 const DEFAULT_KEYS: [&str; 6] = ["now", "caller", "surface", "action", "params", "evidence"];
-const EXPECT_KEYS: [&str; 7] = [
-    "decision", "reason", "codes", "policies", "resource", "bounds", "missing",
+const EXPECT_KEYS: [&str; 8] = [
+    "decision", "reason", "codes", "policies", "resource", "bounds", "missing", "refused",
 ];
+
+pub(crate) use facts::{Given, Held, InUse, check};
 
 /// One case: a request, facts, and what must come of them.
 #[derive(Clone, Debug)]
@@ -43,8 +46,8 @@ pub(crate) struct Case {
     /// The parameters, or why no request can carry them.
     pub(crate) params: Result<Json, String>,
     pub(crate) evidence: BTreeSet<String>,
-    pub(crate) has_approvals: bool,
-    pub(crate) has_budgets: bool,
+    pub(crate) approvals: Vec<Given>,
+    pub(crate) held: Vec<Held>,
     pub(crate) expect: Expect,
 }
 
@@ -58,6 +61,7 @@ pub(crate) struct Expect {
     pub(crate) resource: Option<String>,
     pub(crate) bounds: Option<BTreeMap<String, String>>,
     pub(crate) missing: Option<BTreeSet<String>>,
+    pub(crate) refused: Option<BTreeSet<String>>,
 }
 
 /// Reads a test file. Errors go to `file`.
@@ -119,9 +123,12 @@ impl<'a> Reader<'a> {
         let evidence = self
             .find(&fields, "evidence")
             .map_or_else(BTreeSet::new, |node| texts(file, node));
-        let has_approvals = fields
+        let approvals = fields
             .get("approvals")
-            .is_some_and(|node| !file.list(node, "approvals").unwrap_or_default().is_empty());
+            .map_or_else(Vec::new, |node| facts::approvals(file, node));
+        let held = fields
+            .get("held")
+            .map_or_else(Vec::new, |node| facts::held(file, node));
         let params = self.params(&fields);
         Some(Case {
             path: file.path.to_owned(),
@@ -134,8 +141,8 @@ impl<'a> Reader<'a> {
             action,
             params,
             evidence,
-            has_approvals,
-            has_budgets: fields.get("budgets").is_some(),
+            approvals,
+            held,
             expect: expect?,
         })
     }
@@ -170,13 +177,7 @@ impl<'a> Reader<'a> {
     }
 
     fn now_ms(&self, fields: &Fields<'a>) -> Option<u64> {
-        let node = self.required(fields, "now")?;
-        let now_ms = time::parse_instant(self.file.text(node, "now")?);
-        if now_ms.is_none() {
-            let why = "`now` must be an instant in UTC such as \"2026-11-24T10:00:00Z\"";
-            self.file.error(node.line, why);
-        }
-        now_ms
+        facts::instant(self.file, self.required(fields, "now")?, "now")
     }
 
     /// The parameters of the defaults, overlaid with those of the case, without those of `without`.
@@ -201,11 +202,16 @@ impl<'a> Reader<'a> {
                 );
             }
         }
-        let typed = members
-            .into_iter()
-            .map(|(key, node)| Ok((key, json(key, node)?)));
-        typed.collect::<Result<Vec<_>, String>>().map(Json::object)
+        object(members)
     }
+}
+
+/// Parameters as a caller would send them. The error says why no request can carry them.
+fn object<'n>(members: impl IntoIterator<Item = (&'n str, &'n Node)>) -> Result<Json, String> {
+    let typed = members
+        .into_iter()
+        .map(|(key, node)| Ok((key, json(key, node)?)));
+    typed.collect::<Result<Vec<_>, String>>().map(Json::object)
 }
 
 /// A value as a caller would send it. The error says why no request can carry it.
@@ -223,14 +229,11 @@ fn json(name: &str, node: &Node) -> Result<Json, String> {
             .map(|item| json(name, item))
             .collect::<Result<_, _>>()
             .map(Json::Array),
-        Value::Map(entries) => {
-            let members = entries
+        Value::Map(entries) => object(
+            entries
                 .iter()
-                .map(|entry| Ok((entry.key.as_str(), json(&entry.key, &entry.node)?)));
-            members
-                .collect::<Result<Vec<_>, String>>()
-                .map(Json::object)
-        }
+                .map(|entry| (entry.key.as_str(), &entry.node)),
+        ),
     }
 }
 
@@ -289,5 +292,6 @@ fn expect(file: &File<'_>, node: &Node) -> Option<Expect> {
             .and_then(|node| word(node, "resource")),
         bounds,
         missing: list("missing"),
+        refused: list("refused"),
     })
 }

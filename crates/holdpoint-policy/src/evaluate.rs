@@ -3,20 +3,28 @@
 //! Anything that is not a clear answer is SILENCE: an unknown word, a value of another type, an
 //! entity that is not there, and above all a policy that could not be evaluated. Cedar leaves such a
 //! policy out of its answer, and a forbid left out would be a hole.
+//!
+//! ```text
+//! request ─▶ Question ─▶ decide, with the quorums that the approvals meet ─▶ verdict
+//!                           │ permit: again with fewer quorums, as long as it stays one ─▶ used
+//!                           └ denied: again with all quorums; a permit then means APPROVAL_REQUIRED
+//! ```
 
-use std::collections::BTreeSet;
+mod claims;
+mod question;
 
-use cedar_policy::{
-    Authorizer, Context, Decision, EntityUid, Request as CedarRequest, RestrictedExpression,
-};
+use std::collections::{BTreeMap, BTreeSet};
+
+use cedar_policy::{Authorizer, Context, Decision, Request as CedarRequest, RestrictedExpression};
 use holdpoint_receipt::{Name, Reason, Request};
 
-use crate::entities;
+use crate::approvals::{Approval, Missing, Standing, UsedApproval};
 use crate::policies;
 use crate::policy::{Inner, Policy};
-use crate::surface::{Action, Claim, ContextFact, ResourceId, Surface, Terms};
+use crate::surface::{Claim, ContextFact, Terms};
 use crate::time;
-use crate::typed::{self, Misfit};
+
+pub(crate) use question::Question;
 
 /// The most policies that one decision names; the state machine records no more.
 const DECIDING_MAX: usize = 64;
@@ -24,8 +32,9 @@ const DECIDING_MAX: usize = 64;
 /// What a verdict rests on besides the request and the bundle.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// The quorums that are met for this request.
-    pub quorums: BTreeSet<Name>,
+    /// The standing approvals: given, not taken back, and not spent (or spent by the permit that a
+    /// grant replaces). In any order; those that are about something else change nothing.
+    pub approvals: Vec<Approval>,
     /// The attestations that the gate itself has verified for this request.
     pub evidence: BTreeSet<String>,
 }
@@ -39,6 +48,25 @@ pub struct Input<'a> {
     pub now_ms: u64,
     /// The other facts.
     pub facts: &'a Facts,
+}
+
+impl Input<'_> {
+    /// What the policies see of it, with these quorums met.
+    pub(crate) fn moment<'b>(&'b self, quorums: &'b BTreeSet<Name>) -> Moment<'b> {
+        Moment {
+            now_ms: self.now_ms,
+            evidence: &self.facts.evidence,
+            quorums,
+        }
+    }
+}
+
+/// What a verdict rests on besides the question.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment<'a> {
+    pub(crate) now_ms: u64,
+    pub(crate) evidence: &'a BTreeSet<String>,
+    pub(crate) quorums: &'a BTreeSet<Name>,
 }
 
 /// The answer.
@@ -57,9 +85,12 @@ pub struct Decided {
     pub verdict: Verdict,
     /// What the action is done to, as `Workspace::"prod-eu"`.
     pub resource: String,
-    /// The bounded operations, sorted by the name of the bound. A denial claims nothing and lists
-    /// only bounds that this version can claim.
+    /// The bounded operations, sorted by the name of the bound. A denial claims none of them.
     pub claims: Vec<Claim>,
+    /// The approvals that the verdict rests on, sorted: with these alone among the facts it is the
+    /// same. For each quorum that it needs as many as the quorum asks for, the earliest given first,
+    /// then by approver, one for each person.
+    pub used: Vec<UsedApproval>,
     /// What the permit would carry.
     pub terms: Terms,
 }
@@ -83,6 +114,14 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// Whether it permits.
+    #[must_use]
+    pub const fn is_permit(&self) -> bool {
+        matches!(self, Self::Permit { .. })
+    }
+}
+
 /// Why nothing was decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Silence {
@@ -90,12 +129,13 @@ pub struct Silence {
     pub reason: Reason,
     /// What is wrong with this request, for people.
     pub sentence: String,
-    /// With [`Reason::ApprovalRequired`]: the quorums without which it would be denied, sorted.
-    pub missing: Vec<Name>,
+    /// With [`Reason::ApprovalRequired`]: the quorums without which it would be denied, sorted by
+    /// name, each with what has to be approved. Otherwise empty.
+    pub missing: Vec<Missing>,
 }
 
 impl Silence {
-    fn new(reason: Reason, sentence: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: Reason, sentence: impl Into<String>) -> Self {
         Self {
             reason,
             sentence: sentence.into(),
@@ -118,131 +158,68 @@ impl Policy {
     }
 }
 
-/// What is evaluated, once everything in the request has been found.
-struct Question<'a> {
-    input: Input<'a>,
-    surface: &'a Surface,
-    action: &'a Action,
-    principal: EntityUid,
-    resource: EntityUid,
-    params: RestrictedExpression,
-}
-
 impl Inner {
     fn evaluate(&self, input: Input<'_>) -> Result<Decided, Silence> {
-        let question = self.question(input)?;
-        let surface = question.surface;
-        let verdict = self.decide(&question, &input.facts.quorums)?;
-        let permitted = matches!(verdict, Verdict::Permit { .. });
-        if !permitted {
-            self.require_approvals(&question)?;
-        }
-        let claims = claims(&question, permitted)?;
-        let (resource, terms) = (question.resource.to_string(), surface.terms.clone());
+        let question = self.question(input.request)?;
+        let standings = self.standings(&question, input);
+        let (verdict, needed) = self.verdict(&question, input, &standings)?;
+        let claims = claims::of(&question)?;
+        let needed = needed.iter().filter_map(|name| standings.get(name));
+        let mut used: Vec<UsedApproval> = needed.flat_map(Standing::used).collect();
+        used.sort();
         Ok(Decided {
             verdict,
-            resource,
+            resource: question.resource.to_string(),
             claims,
-            terms,
+            used,
+            terms: question.surface.terms.clone(),
         })
     }
 
-    /// Finds everything that the request names.
-    fn question<'a>(&'a self, input: Input<'a>) -> Result<Question<'a>, Silence> {
-        let request = input.request;
-        let surface = self.surfaces.get(&request.surface).ok_or_else(|| {
-            let sentence = format!(
-                "the active policy does not register the surface `{}`",
-                request.surface
-            );
-            Silence::new(Reason::UnknownSurface, sentence)
-        })?;
-        let action = surface.actions.get(&request.action).ok_or_else(|| {
-            let known: Vec<&str> = surface.actions.keys().map(Name::as_str).collect();
-            let (name, known) = (&request.action, known.join("`, `"));
-            let sentence = format!(
-                "the surface `{}` has no action `{name}`; it has `{known}`",
-                surface.name
-            );
-            Silence::new(Reason::UnknownAction, sentence)
-        })?;
-        let members = request.params.as_json().as_object();
-        let members = members
-            .ok_or_else(|| Silence::new(Reason::InvalidParams, "`params` is not an object"))?;
-        let params =
-            typed::record(&surface.params, members, &self.entities).map_err(
-                |misfit| match misfit {
-                    Misfit::Type(why) => Silence::new(Reason::InvalidParams, why),
-                    Misfit::Entity(why) => Silence::new(Reason::EvaluationError, why),
-                },
-            )?;
-        let principal = self.principal(surface, request)?;
-        let resource = self.resource(surface, request)?;
-        Ok(Question {
-            input,
-            surface,
-            action,
-            principal,
-            resource,
-            params,
-        })
-    }
-
-    fn principal(&self, surface: &Surface, request: &Request) -> Result<EntityUid, Silence> {
-        let caller = request.caller.as_str();
-        let unknown = |why: String| Silence::new(Reason::EvaluationError, why);
-        let uid = if let Some(uid) = self.callers.get(&request.caller) {
-            let type_name = uid.type_name().to_string();
-            if !surface.principals.contains(&type_name) {
-                let name = &surface.name;
-                return Err(unknown(format!(
-                    "the caller `{caller}` is {uid}, which `{name}` does not accept"
-                )));
-            }
-            uid.clone()
-        } else {
-            let [only] = surface.principals.as_slice() else {
-                return Err(unknown(format!(
-                    "the caller `{caller}` is not listed under `callers`"
-                )));
-            };
-            entities::uid(only, caller)
-                .ok_or_else(|| unknown(format!("`{only}` is not an entity type")))?
-        };
-        if surface.principal_must_exist && self.entities.get(&uid).is_none() {
-            return Err(unknown(format!(
-                "the caller `{caller}` is {uid}, which is not in the bundle"
-            )));
-        }
-        Ok(uid)
-    }
-
-    fn resource(&self, surface: &Surface, request: &Request) -> Result<EntityUid, Silence> {
-        let id = match &surface.resource {
-            ResourceId::Constant(id) => Some(id.clone()),
-            ResourceId::Template(template) if template.is_one_value() => {
-                template.render_raw(request)
-            }
-            ResourceId::Template(template) => template.render(request),
-        };
-        let uid = id.and_then(|id| entities::uid(&surface.resource_type, &id));
-        let uid =
-            uid.ok_or_else(|| Silence::new(Reason::InvalidParams, "the resource cannot be named"))?;
-        if surface.resource_must_exist && self.entities.get(&uid).is_none() {
-            let sentence = format!("the resource {uid} is not in the bundle");
-            return Err(Silence::new(Reason::EvaluationError, sentence));
-        }
-        Ok(uid)
-    }
-
-    /// Asks Cedar, with these quorums met.
-    fn decide(
+    /// The verdict, and the met quorums that it needs.
+    ///
+    /// Computed with those that are met, then with fewer of them as long as it stays a permit, or,
+    /// word for word, the same denial. So the approvals of the others are left alone, and the verdict
+    /// can be found again from what it needs.
+    pub(crate) fn verdict(
         &self,
         question: &Question<'_>,
-        quorums: &BTreeSet<Name>,
+        input: Input<'_>,
+        standings: &BTreeMap<Name, Standing>,
+    ) -> Result<(Verdict, BTreeSet<Name>), Silence> {
+        let met = standings.iter().filter(|(_, standing)| standing.is_met());
+        let mut needed: BTreeSet<Name> = met.map(|(name, _)| name.clone()).collect();
+        let mut verdict = self.decide(question, input.moment(&needed))?;
+        if !verdict.is_permit() {
+            self.require_approvals(question, input, standings, &needed)?;
+        }
+        // Again until nothing can go: without one quorum another may have become superfluous.
+        loop {
+            let before = needed.len();
+            for name in needed.clone() {
+                let mut fewer = needed.clone();
+                fewer.remove(&name);
+                let Ok(found) = self.decide(question, input.moment(&fewer)) else {
+                    continue;
+                };
+                if (verdict.is_permit() && found.is_permit()) || verdict == found {
+                    (verdict, needed) = (found, fewer);
+                }
+            }
+            if needed.len() == before {
+                return Ok((verdict, needed));
+            }
+        }
+    }
+
+    /// Asks Cedar.
+    pub(crate) fn decide(
+        &self,
+        question: &Question<'_>,
+        moment: Moment<'_>,
     ) -> Result<Verdict, Silence> {
         let error = |why: String| Silence::new(Reason::EvaluationError, why);
-        let context = self.context(question, quorums)?;
+        let context = self.context(question, moment)?;
         let request = CedarRequest::new(
             question.principal.clone(),
             question.action.uid.clone(),
@@ -289,58 +266,68 @@ impl Inner {
     }
 
     /// After a denial: SILENCE if more quorums would have made it a permit.
-    fn require_approvals(&self, question: &Question<'_>) -> Result<(), Silence> {
-        let met = &question.input.facts.quorums;
-        let mut needed: BTreeSet<Name> = question
-            .surface
-            .approvals
-            .iter()
-            .filter(|name| !met.contains(name))
-            .cloned()
-            .collect();
-        if needed.is_empty() {
+    fn require_approvals(
+        &self,
+        question: &Question<'_>,
+        input: Input<'_>,
+        standings: &BTreeMap<Name, Standing>,
+        met: &BTreeSet<Name>,
+    ) -> Result<(), Silence> {
+        let Some(needed) = self.lacking(question, input, standings, met)? else {
             return Ok(());
-        }
+        };
+        let missing = needed.iter().filter_map(|name| standings.get(name));
+        let missing: Vec<Missing> = missing.map(Standing::missing).collect();
+        let said = missing.iter().map(|missing| {
+            let Missing {
+                quorum, have, min, ..
+            } = missing;
+            format!("`{quorum}` ({have} of {min})")
+        });
+        let said: Vec<String> = said.collect();
+        Err(Silence {
+            reason: Reason::ApprovalRequired,
+            sentence: format!("approvals are missing: {}", said.join(", ")),
+            missing,
+        })
+    }
+
+    /// The quorums that would make a permit of what is denied with those in `met`, as few as can be
+    /// left out one after the other; none if no quorum of the surface would.
+    pub(crate) fn lacking(
+        &self,
+        question: &Question<'_>,
+        input: Input<'_>,
+        standings: &BTreeMap<Name, Standing>,
+        met: &BTreeSet<Name>,
+    ) -> Result<Option<BTreeSet<Name>>, Silence> {
+        let open = standings.keys().filter(|name| !met.contains(name));
+        let mut needed: BTreeSet<Name> = open.cloned().collect();
         let permits = |needed: &BTreeSet<Name>| -> Result<bool, Silence> {
             let assumed = met.union(needed).cloned().collect();
-            Ok(matches!(
-                self.decide(question, &assumed)?,
-                Verdict::Permit { .. }
-            ))
+            let found = self.decide(question, input.moment(&assumed))?;
+            Ok(found.is_permit())
         };
-        if !permits(&needed)? {
-            return Ok(());
+        if needed.is_empty() || !permits(&needed)? {
+            return Ok(None);
         }
-        for name in &question.surface.approvals {
+        for name in standings.keys() {
             let mut fewer = needed.clone();
             if fewer.remove(name) && permits(&fewer)? {
                 needed = fewer;
             }
         }
-        let missing: Vec<Name> = needed.into_iter().collect();
-        let names: Vec<&str> = missing.iter().map(Name::as_str).collect();
-        let sentence = format!(
-            "approvals are missing: `{}`; this version cannot collect approvals, so nothing is decided",
-            names.join("`, `")
-        );
-        Err(Silence {
-            reason: Reason::ApprovalRequired,
-            sentence,
-            missing,
-        })
+        Ok(Some(needed))
     }
 
-    fn context(
-        &self,
-        question: &Question<'_>,
-        quorums: &BTreeSet<Name>,
-    ) -> Result<Context, Silence> {
+    fn context(&self, question: &Question<'_>, moment: Moment<'_>) -> Result<Context, Silence> {
         let error = |why: String| Silence::new(Reason::EvaluationError, why);
-        let Input {
-            request,
+        let request = question.request;
+        let Moment {
             now_ms,
-            facts,
-        } = question.input;
+            evidence,
+            quorums,
+        } = moment;
         let mut pairs = Vec::new();
         for fact in &question.action.facts {
             let (name, value) = match fact {
@@ -354,9 +341,7 @@ impl Inner {
                 ContextFact::Caller => ("caller", string(request.caller.as_str())),
                 ContextFact::Surface => ("surface", string(request.surface.as_str())),
                 ContextFact::Action => ("action", string(request.action.as_str())),
-                ContextFact::Evidence => {
-                    ("evidence", set(facts.evidence.iter().map(String::as_str)))
-                }
+                ContextFact::Evidence => ("evidence", set(evidence.iter().map(String::as_str))),
                 ContextFact::Params => ("params", question.params.clone()),
                 ContextFact::Approvals => {
                     let quorums = set(quorums.iter().map(Name::as_str));
@@ -382,42 +367,4 @@ fn string(text: &str) -> RestrictedExpression {
 
 fn set<'a>(texts: impl Iterator<Item = &'a str>) -> RestrictedExpression {
     RestrictedExpression::new_set(texts.map(string))
-}
-
-/// Renders the bounds. A permit with a bound that this version cannot claim is no decision: granting
-/// it would be granting it unbounded.
-fn claims(question: &Question<'_>, permitted: bool) -> Result<Vec<Claim>, Silence> {
-    let mut claims = Vec::new();
-    for bound in &question.surface.bounds {
-        let Some(kind) = bound.kind.claim() else {
-            if permitted {
-                let (name, word, surface) =
-                    (&bound.name, bound.kind.as_str(), &question.surface.name);
-                return Err(Silence::new(
-                    Reason::EvaluationError,
-                    format!(
-                        "the policy permits it, but bound `{name}` of `{surface}` is a {word}, which is \
-                         not supported by this version, so nothing is granted"
-                    ),
-                ));
-            }
-            continue;
-        };
-        let key = bound
-            .key
-            .render_key(question.input.request)
-            .ok_or_else(|| {
-                let sentence = format!(
-                    "the key of bound `{}` would be empty or longer than 512 bytes",
-                    bound.name
-                );
-                Silence::new(Reason::InvalidParams, sentence)
-            })?;
-        claims.push(Claim {
-            bound: bound.name.clone(),
-            kind,
-            key,
-        });
-    }
-    Ok(claims)
 }

@@ -24,6 +24,7 @@
     clippy::arithmetic_side_effects
 )]
 
+pub mod approvals;
 pub mod bundle;
 mod calendar;
 mod cases;
@@ -48,15 +49,14 @@ mod time;
 mod typed;
 mod yaml;
 
+pub use approvals::{Approval, Missing, NotApprover, Subject, UsedApproval};
 pub use bundle::{Bundle, BundleError};
 pub use directory::DirectoryError;
 pub use evaluate::{Decided, Evaluation, Facts, Input, Silence, Verdict};
 pub use policy::Policy;
 pub use problem::{CheckReport, LoadError};
 pub use run::{CaseOutcome, CaseReport, TestReport};
-pub use surface::{
-    BoundKind, BoundOutline, Claim, ClaimKind, Executor, FailedExit, SurfaceOutline, Terms,
-};
+pub use surface::{BoundKind, BoundOutline, Claim, Executor, FailedExit, SurfaceOutline, Terms};
 
 /// The version of what an evaluation means. It rises with every change that could give another
 /// verdict for the same bundle, request and facts; a bundle names the one it was written for.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cedar_policy::{Entities, EntityUid};
 use holdpoint_receipt::{Caller, Digest, Name};
 
+use crate::approvals::Quorum;
 use crate::bundle::Bundle;
 use crate::calendar::{self, Calendars};
 use crate::cases::{self, Case};
@@ -34,6 +35,7 @@ pub(crate) struct Inner {
     pub(crate) calendars: Calendars,
     pub(crate) surfaces: BTreeMap<Name, Surface>,
     pub(crate) callers: BTreeMap<Caller, EntityUid>,
+    pub(crate) quorums: BTreeMap<Name, Quorum>,
     pub(crate) cases: Vec<Case>,
 }
 
@@ -98,8 +100,9 @@ impl Policy {
                 .iter()
                 .map(|bound| BoundOutline {
                     name: bound.name.clone(),
-                    kind: bound.kind.clone(),
+                    kind: bound.kind,
                     template: bound.key.source().to_owned(),
+                    field: bound.field.clone(),
                 })
                 .collect(),
             terms: surface.terms.clone(),
@@ -178,11 +181,12 @@ impl<'a> Loader<'a> {
             surfaces,
             callers,
             quorums,
+            quorum_names,
         } = surfaces::parse(&file, &node, loaded)?;
         if listed {
             // Not after a mistake in the list of files: it would be reported once more here.
             let windows = calendars.names().collect();
-            let quorums = quorums.iter().map(Name::as_str).collect();
+            let quorums = quorum_names.iter().map(Name::as_str).collect();
             policies::check_names(&rules, self.problems, &Known { windows, quorums });
         }
         if self.problems.is_empty() {
@@ -191,7 +195,7 @@ impl<'a> Loader<'a> {
         }
         let cases = self.cases(&manifest);
         let digest = self.bundle.digest();
-        Some(Inner {
+        let inner = Inner {
             digest,
             manifest,
             schema,
@@ -200,8 +204,11 @@ impl<'a> Loader<'a> {
             calendars,
             surfaces,
             callers,
+            quorums,
             cases,
-        })
+        };
+        cases::check(self.problems, &inner);
+        Some(inner)
     }
 
     fn file<'p>(&self, path: &'p str) -> File<'p>

@@ -1,7 +1,6 @@
-//! Runs the cases of a bundle.
-//!
-//! A case that needs what this version does not have is reported as not run. It is never counted as
-//! passed.
+//! Runs the cases of a bundle: each passes or fails, none is left out.
+
+mod bounds;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,9 +8,11 @@ use std::fmt;
 use holdpoint_receipt::request::Params;
 use holdpoint_receipt::{Decision, Json, Name, Reason, Request};
 
-use crate::cases::{Case, Expect};
-use crate::evaluate::{Evaluation, Facts, Input, Silence, Verdict};
+use crate::approvals::Approval;
+use crate::cases::{Case, Expect, Given, Held};
+use crate::evaluate::{Decided, Evaluation, Facts, Input, Silence, Verdict};
 use crate::policy::Policy;
+use crate::surface::Claim;
 
 /// What became of all cases of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ pub struct CaseReport {
     pub outcome: CaseOutcome,
 }
 
-/// Passed, failed, or not run.
+/// Passed or failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CaseOutcome {
     /// Everything that the case expects came out.
@@ -44,11 +45,6 @@ pub enum CaseOutcome {
         expected: String,
         /// What came out.
         got: String,
-    },
-    /// The case needs what this version does not have.
-    NotRun {
-        /// What it needs.
-        needs: String,
     },
 }
 
@@ -63,12 +59,6 @@ impl TestReport {
     #[must_use]
     pub fn failed_count(&self) -> usize {
         self.count(|outcome| matches!(outcome, CaseOutcome::Failed { .. }))
-    }
-
-    /// How many cases were not run.
-    #[must_use]
-    pub fn not_run_count(&self) -> usize {
-        self.count(|outcome| matches!(outcome, CaseOutcome::NotRun { .. }))
     }
 
     /// Whether no case failed.
@@ -95,9 +85,6 @@ impl fmt::Display for CaseReport {
         } = self;
         match outcome {
             CaseOutcome::Passed => write!(f, "passed   {path}:{line}: {name}"),
-            CaseOutcome::NotRun { needs } => {
-                write!(f, "not run  {path}:{line}: {name} (part 2: {needs})")
-            }
             CaseOutcome::Failed { expected, got } => {
                 writeln!(f, "FAILED   {path}:{line}: {name}")?;
                 writeln!(f, "  expected  {expected}")?;
@@ -112,12 +99,8 @@ impl fmt::Display for TestReport {
         for case in &self.cases {
             writeln!(f, "{case}")?;
         }
-        let (passed, failed, not_run) = (
-            self.passed_count(),
-            self.failed_count(),
-            self.not_run_count(),
-        );
-        writeln!(f, "{passed} passed, {failed} failed, {not_run} not run")
+        let (passed, failed) = (self.passed_count(), self.failed_count());
+        writeln!(f, "{passed} passed, {failed} failed")
     }
 }
 
@@ -137,23 +120,10 @@ impl Policy {
     }
 
     fn run_case(&self, case: &Case) -> CaseOutcome {
-        if let Some(needs) = self.missing_feature(case) {
-            return CaseOutcome::NotRun { needs };
-        }
-        let facts = Facts {
-            quorums: BTreeSet::new(),
-            evidence: case.evidence.clone(),
+        let seen = match self.see(case) {
+            Ok(seen) => seen,
+            Err(silence) => Seen::silence(&silence),
         };
-        let evaluation = self
-            .request(case)
-            .map_or_else(Evaluation::Silence, |request| {
-                self.evaluate(Input {
-                    request: &request,
-                    now_ms: case.now_ms,
-                    facts: &facts,
-                })
-            });
-        let seen = Seen::of(&evaluation);
         if seen.meets(&case.expect) {
             CaseOutcome::Passed
         } else {
@@ -164,39 +134,50 @@ impl Policy {
         }
     }
 
-    /// What the case needs and this version lacks.
-    fn missing_feature(&self, case: &Case) -> Option<String> {
-        let expect = &case.expect;
-        let about_approvals =
-            expect.missing.is_some() || expect.reason == Some(Reason::ApprovalRequired);
-        if case.has_approvals || about_approvals {
-            return Some("approvals".to_owned());
+    fn see(&self, case: &Case) -> Result<Seen, Silence> {
+        let request = self.request(case)?;
+        let facts = Facts {
+            approvals: self.approvals(case, &request)?,
+            evidence: case.evidence.clone(),
+        };
+        let evaluation = self.evaluate(Input {
+            request: &request,
+            now_ms: case.now_ms,
+            facts: &facts,
+        });
+        match evaluation {
+            Evaluation::Silence(silence) => Err(silence),
+            Evaluation::Decided(decided) => Ok(Seen::decided(&decided, &case.held)),
         }
-        if case.has_budgets {
-            return Some("budgets".to_owned());
+    }
+
+    /// The approvals of a case, each about the request as it was when it was given: with the
+    /// parameters of `of` in place of those of the case.
+    fn approvals(&self, case: &Case, request: &Request) -> Result<Vec<Approval>, Silence> {
+        let mut approvals = Vec::new();
+        for given in &case.approvals {
+            let then = earlier(request, given).map_err(|why| {
+                let why = format!("the approval by `{}` is about no request: {why}", given.by);
+                Silence::new(Reason::InvalidParams, why)
+            })?;
+            let subjects = self.subjects(&then)?.into_iter();
+            let asked = subjects.filter(|subject| {
+                let only = given.quorum.as_ref();
+                only.is_none_or(|only| *only == subject.quorum)
+            });
+            approvals.extend(asked.map(|subject| Approval {
+                quorum: subject.quorum,
+                subject: subject.digest,
+                approver: given.by.clone(),
+                given_at_ms: given.at_ms,
+            }));
         }
-        let surface = self.0.surfaces.get(&case.surface)?;
-        let mut unclaimable = surface
-            .bounds
-            .iter()
-            .filter(|bound| bound.kind.claim().is_none());
-        let bound = unclaimable
-            .next()
-            .filter(|_| expect.decision == Decision::Permit)?;
-        Some(format!(
-            "bound `{}` is a {}",
-            bound.name,
-            bound.kind.as_str()
-        ))
+        Ok(approvals)
     }
 
     /// The request of a case, or what the gate says to one that it cannot even read.
     fn request(&self, case: &Case) -> Result<Request, Silence> {
-        let silence = |reason: Reason, sentence: String| Silence {
-            reason,
-            sentence,
-            missing: Vec::new(),
-        };
+        let silence = |reason: Reason, sentence: String| Silence::new(reason, sentence);
         let params = case
             .params
             .clone()
@@ -228,6 +209,23 @@ impl Policy {
     }
 }
 
+/// The request with the parameters that an approval is of.
+fn earlier(request: &Request, given: &Given) -> Result<Request, String> {
+    let others = given.of.clone()?;
+    let mut members = request
+        .params
+        .as_json()
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
+    members.extend(others.as_object().cloned().unwrap_or_default());
+    let params = Params::from_json(Json::Object(members)).map_err(|error| error.to_string())?;
+    Ok(Request {
+        params,
+        ..request.clone()
+    })
+}
+
 /// What came out, in the words of an expectation.
 struct Seen {
     decision: Decision,
@@ -236,43 +234,56 @@ struct Seen {
     policies: BTreeSet<String>,
     resource: String,
     bounds: BTreeMap<String, String>,
+    missing: BTreeSet<String>,
+    refused: BTreeSet<String>,
     sentence: String,
 }
 
 impl Seen {
-    fn of(evaluation: &Evaluation) -> Self {
-        match evaluation {
-            Evaluation::Silence(silence) => Self {
-                decision: Decision::Silence,
-                reason: silence.reason,
-                codes: BTreeSet::new(),
-                policies: BTreeSet::new(),
-                resource: String::new(),
-                bounds: BTreeMap::new(),
-                sentence: silence.sentence.clone(),
-            },
-            Evaluation::Decided(decided) => {
-                let (decision, reason, codes, policies) = match &decided.verdict {
-                    Verdict::Permit { policies } => {
-                        (Decision::Permit, Reason::Granted, [].as_slice(), policies)
-                    }
-                    Verdict::Deny {
-                        reason,
-                        codes,
-                        policies,
-                    } => (Decision::Deny, *reason, codes.as_slice(), policies),
+    fn silence(silence: &Silence) -> Self {
+        let missing = silence.missing.iter();
+        Self {
+            decision: Decision::Silence,
+            reason: silence.reason,
+            codes: BTreeSet::new(),
+            policies: BTreeSet::new(),
+            resource: String::new(),
+            bounds: BTreeMap::new(),
+            missing: missing.map(|missing| missing.quorum.to_string()).collect(),
+            refused: BTreeSet::new(),
+            sentence: silence.sentence.clone(),
+        }
+    }
+
+    /// The decision of the policies; a permit meets the bounds as the case says they are.
+    fn decided(decided: &Decided, held: &[Held]) -> Self {
+        let mut refused = BTreeMap::new();
+        let (decision, reason, codes, policies) = match &decided.verdict {
+            Verdict::Permit { policies } => {
+                refused = bounds::refused(&decided.claims, held);
+                let (decision, reason) = match bounds::reason(&refused) {
+                    None => (Decision::Permit, Reason::Granted),
+                    Some(reason) => (Decision::Deny, reason),
                 };
-                let bound = |claim: &crate::Claim| (claim.bound.to_string(), claim.key.to_string());
-                Self {
-                    decision,
-                    reason,
-                    codes: codes.iter().cloned().collect(),
-                    policies: policies.iter().map(ToString::to_string).collect(),
-                    resource: decided.resource.clone(),
-                    bounds: decided.claims.iter().map(bound).collect(),
-                    sentence: String::new(),
-                }
+                (decision, reason, [].as_slice(), policies)
             }
+            Verdict::Deny {
+                reason,
+                codes,
+                policies,
+            } => (Decision::Deny, *reason, codes.as_slice(), policies),
+        };
+        let bound = |claim: &Claim| (claim.bound.to_string(), claim.key.to_string());
+        Self {
+            decision,
+            reason,
+            codes: codes.iter().cloned().collect(),
+            policies: policies.iter().map(ToString::to_string).collect(),
+            resource: decided.resource.clone(),
+            bounds: decided.claims.iter().map(bound).collect(),
+            missing: BTreeSet::new(),
+            refused: refused.keys().map(ToString::to_string).collect(),
+            sentence: String::new(),
         }
     }
 
@@ -286,6 +297,8 @@ impl Seen {
             && same(expect.policies.as_ref(), &self.policies)
             && same(expect.resource.as_ref(), &self.resource)
             && same(expect.bounds.as_ref(), &self.bounds)
+            && same(expect.missing.as_ref(), &self.missing)
+            && same(expect.refused.as_ref(), &self.refused)
     }
 
     fn show(&self) -> String {
@@ -295,7 +308,12 @@ impl Seen {
         }
         let (codes, policies) = (list(&self.codes), list(&self.policies));
         let (resource, bounds) = (&self.resource, map(&self.bounds));
-        format!("{head} codes {codes} policies {policies} resource {resource} bounds {bounds}")
+        let line =
+            format!("{head} codes {codes} policies {policies} resource {resource} bounds {bounds}");
+        if self.refused.is_empty() {
+            return line;
+        }
+        format!("{line} refused {}", list(&self.refused))
     }
 }
 
@@ -321,6 +339,14 @@ fn show_expected(expect: &Expect) -> String {
         .bounds
         .as_ref()
         .map(|bounds| format!("bounds {}", map(bounds))));
+    add(expect
+        .missing
+        .as_ref()
+        .map(|missing| format!("missing {}", list(missing))));
+    add(expect
+        .refused
+        .as_ref()
+        .map(|refused| format!("refused {}", list(refused))));
     line
 }
 

@@ -59,70 +59,45 @@ pub(crate) struct Bound {
     pub(crate) name: Name,
     pub(crate) kind: BoundKind,
     pub(crate) key: Template,
+    /// The parameter that a budget sums.
+    pub(crate) field: Option<String>,
+    /// Where the surfaces file declares it.
+    pub(crate) line: usize,
 }
 
-/// What kind of bound an operation has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a bound allows for each key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BoundKind {
-    /// One live permit for each key.
+    /// One live permit.
     Exclusive,
-    /// One committed effect for each key, for ever.
-    Once,
-    /// So many live permits for each key. Declared only: this version refuses to claim it.
+    /// One committed effect, and so one live permit.
+    Once {
+        /// How long the effect is remembered; for ever if there is none.
+        kept_for_ms: Option<u64>,
+    },
+    /// So many live permits.
     Capacity {
-        /// How many.
+        /// How many, 1 to 2^53-1.
         limit: u64,
     },
-    /// A sum of a parameter for each key and UTC window. Declared only: this version refuses to
-    /// claim it.
+    /// The sum of a parameter over the live and committed permits that were issued in one window.
     Budget {
-        /// The parameter that is summed.
-        field: String,
-        /// The length of the window.
-        window_ms: u64,
-        /// The largest sum.
+        /// The largest sum, 1 to 2^53-1.
         limit: u64,
+        /// The length of a window. Windows count from 1970-01-01T00:00:00Z.
+        window_ms: u64,
     },
 }
 
 impl BoundKind {
     /// The word of the surfaces file.
     #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Exclusive => "exclusive",
-            Self::Once => "once",
-            Self::Capacity { .. } => "capacity",
-            Self::Budget { .. } => "budget",
-        }
-    }
-
-    /// The kind of the claim, if this version can claim it.
-    pub(crate) const fn claim(&self) -> Option<ClaimKind> {
-        match self {
-            Self::Exclusive => Some(ClaimKind::Exclusive),
-            Self::Once => Some(ClaimKind::Once),
-            Self::Capacity { .. } | Self::Budget { .. } => None,
-        }
-    }
-}
-
-/// What kind of claim a request makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ClaimKind {
-    /// No other live permit may hold the key.
-    Exclusive,
-    /// No other live or committed permit may hold the key.
-    Once,
-}
-
-impl ClaimKind {
-    /// The word of the surfaces file.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Exclusive => "exclusive",
-            Self::Once => "once",
+            Self::Once { .. } => "once",
+            Self::Capacity { .. } => "capacity",
+            Self::Budget { .. } => "budget",
         }
     }
 }
@@ -132,10 +107,13 @@ impl ClaimKind {
 pub struct Claim {
     /// The name of the bound.
     pub bound: Name,
-    /// What is claimed.
-    pub kind: ClaimKind,
+    /// What the bound allows.
+    pub kind: BoundKind,
     /// The rendered key. Two requests for different values never share one.
     pub key: BoundKey,
+    /// What is claimed of it: the summed parameter of a budget (0 charges nothing), 1 of every other
+    /// kind. At most 2^53-1.
+    pub amount: u64,
 }
 
 /// Who may redeem a permit.
@@ -170,6 +148,11 @@ pub struct Terms {
     pub honor_issued: bool,
     /// What `holdpoint run` makes of a failing command.
     pub failed_exit: FailedExit,
+    /// Whether executors only verify the permit and never redeem it.
+    pub offline: bool,
+    /// How long a redeemed permit is in doubt before it becomes RELEASED by itself; never if there
+    /// is none. Never together with a `once` bound or with `offline`.
+    pub release_after_ms: Option<u64>,
 }
 
 /// A surface as other crates see it: the facts that outlive one evaluation.
@@ -194,4 +177,6 @@ pub struct BoundOutline {
     pub kind: BoundKind,
     /// Its key template, as written.
     pub template: String,
+    /// The parameter that a budget sums, as written (`params.amount_minor`); none for other kinds.
+    pub field: Option<String>,
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cedar_policy::{Entities, EntityUid};
 use holdpoint_receipt::{Caller, Name};
 
+use crate::approvals::Quorum;
 use crate::entities;
 use crate::fields::Fields;
 use crate::policies::{self, Rules};
@@ -24,14 +25,21 @@ use crate::yaml::Node;
 const PERMIT_FOR_MS: (u64, u64) = (SECOND_MS, DAY_MS);
 /// The shortest and the longest time for the effect itself.
 const COMPLETE_WITHIN_MS: (u64, u64) = (SECOND_MS, 30 * DAY_MS);
+/// The shortest and the longest time in doubt before a permit becomes RELEASED by itself.
+const RELEASE_AFTER_MS: (u64, u64) = (SECOND_MS, 30 * DAY_MS);
 /// The most surfaces in a bundle.
 const SURFACES_MAX: usize = 128;
 /// The most actions of a surface; the state machine takes no more.
 const ACTIONS_MAX: usize = 64;
+/// The most quorums that a surface lists: each is a question more to the policies.
+const QUORUMS_MAX: usize = 8;
+/// The most approvals that the quorums of a surface ask for together; the state machine compares no
+/// more for one decision.
+const APPROVERS_MAX: u32 = 64;
 /// The most executors of a surface.
 const EXECUTORS_MAX: usize = 32;
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 15] = [
     "principal",
     "principal_must_exist",
     "actions",
@@ -45,6 +53,8 @@ const KEYS: [&str; 13] = [
     "complete_within",
     "honor_issued",
     "failed_exit",
+    "redeem",
+    "release_after",
 ];
 
 /// What the surfaces file declares.
@@ -52,7 +62,9 @@ const KEYS: [&str; 13] = [
 pub(crate) struct Declared {
     pub(crate) surfaces: BTreeMap<Name, Surface>,
     pub(crate) callers: BTreeMap<Caller, EntityUid>,
-    pub(crate) quorums: BTreeSet<Name>,
+    pub(crate) quorums: BTreeMap<Name, Quorum>,
+    /// The names of all quorums, also of those with mistakes.
+    pub(crate) quorum_names: BTreeSet<Name>,
 }
 
 /// What surfaces refer to.
@@ -75,7 +87,7 @@ pub(crate) fn parse(file: &File<'_>, node: &Node, loaded: Loaded<'_>) -> Option<
         .get("callers")
         .map_or_else(BTreeMap::new, |node| callers(file, node, loaded));
     let declared = fields.get("quorums").map_or_else(BTreeMap::new, |node| {
-        quorums::parse(file, node, loaded.entities)
+        quorums::parse(file, node, loaded.entities, &callers)
     });
     let entries = file.map(fields.required("surfaces")?, "`surfaces`")?;
     if entries.is_empty() || entries.len() > SURFACES_MAX {
@@ -101,7 +113,11 @@ pub(crate) fn parse(file: &File<'_>, node: &Node, loaded: Loaded<'_>) -> Option<
     Some(Declared {
         surfaces,
         callers,
-        quorums: declared.into_keys().collect(),
+        quorum_names: declared.keys().cloned().collect(),
+        quorums: declared
+            .into_iter()
+            .filter_map(|(name, quorum)| Some((name, quorum?)))
+            .collect(),
     })
 }
 
@@ -124,7 +140,7 @@ fn callers(file: &File<'_>, node: &Node, loaded: Loaded<'_>) -> BTreeMap<Caller,
 struct Reader<'a> {
     file: &'a File<'a>,
     loaded: Loaded<'a>,
-    quorums: &'a BTreeMap<Name, quorums::Quorum>,
+    quorums: &'a BTreeMap<Name, Option<Quorum>>,
 }
 
 impl Reader<'_> {
@@ -148,6 +164,9 @@ impl Reader<'_> {
         let bounds = fields
             .get("bounds")
             .map_or_else(Vec::new, |node| bounds::parse(file, node, params));
+        if let Some(terms) = &terms {
+            bounds::check_terms(file, &bounds, terms);
+        }
         let approvals = fields
             .get("approvals")
             .map_or_else(Vec::new, |node| self.approvals(node, params));
@@ -260,7 +279,12 @@ impl Reader<'_> {
 
     fn approvals(&self, node: &Node, params: Params<'_>) -> Vec<Name> {
         let mut names = BTreeSet::new();
-        for (text, line) in self.file.texts(node, "approvals") {
+        let texts = self.file.texts(node, "approvals");
+        if texts.len() > QUORUMS_MAX {
+            let why = format!("a surface lists at most {QUORUMS_MAX} quorums");
+            self.file.error(node.line, why);
+        }
+        for (text, line) in texts {
             let Some(name) = self.file.name(text, line, "quorum") else {
                 continue;
             };
@@ -272,9 +296,21 @@ impl Reader<'_> {
                         format!("quorum `{name}` is not declared under `quorums`{hint}"),
                     );
                 }
-                Some(quorum) => quorum.check_params(self.file, &name, line, params),
+                Some(None) => {}
+                Some(Some(quorum)) => quorums::check_params(quorum, self.file, &name, line, params),
             }
             names.insert(name);
+        }
+        let wanted = names
+            .iter()
+            .filter_map(|name| self.quorums.get(name)?.as_ref());
+        let wanted = wanted.fold(0_u32, |sum, quorum| sum.saturating_add(quorum.min));
+        if wanted > APPROVERS_MAX {
+            let why = format!(
+                "the quorums of a surface ask for at most {APPROVERS_MAX} approvals together, these for \
+                 {wanted}"
+            );
+            self.file.error(node.line, why);
         }
         names.into_iter().collect()
     }
@@ -354,27 +390,50 @@ impl Reader<'_> {
         let executors = fields
             .required("executors")
             .map(|node| self.executors(node));
-        let failed_exit = fields
-            .get("failed_exit")
-            .map_or(Some(FailedExit::default()), |node| {
-                match file.text(node, "failed_exit")? {
-                    "in_doubt" => Some(FailedExit::InDoubt),
-                    "aborted" => Some(FailedExit::Aborted),
-                    other => {
-                        let why =
-                            format!("`failed_exit` must be `in_doubt` or `aborted`, got `{other}`");
-                        file.error(node.line, why);
-                        None
-                    }
-                }
-            });
+        let aborts = self.second_word(fields, "failed_exit", ["in_doubt", "aborted"]);
+        let offline = self.second_word(fields, "redeem", ["online", "offline"]);
+        let release_after_ms = fields.get("release_after").map(|node| {
+            if offline == Some(true) {
+                let why = "`release_after` does not go with `redeem: offline`: the gate does not see when \
+                           such an executor begins";
+                file.error(node.line, why);
+            }
+            let (min_ms, max_ms) = RELEASE_AFTER_MS;
+            file.duration_ms(node, "release_after", min_ms, max_ms)
+        });
+        let failed_exit = if aborts? {
+            FailedExit::Aborted
+        } else {
+            FailedExit::InDoubt
+        };
         Some(Terms {
             honor_issued: fields.bool_or("honor_issued", false),
             executors: executors?,
             permit_for_ms: permit_for_ms?,
             complete_within_ms: complete_within_ms?,
-            failed_exit: failed_exit?,
+            failed_exit,
+            offline: offline?,
+            release_after_ms: match release_after_ms {
+                None => None,
+                Some(given) => Some(given?),
+            },
         })
+    }
+
+    /// Whether `key` says the second of two words; the first is the default.
+    fn second_word(&self, fields: &Fields<'_>, key: &str, words: [&str; 2]) -> Option<bool> {
+        let Some(node) = fields.get(key) else {
+            return Some(false);
+        };
+        let text = self.file.text(node, key)?;
+        let [first, second] = words;
+        if text != first && text != second {
+            let hint = did_you_mean(text, words);
+            let why = format!("`{key}` must be `{first}` or `{second}`, got `{text}`{hint}");
+            self.file.error(node.line, why);
+            return None;
+        }
+        Some(text == second)
     }
 
     fn executors(&self, node: &Node) -> Vec<Executor> {

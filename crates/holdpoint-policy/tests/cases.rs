@@ -1,4 +1,4 @@
-//! A bundle's own cases: what failed, what came out instead, and what was not run.
+//! A bundle's own cases: what failed, and what came out instead.
 #![expect(
     clippy::unwrap_used,
     reason = "the functions that tests share fail like tests"
@@ -59,22 +59,6 @@ fn failure_says_what_was_expected_and_what_came_out() {
               expected  SILENCE TIMEOUT
               got       SILENCE UNKNOWN_SURFACE because The active policy does not register this surface.
         "#]],
-    );
-}
-
-#[test]
-fn case_that_needs_more_than_this_version_has_is_not_run_even_if_it_would_pass() {
-    check(
-        "  - { name: a, approvals: [{ by: x }], expect: { decision: PERMIT } }\n  \
-           - { name: b, approvals: [], expect: { decision: PERMIT } }\n  \
-           - { name: c, budgets: { b: 1 }, expect: { decision: PERMIT } }\n  \
-           - { name: d, expect: { decision: SILENCE, reason: APPROVAL_REQUIRED } }\n",
-        &expect![[r"
-            not run  tests/demo.yaml:3: a (part 2: approvals)
-            passed   tests/demo.yaml:4: b
-            not run  tests/demo.yaml:5: c (part 2: budgets)
-            not run  tests/demo.yaml:6: d (part 2: approvals)
-        "]],
     );
 }
 

@@ -65,7 +65,8 @@ fn evaluate(policy: &Policy, request: &Request) -> Evaluation {
 fn show(evaluation: &Evaluation) -> String {
     match evaluation {
         Evaluation::Silence(silence) => {
-            let missing: Vec<&str> = silence.missing.iter().map(Name::as_str).collect();
+            let missing = silence.missing.iter();
+            let missing: Vec<&str> = missing.map(|missing| missing.quorum.as_str()).collect();
             format!(
                 "SILENCE {} {:?}\n{}\n",
                 silence.reason, missing, silence.sentence
@@ -379,31 +380,45 @@ fn key_beyond_its_limit_is_silence() {
 }
 
 #[test]
-fn bound_that_this_version_cannot_claim_is_never_granted() {
+fn claims_have_their_amounts_and_limits() {
     let policy = shipped("payments-export-agents");
-    let params = |amount: i64, currency: &str| {
-        format!(
-            r#"{{"account":"acc-1","amountMinor":{amount},"currency":"{currency}","beneficiary":"supplier-7","purpose":"i"}}"#
-        )
+    let params = r#"{"account":"acc-1","amountMinor":100,"currency":"EUR","beneficiary":"supplier-7","purpose":"i"}"#;
+    let pay = request("loopback:payouts", "payment.execute", "transfer", params);
+    let Evaluation::Decided(decided) = evaluate(&policy, &pay) else {
+        panic!("undecided");
     };
-    let pay = |params: &str| request("loopback:payouts", "payment.execute", "transfer", params);
-    check(
-        &policy,
-        &pay(&params(100, "EUR")),
-        &expect![[r"
-        SILENCE EVALUATION_ERROR []
-        the policy permits it, but bound `daily` of `payment.execute` is a budget, which is not supported by this version, so nothing is granted
-    "]],
-    );
-    check(
-        &policy,
-        &pay(&params(100, "USD")),
-        &expect![[r#"
-        DENY POLICY ["CURRENCY_MISMATCH"] [Name("pay.currency")]
-        Account::"acc-1"
-          exclusive payment payment/acc-1/i
-    "#]],
-    );
+    let claims = decided.claims.iter();
+    let claims: Vec<String> = claims
+        .map(|claim| format!("{} {:?} {}", claim.key, claim.kind, claim.amount))
+        .collect();
+    expect![[r#"
+        [
+            "payment/acc-1 Budget { limit: 50000000, window_ms: 86400000 } 100",
+            "payment/acc-1/i Exclusive 1",
+        ]
+    "#]]
+    .assert_debug_eq(&claims);
+}
+
+#[test]
+fn negative_amount_is_silence_and_the_extremes_are_not() {
+    let policy = shipped("payments-export-agents");
+    let seen = |amount: i64| {
+        let params = format!(
+            r#"{{"account":"acc-1","amountMinor":{amount},"currency":"EUR","beneficiary":"supplier-7","purpose":"i"}}"#
+        );
+        let pay = request("loopback:payouts", "payment.execute", "transfer", &params);
+        show(&evaluate(&policy, &pay))
+    };
+    for negative in [-1, -9_007_199_254_740_991] {
+        expect![[r"
+            SILENCE INVALID_PARAMS []
+            the amount of bound `daily` is negative
+        "]]
+        .assert_eq(&seen(negative));
+    }
+    assert!(seen(0).starts_with("DENY NOT_PERMITTED"));
+    assert!(seen(9_007_199_254_740_991).starts_with("SILENCE APPROVAL_REQUIRED"));
 }
 
 #[test]
@@ -429,16 +444,19 @@ fn missing_quorums_are_silence_and_exactly_those_are_named() {
     let friday_evening = NOW_MS + (3 * 24 + 7) * 3_600_000;
     expect![[r#"
         SILENCE APPROVAL_REQUIRED ["prod-release"]
-        approvals are missing: `prod-release`; this version cannot collect approvals, so nothing is decided
-    "#]].assert_eq(&with_provenance(&deploy("rolling", "main"), NOW_MS));
+        approvals are missing: `prod-release` (0 of 2)
+    "#]]
+    .assert_eq(&with_provenance(&deploy("rolling", "main"), NOW_MS));
     expect![[r#"
         SILENCE APPROVAL_REQUIRED ["break-glass", "prod-release"]
-        approvals are missing: `break-glass`, `prod-release`; this version cannot collect approvals, so nothing is decided
-    "#]].assert_eq(&with_provenance(&deploy("all-at-once", "main"), NOW_MS));
+        approvals are missing: `break-glass` (0 of 2), `prod-release` (0 of 2)
+    "#]]
+    .assert_eq(&with_provenance(&deploy("all-at-once", "main"), NOW_MS));
     expect![[r#"
         SILENCE APPROVAL_REQUIRED ["break-glass", "prod-release"]
-        approvals are missing: `break-glass`, `prod-release`; this version cannot collect approvals, so nothing is decided
-    "#]].assert_eq(&with_provenance(&deploy("rolling", "main"), friday_evening));
+        approvals are missing: `break-glass` (0 of 2), `prod-release` (0 of 2)
+    "#]]
+    .assert_eq(&with_provenance(&deploy("rolling", "main"), friday_evening));
     expect![[r#"
         DENY POLICY ["REF_NOT_PROTECTED"] [Name("deploy.unprotected-ref")]
         Environment::"shop/prod"
@@ -457,27 +475,6 @@ fn missing_quorums_are_silence_and_exactly_those_are_named() {
 }
 
 #[test]
-fn met_quorum_counts_as_met() {
-    let policy = shipped("cicd-terraform");
-    let params = r#"{"environment":"shop/prod","artifactDigest":"sha256:aa","ref":"refs/heads/main","commit":"c","strategy":"rolling"}"#;
-    let request = request("loopback:shop-deploy", "deploy.release", "deploy", params);
-    let facts = Facts {
-        quorums: [Name::new("prod-release").unwrap()].into(),
-        evidence: ["slsa-provenance".to_owned()].into(),
-    };
-    expect![[r#"
-        PERMIT [Name("deploy.prod")]
-        Environment::"shop/prod"
-          exclusive environment deploy/shop%2Fprod
-    "#]]
-    .assert_eq(&show(&policy.evaluate(Input {
-        request: &request,
-        now_ms: NOW_MS,
-        facts: &facts,
-    })));
-}
-
-#[test]
 fn outline_has_what_outlives_one_evaluation() {
     let outline = starter_policy().outline();
     let infra = outline
@@ -493,13 +490,17 @@ fn outline_has_what_outlives_one_evaluation() {
             bounds: [
                 BoundOutline {
                     name: Name("plan"),
-                    kind: Once,
+                    kind: Once {
+                        kept_for_ms: None,
+                    },
                     template: "plan/{params.plan_sha256}",
+                    field: None,
                 },
                 BoundOutline {
                     name: Name("workspace"),
                     kind: Exclusive,
                     template: "workspace/{params.workspace}",
+                    field: None,
                 },
             ],
             terms: Terms {
@@ -510,6 +511,8 @@ fn outline_has_what_outlives_one_evaluation() {
                 complete_within_ms: 3600000,
                 honor_issued: false,
                 failed_exit: InDoubt,
+                offline: false,
+                release_after_ms: None,
             },
         }
     "#]]

@@ -5,8 +5,6 @@ use holdpoint_core::outline::{self, PolicyOutline};
 use holdpoint_policy as policy;
 
 /// What the state machine must know of a policy.
-///
-/// Bounds of kinds that no request can claim yet are left out: nothing is granted under them.
 pub(crate) fn outline(policy: &policy::Policy) -> PolicyOutline {
     PolicyOutline {
         surfaces: policy.outline().into_iter().map(surface).collect(),
@@ -18,25 +16,34 @@ fn surface(surface: policy::SurfaceOutline) -> outline::SurfaceOutline {
     outline::SurfaceOutline {
         surface: surface.surface,
         actions: surface.actions,
-        bounds: surface.bounds.into_iter().filter_map(bound).collect(),
+        bounds: surface.bounds.into_iter().map(bound).collect(),
         executors: terms.executors.into_iter().map(executor).collect(),
         permit_for_ms: terms.permit_for_ms,
         complete_within_ms: terms.complete_within_ms,
         honor_issued: terms.honor_issued,
+        offline: terms.offline,
+        release_after_ms: terms.release_after_ms,
     }
 }
 
-fn bound(bound: policy::BoundOutline) -> Option<outline::BoundOutline> {
-    let kind = match bound.kind {
-        policy::BoundKind::Exclusive => outline::BoundKind::Exclusive,
-        policy::BoundKind::Once => outline::BoundKind::Once,
-        policy::BoundKind::Capacity { .. } | policy::BoundKind::Budget { .. } => return None,
-    };
-    Some(outline::BoundOutline {
+fn bound(bound: policy::BoundOutline) -> outline::BoundOutline {
+    outline::BoundOutline {
         name: bound.name,
-        kind,
+        kind: kind(bound.kind),
         template: bound.template,
-    })
+        field: bound.field,
+    }
+}
+
+const fn kind(kind: policy::BoundKind) -> outline::BoundKind {
+    match kind {
+        policy::BoundKind::Exclusive => outline::BoundKind::Exclusive,
+        policy::BoundKind::Once { kept_for_ms } => outline::BoundKind::Once { kept_for_ms },
+        policy::BoundKind::Capacity { limit } => outline::BoundKind::Capacity { limit },
+        policy::BoundKind::Budget { limit, window_ms } => {
+            outline::BoundKind::Budget { limit, window_ms }
+        }
+    }
 }
 
 fn executor(executor: policy::Executor) -> outline::Executor {
@@ -73,13 +80,10 @@ pub(crate) fn verdict(decided: policy::Decided) -> (command::Verdict, Vec<BoundC
 }
 
 fn claim(claim: policy::Claim) -> BoundClaim {
-    let kind = match claim.kind {
-        policy::ClaimKind::Exclusive => outline::BoundKind::Exclusive,
-        policy::ClaimKind::Once => outline::BoundKind::Once,
-    };
     BoundClaim {
         name: claim.bound,
-        kind,
+        kind: kind(claim.kind),
         key: claim.key,
+        amount: claim.amount,
     }
 }

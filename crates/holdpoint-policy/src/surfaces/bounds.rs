@@ -5,15 +5,17 @@ use holdpoint_receipt::{INT_MAX, Name};
 use crate::fields::Fields;
 use crate::problem::File;
 use crate::schema::Type;
-use crate::surface::{Bound, BoundKind};
+use crate::surface::{Bound, BoundKind, Terms};
 use crate::template::{Params, Template};
-use crate::time::{DAY_MS, MINUTE_MS};
-use crate::yaml::Node;
+use crate::time::{self, DAY_MS, HOUR_MS, MINUTE_MS};
+use crate::yaml::{Node, Value};
 
 /// The most bounds of a surface.
 const BOUNDS_MAX: usize = 8;
 /// The shortest and the longest window of a budget.
 const WINDOW_MS: (u64, u64) = (MINUTE_MS, 366 * DAY_MS);
+/// The shortest and the longest time for which a `once` bound with an end is kept: up to ten years.
+const KEEP_MS: (u64, u64) = (HOUR_MS, 3_660 * DAY_MS);
 
 /// Reads `bounds`, in the order of their names.
 pub(super) fn parse(file: &File<'_>, node: &Node, params: Params<'_>) -> Vec<Bound> {
@@ -62,15 +64,22 @@ fn bound(file: &File<'_>, node: &Node, params: Params<'_>) -> Option<Bound> {
         );
         return None;
     };
-    let (kind, key) = match kind {
-        "exclusive" => (BoundKind::Exclusive, value),
-        "once" => (BoundKind::Once, value),
+    let word = kind;
+    let (kind, key, field) = match kind {
+        "exclusive" => (BoundKind::Exclusive, value, None),
+        "once" => once(file, value)?,
         "capacity" => capacity(file, value)?,
         _ => budget(file, &name, value, params)?,
     };
-    let source = file.text(key, kind.as_str())?;
+    let source = file.text(key, word)?;
     match Template::parse(source, params) {
-        Ok(key) => Some(Bound { name, kind, key }),
+        Ok(key) => Some(Bound {
+            name,
+            kind,
+            key,
+            field,
+            line: node.line,
+        }),
         Err(why) => {
             file.error(key.line, format!("bound `{name}` {why}"));
             None
@@ -78,11 +87,28 @@ fn bound(file: &File<'_>, node: &Node, params: Params<'_>) -> Option<Bound> {
     }
 }
 
-fn capacity<'n>(file: &'n File<'n>, node: &'n Node) -> Option<(BoundKind, &'n Node)> {
+/// The kind of a bound, where its key template stands, and the parameter that it sums.
+type Declared<'n> = (BoundKind, &'n Node, Option<String>);
+
+/// A template, or `{ key, keep }`.
+fn once<'n>(file: &'n File<'n>, node: &'n Node) -> Option<Declared<'n>> {
+    if !matches!(node.value, Value::Map(_)) {
+        return Some((BoundKind::Once { kept_for_ms: None }, node, None));
+    }
+    let fields = Fields::of(file, node, "`once`", &["key", "keep"])?;
+    let key = fields.required("key");
+    let keep = fields
+        .required("keep")
+        .and_then(|node| file.duration_ms(node, "keep", KEEP_MS.0, KEEP_MS.1));
+    let kept_for_ms = Some(keep?);
+    Some((BoundKind::Once { kept_for_ms }, key?, None))
+}
+
+fn capacity<'n>(file: &'n File<'n>, node: &'n Node) -> Option<Declared<'n>> {
     let fields = Fields::of(file, node, "`capacity`", &["key", "limit"])?;
     let key = fields.required("key");
     let limit = fields.required("limit").and_then(|node| limit(file, node));
-    Some((BoundKind::Capacity { limit: limit? }, key?))
+    Some((BoundKind::Capacity { limit: limit? }, key?, None))
 }
 
 fn budget<'n>(
@@ -90,7 +116,7 @@ fn budget<'n>(
     name: &Name,
     node: &'n Node,
     params: Params<'_>,
-) -> Option<(BoundKind, &'n Node)> {
+) -> Option<Declared<'n>> {
     let fields = Fields::of(file, node, "`budget`", &["key", "field", "window", "limit"])?;
     let key = fields.required("key");
     let limit = fields.required("limit").and_then(|node| limit(file, node));
@@ -111,14 +137,7 @@ fn budget<'n>(
         None
     });
     let (limit, window_ms, field) = (limit?, window_ms?, field?);
-    Some((
-        BoundKind::Budget {
-            field,
-            window_ms,
-            limit,
-        },
-        key?,
-    ))
+    Some((BoundKind::Budget { limit, window_ms }, key?, Some(field)))
 }
 
 fn limit(file: &File<'_>, node: &Node) -> Option<u64> {
@@ -128,4 +147,30 @@ fn limit(file: &File<'_>, node: &Node) -> Option<u64> {
         return None;
     }
     u64::try_from(limit).ok()
+}
+
+/// Compares the bounds with the terms: what is forgotten too early could be done twice.
+pub(super) fn check_terms(file: &File<'_>, bounds: &[Bound], terms: &Terms) {
+    let life_ms = terms.permit_for_ms.saturating_add(terms.complete_within_ms);
+    for bound in bounds {
+        let BoundKind::Once { kept_for_ms } = bound.kind else {
+            continue;
+        };
+        let name = &bound.name;
+        if kept_for_ms.is_some_and(|kept_for_ms| kept_for_ms < life_ms) {
+            let life = time::show_duration(life_ms);
+            let why = format!(
+                "`keep` of bound `{name}` must be at least `permit_for` and `complete_within` together, \
+                 {life}: a shorter one would forget an effect while its permit can still be retried"
+            );
+            file.error(bound.line, why);
+        }
+        if terms.release_after_ms.is_some() {
+            let why = format!(
+                "bound `{name}` is `once`, which does not go with `release_after`: an effect that may \
+                 have happened could happen again"
+            );
+            file.error(bound.line, why);
+        }
+    }
 }

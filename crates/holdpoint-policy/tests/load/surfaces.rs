@@ -168,8 +168,7 @@ fn quorums_and_callers_are_checked() {
             surfaces.yaml:3: entity `Environment::"pord"` is not in the entities file (did you mean `Environment::"prod"`?)
             surfaces.yaml:5: entity `Environment::"porod"` is not in the entities file (did you mean `Environment::"prod"`?)
             surfaces.yaml:32: quorum `other` is not declared under `quorums`
-            surfaces.yaml:32: quorum `review` binds `params.plan`, which TerraformParams does not have
-            8 errors
+            7 errors
         "#]],
     );
 }

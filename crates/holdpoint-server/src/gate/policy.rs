@@ -1,7 +1,7 @@
 //! Policy bundles: stored, put in force, listed, read.
 
 use holdpoint_core::Outcome;
-use holdpoint_core::command::{ActivatePolicy, Command, PutPolicy};
+use holdpoint_core::command::{ActivatePolicy, ActivationMode, Command, PutPolicy};
 use holdpoint_core::outcome::{ActivateOutcome, PutOutcome};
 use holdpoint_policy::{Bundle, CaseOutcome, EVALUATOR_VERSION, Policy};
 use holdpoint_proto::v1;
@@ -31,7 +31,7 @@ fn check(files: Vec<(String, Vec<u8>)>) -> Checked {
             "{}:{}: test `{}` failed: expected {expected}, got {got}",
             case.path, case.line, case.name
         )),
-        CaseOutcome::Passed | CaseOutcome::NotRun { .. } => None,
+        CaseOutcome::Passed => None,
     });
     Err(failed.collect())
 }
@@ -94,6 +94,7 @@ impl Gate {
         }
         let namespace = call.namespace.clone();
         let command = Command::ActivatePolicy(ActivatePolicy {
+            mode: ActivationMode::Refuse,
             namespace: call.namespace,
             digest: call.digest,
             expected: call.expected,

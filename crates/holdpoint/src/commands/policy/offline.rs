@@ -82,11 +82,7 @@ fn test_in(folder: &Path) -> Result<Answer, Failure> {
         return Ok(with_errors(answer, folder, &report));
     }
     let report = load(&bundle)?.run_tests();
-    let (passed, failed, not_run) = (
-        report.passed_count(),
-        report.failed_count(),
-        report.not_run_count(),
-    );
+    let (passed, failed) = (report.passed_count(), report.failed_count());
     let cases: Value = report
         .cases
         .iter()
@@ -106,13 +102,10 @@ fn test_in(folder: &Path) -> Result<Answer, Failure> {
     };
     Ok(answer
         .exit(exit)
-        .line(format!(
-            "{passed} passed, {failed} failed, {not_run} not run"
-        ))
+        .line(format!("{passed} passed, {failed} failed"))
         .member("ok", report.is_acceptable())
         .member("passed", passed)
         .member("failed", failed)
-        .member("not_run", not_run)
         .member("cases", cases)
         .member("errors", Value::Array(Vec::new())))
 }
@@ -152,10 +145,9 @@ fn with_errors(answer: Answer, folder: &Path, report: &CheckReport) -> Answer {
 }
 
 fn case_json(folder: &Path, case: &CaseReport) -> Value {
-    let (outcome, expected, got, needs) = match &case.outcome {
-        CaseOutcome::Passed => ("passed", None, None, None),
-        CaseOutcome::Failed { expected, got } => ("failed", Some(expected), Some(got), None),
-        CaseOutcome::NotRun { needs } => ("not run", None, None, Some(needs)),
+    let (outcome, expected, got) = match &case.outcome {
+        CaseOutcome::Passed => ("passed", None, None),
+        CaseOutcome::Failed { expected, got } => ("failed", Some(expected), Some(got)),
     };
     json!({
         "path": folder.join(&case.path).display().to_string(),
@@ -164,6 +156,5 @@ fn case_json(folder: &Path, case: &CaseReport) -> Value {
         "outcome": outcome,
         "expected": expected,
         "got": got,
-        "needs": needs,
     })
 }
