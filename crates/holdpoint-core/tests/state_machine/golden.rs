@@ -3,6 +3,8 @@
 //! A change here is a change of the format: nodes of the build before cannot read it. New meaning
 //! gets a new variant at the end of its table instead.
 
+mod context;
+mod keys;
 mod outcomes;
 mod records;
 
@@ -11,15 +13,16 @@ use std::fmt::Write as _;
 use expect_test::{Expect, expect};
 use holdpoint_core::codec::{decode_command, decode_entry, encode_command, encode_entry};
 use holdpoint_core::command::{
-    ActivatePolicy, AnnounceNode, Authorize, BoundClaim, Complete, CompletionResult, Evaluation,
-    Facts, RaiseFeatureLevel, Redeem, Revoke, Verdict,
+    ActivatePolicy, ActivationMode, AnnounceNode, ApprovalFact, ApprovalName, Authorize,
+    BoundClaim, Complete, CompletionResult, Evaluation, Facts, RaiseFeatureLevel, Redeem, Release,
+    Revoke, Verdict,
 };
 use holdpoint_core::outline::{BoundKind, BoundOutline, Executor, SurfaceOutline};
 use holdpoint_core::record::{ActivePolicy, PermitState};
-use holdpoint_core::{Command, Entry, GroupId, KeySpace, Kind};
+use holdpoint_core::{Command, Entry, GroupId};
 use holdpoint_receipt::{
-    Actor, BoundKey, Digest, Fence, IdempotencyKey, Name, PermitId, PolicyVersion, Reason,
-    RedemptionId, Salt, SessionId, StepId,
+    Actor, BoundKey, Digest, Fence, IdempotencyKey, PermitId, PolicyVersion, Reason, RedemptionId,
+    Salt, SessionId, StepId,
 };
 
 use crate::world::{bootstrap, caller, default_namespace, name, node, put, step_time, time};
@@ -82,24 +85,51 @@ fn policy() -> ActivePolicy {
 fn claim() -> BoundClaim {
     BoundClaim {
         name: name("invoice"),
-        kind: BoundKind::Once,
+        kind: BoundKind::Once {
+            kept_for_ms: Some(3_600_000),
+        },
         key: BoundKey::new("invoice/7").unwrap(),
+        amount: 1,
     }
+}
+
+fn bounds() -> Vec<BoundOutline> {
+    let bound = |text: &str, kind, field: Option<&str>| BoundOutline {
+        name: name(text),
+        kind,
+        template: format!("{text}/{{params.{text}}}"),
+        field: field.map(str::to_owned),
+    };
+    let spent = BoundKind::Budget {
+        limit: 5_000_000,
+        window_ms: 86_400_000,
+    };
+    vec![
+        bound("account", BoundKind::Exclusive, None),
+        bound("slots", BoundKind::Capacity { limit: 3 }, None),
+        bound("spent", spent, Some("amount")),
+    ]
 }
 
 fn surface() -> SurfaceOutline {
     SurfaceOutline {
         surface: name("pay"),
         actions: vec![name("do")],
-        bounds: vec![BoundOutline {
-            name: name("account"),
-            kind: BoundKind::Exclusive,
-            template: "account/{params.account}".to_owned(),
-        }],
+        bounds: bounds(),
         executors: vec![Executor::Caller, Executor::Principal(caller("runner"))],
         permit_for_ms: 600_000,
         complete_within_ms: 3_600_000,
         honor_issued: true,
+        offline: false,
+        release_after_ms: Some(7_200_000),
+    }
+}
+
+fn approval() -> ApprovalName {
+    ApprovalName {
+        quorum: name("four-eyes"),
+        subject: DIGEST,
+        approver: caller("dave"),
     }
 }
 
@@ -111,6 +141,13 @@ fn evaluation() -> Evaluation {
         evaluated_at: time(5_000),
         facts: Facts {
             frozen: false,
+            draining: true,
+            session_closed: false,
+            approvals: vec![ApprovalFact {
+                name: approval(),
+                leaf: 290,
+                spends: true,
+            }],
             prerequisites: vec![Some(PermitState::Committed), None],
             supersedes: Some(PERMIT),
         },
@@ -127,6 +164,7 @@ fn authorize(evaluation: Option<Evaluation>) -> Command {
         caller: caller("alice"),
         idempotency_key: IdempotencyKey::new("k1").unwrap(),
         not_after: time(605_000),
+        wait_until: Some(time(65_000)),
         request: b"{}".to_vec(),
         request_digest: OTHER_DIGEST,
         surface: name("pay"),
@@ -154,6 +192,7 @@ pub(crate) fn commands() -> Vec<(&'static str, Command)> {
         digest: DIGEST,
         expected: version(2),
         evaluator_version: 1,
+        mode: ActivationMode::Drain,
         principal: caller("admin"),
         salt: SALT,
     };
@@ -183,6 +222,7 @@ pub(crate) fn commands() -> Vec<(&'static str, Command)> {
     ]
     .into_iter()
     .chain(permit_commands())
+    .chain(context::commands())
     .collect()
 }
 
@@ -203,6 +243,7 @@ fn permit_commands() -> Vec<(&'static str, Command)> {
             principal: caller("runner"),
             operator: false,
             result,
+            reason: Some("seen".to_owned()),
             salt: SALT,
         })
     };
@@ -213,6 +254,14 @@ fn permit_commands() -> Vec<(&'static str, Command)> {
         operator: true,
         salt: SALT,
     };
+    let release = Release {
+        namespace: default_namespace(),
+        permit: PERMIT,
+        principal: caller("admin"),
+        operator: true,
+        reason: Some("gone".to_owned()),
+        salt: SALT,
+    };
     let committed = CompletionResult::Committed {
         evidence: Some(DIGEST),
     };
@@ -221,6 +270,7 @@ fn permit_commands() -> Vec<(&'static str, Command)> {
         ("complete, committed", complete(committed)),
         ("complete, aborted", complete(CompletionResult::Aborted)),
         ("revoke", Command::Revoke(revoke)),
+        ("release", Command::Release(release)),
     ]
 }
 
@@ -247,100 +297,29 @@ fn commands_and_entries_have_these_bytes() {
             step time: 01020201fc"@B"0f0003fc"GB"0f00
             announce node: 010302(a1*16)(d1*32)(d2*32)0101
             raise feature level: 010402
-            put policy: 010507"default"148de9c5a7a4"M"19e5"l"d9ae1a"UK"f6"xG"afb0c58f"n"12fa")"ac"}"dfca99"@"01"p"0103"pay"0102"do"0107"account"0118"account/{params.account}"02010206"runner"fcc0"'"0900fc80ee"6"000105"admin"
-            activate policy: 010607"default"(d1*32)020105"admin"(a2*32)
-            authorize, permitted: 010707"default"05"alice"02"k1"fc"H;"090002"{}"(d2*32)03"pay"02"do"0105"carol"0101"s"0101"2"02(a1*16)(a3*16)0103(d1*32)01fb8813000201030001(a1*16)010105"allow"0107"invoice"0209"invoice/7"(a2*32)
-            authorize, denied: 010707"default"05"alice"02"k1"fc"H;"090002"{}"(d2*32)03"pay"02"do"0105"carol"0101"s"0101"2"02(a1*16)(a3*16)0103(d1*32)01fb881300000002c80108"TOO_LATE"0106"forbid"00(a2*32)
-            authorize, lookup: 010707"default"05"alice"02"k1"fc"H;"090002"{}"(d2*32)03"pay"02"do"0105"carol"0101"s"0101"2"02(a1*16)(a3*16)00(a2*32)
+            put policy: 010507"default"148de9c5a7a4"M"19e5"l"d9ae1a"UK"f6"xG"afb0c58f"n"12fa")"ac"}"dfca99"@"01"p"0103"pay"0102"do"0307"account"0118"account/{params.account}"0005"slots"030314"slots/{params.slots}"0005"spent"04fc"@KL"00fc00"\&"0514"spent/{params.spent}"0106"amount"02010206"runner"fcc0"'"0900fc80ee"6"00010001fc00dd"m"0005"admin"
+            activate policy: 010607"default"(d1*32)02010205"admin"(a2*32)
+            authorize, permitted: 010707"default"05"alice"02"k1"fc"H;"090001fbe8fd02"{}"(d2*32)03"pay"02"do"0105"carol"0101"s"0101"2"02(a1*16)(a3*16)0103(d1*32)01fb88130001000109"four-eyes"(d1*32)04"dave"fb2201010201030001(a1*16)010105"allow"0107"invoice"0201fc80ee"6"0009"invoice/7"01(a2*32)
+            authorize, denied: 010707"default"05"alice"02"k1"fc"H;"090001fbe8fd02"{}"(d2*32)03"pay"02"do"0105"carol"0101"s"0101"2"02(a1*16)(a3*16)0103(d1*32)01fb881300000000000002c80108"TOO_LATE"0106"forbid"00(a2*32)
+            authorize, lookup: 010707"default"05"alice"02"k1"fc"H;"090001fbe8fd02"{}"(d2*32)03"pay"02"do"0105"carol"0101"s"0101"2"02(a1*16)(a3*16)00(a2*32)
             redeem: 010807"default"(a1*16)06"runner)"(d2*32)02"r1"(a2*32)
-            complete, committed: 010907"default"(a1*16)06"runner"000101(d1*32)(a2*32)
-            complete, aborted: 010907"default"(a1*16)06"runner"0002(a2*32)
+            complete, committed: 010907"default"(a1*16)06"runner"000101(d1*32)0104"seen"(a2*32)
+            complete, aborted: 010907"default"(a1*16)06"runner"00020104"seen"(a2*32)
             revoke: 010a07"default"(a1*16)05"admin"01(a2*32)
+            release: 010b07"default"(a1*16)05"admin"010104"gone"(a2*32)
+            approve: 010c07"default"09"four-eyes"(d1*32)04"dave"03"pay"03(d1*32)fc00"\&"05(a2*32)
+            revoke approval: 010d07"default"09"four-eyes"(d1*32)04"dave"05"admin"01(a2*32)
+            ask approval: 010e07"default"02"{}"(d2*32)05"alice"03(d1*32)0109"four-eyes"02"{}"(d1*32)02
+            close session: 010f07"default"01"s"05"alice"00(a2*32)
+            freeze a namespace: 011007"default"000105"admin"(a2*32)
+            freeze a surface: 011007"default"0103"pay"0105"admin"(a2*32)
+            leave queue: 011107"default"010905"alice"02"k1"
+            cancel drain: 011207"default"05"admin"(a2*32)
+            set shadow: 011307"default"02(d1*32)(d2*32)
+            delete policy: 011407"default"(d1*32)
+            set retention: 011507"default"01fc00b8"L"0a01fc00b8"L"0a0001fc0014"s"0f
+            sweep: 011607"default"(a2*32)
             entry: 0100fd00"h"e5cf8b010000010402
         "#]],
     );
-}
-
-#[test]
-fn keys_have_these_bytes() {
-    let group = KeySpace::group(GroupId::FIRST);
-    let keys = KeySpace::namespace(GroupId(1), &default_namespace());
-    let (pay, invoice) = (name("pay"), name("invoice"));
-    let bound = BoundKey::new("invoice/7").unwrap();
-    let (alice, attempt) = (caller("alice"), IdempotencyKey::new("k1").unwrap());
-    let operation = |kind| keys.operation(kind, &pay, &invoice, &bound);
-    let lines = [
-        ("group", group.single(Kind::Group)),
-        ("clock", group.single(Kind::Clock)),
-        ("node", group.node(node(2))),
-        (
-            "namespace name",
-            group.namespace_name(&Name::new("default").unwrap()),
-        ),
-        ("namespace", keys.single(Kind::Namespace)),
-        ("bundle", keys.bundle(&DIGEST)),
-        ("surface", keys.surface(&DIGEST, &pay)),
-        ("activation", keys.activation(version(3))),
-        ("attempt", keys.attempt(&alice, &attempt)),
-        (
-            "attempt end",
-            keys.attempt_end(time(605_000), &alice, &attempt),
-        ),
-        ("permit", keys.permit(&PERMIT)),
-        ("fence", keys.fence(fence(41))),
-        ("live", keys.live(&pay, fence(41))),
-        ("expiry", keys.due(Kind::Expiry, time(605_000), fence(41))),
-        ("doubt", keys.due(Kind::Doubt, time(66_000), fence(41))),
-        ("holder", operation(Kind::Holder)),
-        ("tombstone", operation(Kind::Tombstone)),
-        ("once", keys.once(&pay, &invoice)),
-        ("tree", keys.single(Kind::Tree)),
-        ("leaf", keys.at_leaf(Kind::Leaf, 300)),
-        ("subtree", keys.subtree(2, 75)),
-        ("disclosure", keys.at_leaf(Kind::Disclosure, 300)),
-    ];
-    assert_eq!(lines.len(), Kind::ALL.len(), "one of every kind");
-    for ((_, key), kind) in lines.iter().zip(Kind::ALL) {
-        assert_eq!(key.parts().unwrap().kind, *kind);
-    }
-    let lines = lines.map(|(what, key)| (what, key.into_bytes()));
-    check(
-        &lines,
-        &expect![[r#"
-        group: 000000000001
-        clock: 000000000002
-        node: 0000000000030000000000000002
-        namespace name: 000000000004"default"00
-        namespace: 0000000107"default"10
-        bundle: 0000000107"default"11(d1*32)
-        surface: 0000000107"default"12(d1*32)"pay"00
-        activation: 0000000107"default"130000000000000003
-        attempt: 0000000107"default"20"alice"00"k1"00
-        attempt end: 0000000107"default!"000000000009";Halice"00"k1"00
-        permit: 0000000107"default0"(a1*16)
-        fence: 0000000107"default1"00000000000000")"
-        live: 0000000107"default2pay"0000000000000000")"
-        expiry: 0000000107"default3"000000000009";H"00000000000000")"
-        doubt: 0000000107"default4"00000000000101d000000000000000")"
-        holder: 0000000107"default@pay"00"invoice"00"invoice/7"00
-        tombstone: 0000000107"defaultApay"00"invoice"00"invoice/7"00
-        once: 0000000107"defaultBpay"00"invoice"00
-        tree: 0000000107"defaultP"
-        leaf: 0000000107"defaultQ"00000000000001","
-        subtree: 0000000107"defaultR"0200000000000000"K"
-        disclosure: 0000000107"defaultS"00000000000001","
-    "#]],
-    );
-}
-
-#[test]
-fn reference_lists_every_kind_of_row() {
-    let reference = include_str!("../../../../docs/reference/log-format.md");
-    for kind in Kind::ALL {
-        let row = format!("| `{:#04x}` | {kind:?} |", *kind as u8);
-        assert!(
-            reference.contains(&row),
-            "docs/reference/log-format.md lacks `{row}`"
-        );
-    }
 }

@@ -41,18 +41,24 @@ fn lived() -> World {
         name: name(text),
         kind,
         template: text.to_owned(),
+        field: None,
     };
     let surface = holdpoint_core::outline::SurfaceOutline {
         surface: name("pay"),
         actions: vec![name("do")],
         bounds: vec![
             bound("account", holdpoint_core::outline::BoundKind::Exclusive),
-            bound("invoice", holdpoint_core::outline::BoundKind::Once),
+            bound(
+                "invoice",
+                holdpoint_core::outline::BoundKind::Once { kept_for_ms: None },
+            ),
         ],
         executors: vec![holdpoint_core::outline::Executor::Caller],
         permit_for_ms: 10_000,
         complete_within_ms: 10_000,
         honor_issued: false,
+        offline: false,
+        release_after_ms: None,
     };
     world.one(put("p", vec![surface]));
     let activate = world.activate("p", None);
@@ -355,6 +361,8 @@ fn outline_that_is_not_in_its_one_form_is_rejected() {
         permit_for_ms: 1_000,
         complete_within_ms: 30 * 24 * 3_600_000,
         honor_issued: false,
+        offline: false,
+        release_after_ms: None,
     };
     let longest = world.one(put("longest", vec![good.clone()]));
     assert!(matches!(longest, Outcome::PolicyPut(_)), "{longest:?}");

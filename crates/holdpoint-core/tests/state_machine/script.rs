@@ -25,12 +25,13 @@ use std::fmt::Write as _;
 use expect_test::Expect;
 use holdpoint_core::command::{Authorize, CompletionResult, Facts, Verdict};
 use holdpoint_core::outcome::{
-    ActivateOutcome, AuthorizeOutcome, Decided, Outcome, PermitView, PutOutcome, StepOutcome,
+    ActivateOutcome, ApprovalOutcome, AuthorizeOutcome, ChangeOutcome, Decided, Outcome,
+    PermitView, PutOutcome, StepOutcome, SweepOutcome, Waiting,
 };
 use holdpoint_core::outline::{BoundKind, BoundOutline, Executor, SurfaceOutline};
-use holdpoint_core::record::{Denial, PermitState};
+use holdpoint_core::record::{ApprovalState, Denial, PermitState, RefusedBound};
 use holdpoint_core::{Command, GroupId, look};
-use holdpoint_receipt::{BoundKey, ClusterTime, Fence, PolicyVersion, Reason, sha256};
+use holdpoint_receipt::{BoundKey, ClusterTime, Fence, Name, PolicyVersion, Reason, sha256};
 
 use crate::world::{Asked, START_MS, World, caller, default_namespace, name, step_time, time};
 
@@ -153,13 +154,18 @@ fn surface(words: &[&str], line: &Line<'_>) -> SurfaceOutline {
         permit_for_ms: duration(line.option("for").unwrap_or("10s")),
         complete_within_ms: duration(line.option("within").unwrap_or("60s")),
         honor_issued: line.option("honour").is_some(),
+        offline: line.option("offline").is_some(),
+        release_after_ms: line.option("release").map(duration),
     }
 }
 
 fn bound(word: &str, line: &Line<'_>) -> BoundOutline {
     let (text, kind) = match word.strip_suffix('!') {
         Some(text) => (text, BoundKind::Exclusive),
-        None => (word.strip_suffix('*').unwrap(), BoundKind::Once),
+        None => (
+            word.strip_suffix('*').unwrap(),
+            BoundKind::Once { kept_for_ms: None },
+        ),
     };
     let other = line
         .option("template")
@@ -172,6 +178,7 @@ fn bound(word: &str, line: &Line<'_>) -> BoundOutline {
         name: name(text),
         kind,
         template,
+        field: None,
     }
 }
 
@@ -316,17 +323,19 @@ fn denied(denial: &Denial) -> String {
         write!(text, " codes={}", denial.codes.join(",")).unwrap();
     }
     for refused in &denial.refused {
-        write!(
-            text,
-            " [{} {} by fence={}]",
-            refused.claim.key, refused.reason, refused.fence
-        )
-        .unwrap();
+        text.push_str(&refused_said(refused));
     }
     if let Some(at) = denial.retry_at {
         write!(text, " try again at {}", shown(at)).unwrap();
     }
     text
+}
+
+fn refused_said(refused: &RefusedBound) -> String {
+    let by = refused
+        .fence
+        .map_or_else(String::new, |fence| format!(" by fence={fence}"));
+    format!(" [{} {}{by}]", refused.claim.key, refused.reason)
 }
 
 fn replayed(replay: bool) -> &'static str {
@@ -343,9 +352,13 @@ pub(crate) fn said(outcome: &Outcome) -> String {
         Outcome::PolicyPut(PutOutcome::Refused { reason }) => format!("refused {reason}"),
         Outcome::Activated(activated) => activated_said(activated),
         Outcome::Authorized(authorized) => authorized_said(authorized),
-        Outcome::Redeemed(step) | Outcome::Completed(step) | Outcome::Revoked(step) => {
-            step_said(step)
-        }
+        Outcome::Redeemed(step)
+        | Outcome::Completed(step)
+        | Outcome::Revoked(step)
+        | Outcome::Released(step) => step_said(step),
+        Outcome::Approved(approval) | Outcome::ApprovalRevoked(approval) => approval_said(approval),
+        Outcome::Changed(changed) => changed_said(changed),
+        Outcome::Swept(swept) => swept_said(swept),
         Outcome::Rejected(rejection) => format!("rejected: {rejection}"),
     }
 }
@@ -353,6 +366,12 @@ pub(crate) fn said(outcome: &Outcome) -> String {
 fn activated_said(outcome: &ActivateOutcome) -> String {
     match outcome {
         ActivateOutcome::Activated { version, .. } => format!("activated version={version}"),
+        ActivateOutcome::Draining {
+            surfaces, replay, ..
+        } => {
+            let surfaces: Vec<&str> = surfaces.iter().map(Name::as_str).collect();
+            format!("draining {}{}", surfaces.join(","), replayed(*replay))
+        }
         ActivateOutcome::Refused {
             reason,
             active,
@@ -381,6 +400,7 @@ fn authorized_said(outcome: &AuthorizeOutcome) -> String {
                 replayed(decision.replay)
             )
         }
+        AuthorizeOutcome::Waiting(waiting) => waiting_said(waiting),
         AuthorizeOutcome::Silent { reason } => format!("SILENCE {reason}"),
         AuthorizeOutcome::NotCurrent { reason, current } => {
             let mut text = format!(
@@ -394,6 +414,66 @@ fn authorized_said(outcome: &AuthorizeOutcome) -> String {
             text
         }
     }
+}
+
+fn waiting_said(waiting: &Waiting) -> String {
+    let mut text = format!(
+        "WAITING ticket={} until {}",
+        waiting.ticket,
+        shown(waiting.wait_until)
+    );
+    if let Some(until) = waiting.offered_until {
+        write!(text, " offered until {}", shown(until)).unwrap();
+    }
+    for refused in &waiting.refused {
+        text.push_str(&refused_said(refused));
+    }
+    text
+}
+
+fn approval_said(outcome: &ApprovalOutcome) -> String {
+    match outcome {
+        ApprovalOutcome::Done {
+            name,
+            approval,
+            replay,
+            ..
+        } => {
+            let state = match &approval.state {
+                ApprovalState::Given => format!("until {}", shown(approval.expires_at)),
+                ApprovalState::Spent(_) => "SPENT".to_owned(),
+                ApprovalState::Revoked { .. } => "REVOKED".to_owned(),
+            };
+            format!(
+                "{} approved by {} {state}{}",
+                name.quorum,
+                name.approver,
+                replayed(*replay)
+            )
+        }
+        ApprovalOutcome::Refused { reason, .. } => format!("refused {reason}"),
+    }
+}
+
+fn changed_said(outcome: &ChangeOutcome) -> String {
+    match outcome {
+        ChangeOutcome::Done { replay, .. } => format!("done{}", replayed(*replay)),
+        ChangeOutcome::Refused { reason } => format!("refused {reason}"),
+    }
+}
+
+fn swept_said(outcome: &SweepOutcome) -> String {
+    let mut text = format!("swept rows={}", outcome.rows);
+    if !outcome.released.is_empty() {
+        write!(text, " released={}", outcome.released.len()).unwrap();
+    }
+    if let Some(active) = &outcome.activated {
+        write!(text, " activated version={}", active.version).unwrap();
+    }
+    if !outcome.is_done {
+        text.push_str(" (more is due)");
+    }
+    text
 }
 
 fn step_said(outcome: &StepOutcome) -> String {

@@ -1,8 +1,8 @@
 //! A state with a log before it: what tests apply entries to.
 
 use holdpoint_core::command::{
-    ActivatePolicy, Authorize, Bootstrap, BoundClaim, Complete, CompletionResult, Evaluation,
-    Facts, PutPolicy, Redeem, Revoke, StepTime, Verdict,
+    ActivatePolicy, ActivationMode, Authorize, Bootstrap, BoundClaim, Complete, CompletionResult,
+    Evaluation, Facts, PutPolicy, Redeem, Revoke, StepTime, Verdict,
 };
 use holdpoint_core::outcome::{AuthorizeOutcome, Decided, Outcome};
 use holdpoint_core::outline::{BoundOutline, PolicyOutline, SurfaceOutline};
@@ -86,16 +86,24 @@ impl Asked {
         digest_of_canonical(&self.bytes())
     }
 
+    fn param(&self, name: &str) -> Option<&str> {
+        let found = self.params.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// What a claim charges: the summed parameter of a budget, 1 otherwise.
+    fn amount(&self, bound: &BoundOutline) -> u64 {
+        let Some(field) = &bound.field else { return 1 };
+        self.param(field).map_or(0, |value| value.parse().unwrap())
+    }
+
     pub(crate) fn claim(&self, bound: &BoundOutline) -> BoundClaim {
-        let param = self
-            .params
-            .iter()
-            .find(|(name, _)| *name == bound.name.as_str());
-        let value = param.map_or("-", |(_, value)| value.as_str());
+        let value = self.param(bound.name.as_str()).unwrap_or("-");
         BoundClaim {
             name: bound.name.clone(),
             kind: bound.kind,
             key: BoundKey::new(format!("{}/{value}", bound.name)).unwrap(),
+            amount: self.amount(bound),
         }
     }
 }
@@ -189,6 +197,7 @@ impl World {
             digest: digest_of_policy(policy),
             expected: PolicyVersion::new(expected.unwrap_or(active)).unwrap(),
             evaluator_version: 1,
+            mode: ActivationMode::Refuse,
             principal: caller("admin"),
             salt: self.salt(),
         })
@@ -201,6 +210,7 @@ impl World {
             caller: caller(by),
             idempotency_key: IdempotencyKey::new(key).unwrap(),
             not_after: time(end_ms),
+            wait_until: None,
             request: asked.bytes(),
             request_digest: asked.digest(),
             surface: name(&asked.surface),
@@ -266,6 +276,7 @@ impl World {
             principal: caller(by),
             operator: false,
             result,
+            reason: None,
             salt: self.salt(),
         }
     }

@@ -4,14 +4,15 @@ use holdpoint_core::Rejection;
 use holdpoint_core::codec::{decode_outcome, encode_outcome};
 use holdpoint_core::command::Facts;
 use holdpoint_core::outcome::{
-    ActivateOutcome, AuthorizeOutcome, Current, Decided, Decision, Outcome, PermitView, PutOutcome,
-    Statement, StepOutcome,
+    ActivateOutcome, ApprovalOutcome, AuthorizeOutcome, ChangeOutcome, Current, Decided, Decision,
+    Outcome, PermitView, PutOutcome, Statement, StepOutcome, SweepOutcome, Waiting,
 };
+use holdpoint_core::record::{ApprovalRecord, ApprovalState};
 use holdpoint_core::rejection::Bounded;
 use holdpoint_receipt::Reason;
 
 use super::records::{denial, permit};
-use super::{DIGEST, OTHER_DIGEST, policy, version};
+use super::{DIGEST, OTHER_DIGEST, PERMIT, approval, policy, version};
 use crate::world::{name, time};
 
 fn statement() -> Statement {
@@ -42,6 +43,14 @@ fn authorized() -> Vec<Outcome> {
     let authorized = [
         decision(Decided::Permit(Box::new(view))),
         decision(Decided::Deny(denial())),
+        AuthorizeOutcome::Waiting(Box::new(Waiting {
+            ticket: 9,
+            since: time(4_000),
+            wait_until: time(65_000),
+            offered_until: Some(time(7_000)),
+            refused: denial().refused,
+            now: time(5_000),
+        })),
         AuthorizeOutcome::Silent {
             reason: Reason::AttemptExpired,
         },
@@ -97,14 +106,64 @@ fn other_outcomes() -> Vec<Outcome> {
         Outcome::Activated(activate_refused),
         Outcome::Redeemed(Box::new(done.clone())),
         Outcome::Completed(Box::new(refused)),
-        Outcome::Revoked(Box::new(done)),
+        Outcome::Revoked(Box::new(done.clone())),
+        Outcome::Released(Box::new(done)),
         Outcome::Rejected(rejection),
+    ]
+}
+
+fn context_outcomes() -> Vec<Outcome> {
+    let draining = ActivateOutcome::Draining {
+        digest: DIGEST,
+        surfaces: vec![name("pay")],
+        statement: statement(),
+        replay: true,
+    };
+    let approved = |state| ApprovalOutcome::Done {
+        name: approval(),
+        approval: ApprovalRecord {
+            surface: name("pay"),
+            given_at: time(5_000),
+            expires_at: time(86_405_000),
+            policy: policy(),
+            leaf: 290,
+            state,
+        },
+        statement: statement(),
+        replay: false,
+    };
+    let not_approved = ApprovalOutcome::Refused {
+        reason: Reason::PolicyMoved,
+        active: Some(policy()),
+    };
+    let done = ChangeOutcome::Done {
+        statement: Some(statement()),
+        replay: true,
+    };
+    let refused = ChangeOutcome::Refused {
+        reason: Reason::Forbidden,
+    };
+    let swept = SweepOutcome {
+        rows: 256,
+        released: vec![PERMIT],
+        activated: Some(policy()),
+        is_done: false,
+    };
+    vec![
+        Outcome::Activated(draining),
+        Outcome::Approved(approved(ApprovalState::Spent(PERMIT))),
+        Outcome::Approved(not_approved),
+        Outcome::ApprovalRevoked(approved(ApprovalState::Revoked { leaf: 301 })),
+        Outcome::Changed(done),
+        Outcome::Changed(refused),
+        Outcome::Swept(swept),
     ]
 }
 
 #[test]
 fn outcomes_read_back_as_they_were_written() {
-    for outcome in authorized().into_iter().chain(other_outcomes()) {
+    let all = authorized().into_iter().chain(other_outcomes());
+    for outcome in all.chain(context_outcomes()) {
         let bytes = encode_outcome(&outcome).unwrap();
         assert_eq!(decode_outcome(&bytes).unwrap(), outcome);
     }

@@ -2,16 +2,17 @@
 
 use expect_test::expect;
 use holdpoint_core::codec::records::{Present, Record};
-use holdpoint_core::command::CompletionResult;
+use holdpoint_core::command::{ActivationMode, CompletionResult};
+use holdpoint_core::limits::RETENTION_DEFAULT;
 use holdpoint_core::record::{
     ActivationRecord, AttemptRecord, BundleRecord, ClockRecord, Completion, Decided, Denial,
-    DisclosureRecord, GroupRecord, LeafRecord, NamespaceRecord, NodeRecord, OnceRecord,
-    PermitRecord, PermitState, PermitStep, Redemption, RefusedBound, StatementRef, TombstoneRecord,
-    TreeRecord,
+    DisclosureRecord, Drain, GroupRecord, Held, LeafRecord, NamespaceRecord, NodeRecord,
+    OnceRecord, PermitRecord, PermitState, PermitStep, Redemption, RefusedBound, StatementRef,
+    Swept, TombstoneRecord, TreeRecord, UsageRecord,
 };
 use holdpoint_receipt::{IdempotencyKey, Reason, RedemptionId};
 
-use super::{DIGEST, OTHER_DIGEST, PERMIT, SALT, check, claim, fence, policy, surface};
+use super::{DIGEST, OTHER_DIGEST, PERMIT, SALT, check, claim, fence, policy, surface, version};
 use crate::world::{caller, name, node, time};
 
 pub(super) fn denial() -> Denial {
@@ -21,7 +22,7 @@ pub(super) fn denial() -> Denial {
         refused: vec![RefusedBound {
             claim: claim(),
             reason: Reason::BoundHeld,
-            fence: fence(40),
+            fence: Some(fence(40)),
             until: Some(time(9_000)),
         }],
         retry_at: Some(time(9_000)),
@@ -46,19 +47,25 @@ pub(super) fn permit() -> PermitRecord {
         issued_at: time(5_000),
         expires_at: time(605_000),
         claims: vec![claim()],
+        held: Held::Nothing,
+        held_until: Some(time(665_500)),
+        approvals: vec![super::approval()],
         state: PermitState::Committed,
         redemption: Some(Redemption {
             id: RedemptionId::new("r1").unwrap(),
             principal: caller("runner"),
             redeemed_at: time(6_000),
             complete_by: time(66_000),
+            release_at: Some(time(7_266_000)),
         }),
         completion: Some(Completion {
             result: CompletionResult::Committed { evidence: None },
             principal: caller("runner"),
             operator: false,
+            reason: None,
             completed_at: time(7_000),
         }),
+        conflicts: 2,
         statements: vec![
             StatementRef {
                 step: PermitStep::Decision,
@@ -72,7 +79,7 @@ pub(super) fn permit() -> PermitRecord {
     }
 }
 
-fn record<R: Record + PartialEq + std::fmt::Debug>(
+pub(super) fn record<R: Record + PartialEq + std::fmt::Debug>(
     what: &'static str,
     it: &R,
 ) -> (&'static str, Vec<u8>) {
@@ -90,6 +97,18 @@ fn attempt(decided: Decided) -> AttemptRecord {
         policy: policy(),
         decided_at: time(5_000),
         leaf: 300,
+    }
+}
+
+fn drain() -> Drain {
+    Drain {
+        digest: OTHER_DIGEST,
+        expected: version(3),
+        evaluator_version: 1,
+        mode: ActivationMode::Revoke,
+        surfaces: vec![name("pay")],
+        principal: caller("admin"),
+        since: time(5_000),
     }
 }
 
@@ -114,7 +133,20 @@ fn cluster_records() -> Vec<(&'static str, Vec<u8>)> {
         fence: fence(41),
         active: Some(policy()),
         frozen: false,
+        frozen_surfaces: vec![name("pay")],
         bundles: 2,
+        drain: Some(drain()),
+        shadows: vec![OTHER_DIGEST],
+        retention: RETENTION_DEFAULT,
+        ticket: 9,
+        waiters: 2,
+        pending: 1,
+        conflicts: 3,
+        swept: Swept {
+            fence: fence(7),
+            disclosures: 12,
+            statements: 11,
+        },
     };
     let bundle = BundleRecord {
         bundle: b"bundle".to_vec(),
@@ -127,6 +159,7 @@ fn cluster_records() -> Vec<(&'static str, Vec<u8>)> {
         activated_by: caller("admin"),
         evaluator_version: 1,
         leaf: 299,
+        fence: fence(40),
     };
     vec![
         record("group", &group),
@@ -150,6 +183,11 @@ fn records_have_these_bytes() {
         permit: PERMIT,
         fence: fence(41),
         committed_at: time(7_000),
+        kept_until: Some(time(3_607_000)),
+    };
+    let usage = UsageRecord {
+        live: 2,
+        committed: 4_999_000,
     };
     let once = OnceRecord {
         template: "invoice/{params.invoice}".to_owned(),
@@ -168,11 +206,13 @@ fn records_have_these_bytes() {
         evaluation: None,
     };
     let mut lines = cluster_records();
+    lines.extend(super::context::records());
     lines.extend([
         record("attempt, permitted", &attempt(Decided::Permit(PERMIT))),
         record("attempt, denied", &attempt(Decided::Deny(denial()))),
         record("permit", &permit()),
         record("tombstone", &tombstone),
+        record("usage", &usage),
         record("once", &once),
         record("tree", &tree),
         record("leaf", &leaf),
@@ -184,24 +224,33 @@ fn records_have_these_bytes() {
     check(
         &lines,
         &expect![[r#"
-        group: 010707070707070707070707070707070701020102010201
-        clock: 01fd00"h"e5cf8b010000
-        node: 01(a1*16)(d1*32)(d2*32)0101fba00f
-        namespace: 01")"0103(d1*32)0002
-        bundle: 0106"bundle"fba00f05"admin"
-        surface: 0103"pay"0102"do"0107"account"0118"account/{params.account}"02010206"runner"fcc0"'"0900fc80ee"6"0001
-        activation: 01(d1*32)fba00f05"admin"01fb"+"01
-        attempt, permitted: 01(d2*32)fc"H;"090001(a1*16)0105"allow"03(d1*32)fb8813fb","01
-        attempt, denied: 01(d2*32)fc"H;"090002ca000107"invoice"0209"invoice/7"ca"("01fb"(#"01fb"(#"0105"allow"03(d1*32)fb8813fb","01
-        permit: 01(a1*16)")"05"alice"02"k1"0003"pay"02"do"000000(d2*32)03(d1*32)01fb8813fc"H;"09000107"invoice"0209"invoice/7"030102"r1"06"runner"fb"p"17fcd001010001010006"runner"00fb"X"1b0201fb","0102fb"-"01
-        tombstone: 01(a1*16)")"fb"X"1b
-        once: 0118"invoice/{params.invoice}"01
-        tree: 010302(d1*32)(d2*32)
-        leaf: 0102"{}"
-        disclosure: 01(a2*32)0102"{}"00
-        index to a permit: 01(a1*16)
-        subtree: 01(d1*32)
-        index without a value: 01
-    "#]],
+            group: 010707070707070707070707070707070701020102010201
+            clock: 01fd00"h"e5cf8b010000
+            node: 01(a1*16)(d1*32)(d2*32)0101fba00f
+            namespace: 01")"0103(d1*32)000103"pay"0201(d2*32)0301030103"pay"05"admin"fb881301(d2*32)01fd00"X|"cf0100000001fd00"X|"cf010000000001fd00"X|"cf0100000009020103070c0b
+            bundle: 0106"bundle"fba00f05"admin"
+            surface: 0103"pay"0102"do"0307"account"0118"account/{params.account}"0005"slots"030314"slots/{params.slots}"0005"spent"04fc"@KL"00fc00"\&"0514"spent/{params.spent}"0106"amount"02010206"runner"fcc0"'"0900fc80ee"6"00010001fc00dd"m"00
+            activation: 01(d1*32)fba00f05"admin"01fb"+"01"("
+            approval, given: 0103"pay"fb8813fc88"o&"0503(d1*32)fb220101
+            approval, spent: 0103"pay"fb8813fc88"o&"0503(d1*32)fb220102(a1*16)
+            approval, revoked: 0103"pay"fb8813fc88"o&"0503(d1*32)fb220103fb"-"01
+            pending: 0102"{}"05"alice"fb8813fc88"o&"0503(d1*32)0109"four-eyes"02"{}"(d1*32)02
+            session, open: 0105"alice"fb881300
+            session, closed: 0105"alice"fb881301fb881305"admin"fb"."01
+            waiter: 0109(d2*32)03"pay"0107"invoice"0201fc80ee"6"0009"invoice/7"01fc"H;"0900fbe8fdfb881301fb"X"1b
+            place in a queue: 010905"alice"02"k1"
+            attempt, permitted: 01(d2*32)fc"H;"090001(a1*16)0105"allow"03(d1*32)fb8813fb","01
+            attempt, denied: 01(d2*32)fc"H;"090002ca000107"invoice"0201fc80ee"6"0009"invoice/7"01ca01"("01fb"(#"01fb"(#"0105"allow"03(d1*32)fb8813fb","01
+            permit: 01(a1*16)")"05"alice"02"k1"0003"pay"02"do"000000(d2*32)03(d1*32)01fb8813fc"H;"09000107"invoice"0201fc80ee"6"0009"invoice/7"010301fc9c"'"0a000109"four-eyes"(d1*32)04"dave"030102"r1"06"runner"fb"p"17fcd001010001fcd0de"n"0001010006"runner"0000fb"X"1b020201fb","0102fb"-"01
+            tombstone: 01(a1*16)")"fb"X"1b01fcd809"7"00
+            usage: 0102fc"XGL"00
+            once: 0118"invoice/{params.invoice}"01
+            tree: 010302(d1*32)(d2*32)
+            leaf: 0102"{}"
+            disclosure: 01(a2*32)0102"{}"00
+            index to a permit: 01(a1*16)
+            subtree: 01(d1*32)
+            index without a value: 01
+        "#]],
     );
 }

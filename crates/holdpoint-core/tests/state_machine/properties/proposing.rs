@@ -15,11 +15,12 @@ pub(super) fn outline(policy: Policy) -> Vec<SurfaceOutline> {
     let bound = |bound: &Bound| BoundOutline {
         name: name(bound.0),
         kind: if bound.1 {
-            BoundKind::Once
+            BoundKind::Once { kept_for_ms: None }
         } else {
             BoundKind::Exclusive
         },
         template: bound.2.to_owned(),
+        field: None,
     };
     let executor = |text: &&str| match *text {
         "caller" => Executor::Caller,
@@ -35,6 +36,8 @@ pub(super) fn outline(policy: Policy) -> Vec<SurfaceOutline> {
             permit_for_ms: surface.life_ms,
             complete_within_ms: surface.within_ms,
             honor_issued: surface.honours,
+            offline: false,
+            release_after_ms: None,
         })
         .collect()
 }
@@ -184,6 +187,7 @@ fn authorize(world: &mut World, model: &Model, op: &Op) -> Authorize {
                 })
                 .collect(),
             supersedes: model.replaced(by, key).map(permit_id),
+            ..Facts::default()
         },
         verdict: if denies {
             Verdict::Deny {
