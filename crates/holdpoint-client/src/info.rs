@@ -79,7 +79,9 @@ pub struct Bound {
 
 impl From<v1::BoundKey> for Bound {
     fn from(bound: v1::BoundKey) -> Self {
-        let v1::BoundKey { name, kind, key } = bound;
+        let v1::BoundKey {
+            name, kind, key, ..
+        } = bound;
         Self { name, kind, key }
     }
 }

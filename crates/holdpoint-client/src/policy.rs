@@ -118,6 +118,7 @@ impl Gate {
                 replay,
                 problems,
                 refusal,
+                ..
             } = answer.into_inner();
             // Problems explain a refusal, so they come first.
             if !problems.is_empty() {
@@ -154,6 +155,7 @@ impl Gate {
     ) -> Result<PolicyActivated, CallError> {
         let ask = |connection: Arc<Connection>, budget| async move {
             let message = v1::ActivatePolicyRequest {
+                mode: v1::ActivationMode::Refuse.into(),
                 namespace: self.namespace().to_string(),
                 digest: bundle.as_bytes().to_vec(),
                 expected_version: expected.get(),
@@ -167,6 +169,7 @@ impl Gate {
                 version: given,
                 receipt,
                 refusal,
+                ..
             } = answer.into_inner();
             refused(refusal)?;
             let proved = Receipt::believe(receipt, self.keys()).and_then(|receipt| {

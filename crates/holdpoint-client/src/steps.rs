@@ -56,6 +56,7 @@ impl Gate {
         let not_after = attempt.not_after();
         let ask = |connection: Arc<Connection>, budget| {
             let message = v1::AuthorizeRequest {
+                wait_until_ms: 0,
                 operation: Some(wire.clone()),
                 idempotency_key: attempt.key().to_string(),
                 not_after_ms: not_after.get(),
@@ -245,6 +246,7 @@ impl Gate {
             .unwrap_or_default();
         let ask = |connection: Arc<Connection>, budget| {
             let message = v1::CompleteRequest {
+                reason: String::new(),
                 namespace: expected.namespace.to_string(),
                 permit_id: expected.id.to_string(),
                 completion: completion.into(),

@@ -28,6 +28,7 @@ impl From<&BoundClaim> for v1::BoundKey {
             name: claim.name.to_string(),
             kind: claim.kind.as_str().to_owned(),
             key: claim.key.to_string(),
+            amount: claim.amount,
         }
     }
 }
@@ -36,6 +37,7 @@ impl From<&BoundClaim> for v1::BoundKey {
 #[must_use]
 pub fn permit(view: &PermitView) -> v1::Permit {
     let record = &view.record;
+    let redemption = record.redemption.as_ref();
     v1::Permit {
         id: record.id.to_string(),
         fence: record.fence.get(),
@@ -52,5 +54,19 @@ pub fn permit(view: &PermitView) -> v1::Permit {
         policy_version: record.policy.version.get(),
         policy_digest: record.policy.digest.as_bytes().to_vec(),
         failed_exit_aborts: false,
+        held_until_ms: record.held_until.map_or(0, ClusterTime::get),
+        release_at_ms: redemption
+            .and_then(|redemption| redemption.release_at)
+            .map_or(0, ClusterTime::get),
+        session: record
+            .session
+            .as_ref()
+            .map_or_else(String::new, ToString::to_string),
+        conflicts: record.conflicts,
+        redeemed_at_ms: redemption.map_or(0, |redemption| redemption.redeemed_at.get()),
+        completed_at_ms: record
+            .completion
+            .as_ref()
+            .map_or(0, |completion| completion.completed_at.get()),
     }
 }

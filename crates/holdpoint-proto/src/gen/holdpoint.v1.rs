@@ -77,6 +77,25 @@ pub struct Permit {
     /// answers to Authorize; advice to the executor, never part of the decision.
     #[prost(bool, tag = "15")]
     pub failed_exit_aborts: bool,
+    /// Where executors need not redeem: until when the bounds stay held, whatever ends the permit but an
+    /// outcome; 0 on all other surfaces.
+    #[prost(uint64, tag = "16")]
+    pub held_until_ms: u64,
+    /// When the bounds are released if the permit is still in doubt; 0 means never.
+    #[prost(uint64, tag = "17")]
+    pub release_at_ms: u64,
+    /// The session; empty means none.
+    #[prost(string, tag = "18")]
+    pub session: ::prost::alloc::string::String,
+    /// Outcomes that contradicted the recorded one, or came after a release.
+    #[prost(uint32, tag = "19")]
+    pub conflicts: u32,
+    /// When it was redeemed; 0 means not.
+    #[prost(uint64, tag = "20")]
+    pub redeemed_at_ms: u64,
+    /// When its outcome was recorded; 0 means not.
+    #[prost(uint64, tag = "21")]
+    pub completed_at_ms: u64,
 }
 /// One bounded operation: surface, bound name and rendered key.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -90,6 +109,9 @@ pub struct BoundKey {
     /// The rendered, percent-encoded key.
     #[prost(string, tag = "3")]
     pub key: ::prost::alloc::string::String,
+    /// What is charged: the summed parameter of a budget, 1 for all other kinds.
+    #[prost(uint64, tag = "4")]
+    pub amount: u64,
 }
 /// A statement with its proof, in its one encoding (docs/reference/receipt-format.md).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -564,6 +586,2413 @@ impl Decided {
         }
     }
 }
+/// One attempt.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuthorizeRequest {
+    /// What is asked.
+    #[prost(message, optional, tag = "1")]
+    pub operation: ::core::option::Option<Operation>,
+    /// Names the attempt, 1 to 128 printable ASCII characters.
+    #[prost(string, tag = "2")]
+    pub idempotency_key: ::prost::alloc::string::String,
+    /// Nothing is decided at or after this time (cluster clock), at most 10 minutes ahead. A retry
+    /// repeats it. 0 lets the server answer with the value it chose, 10 seconds less than that, only for
+    /// a first submission; a client that retries must send it.
+    #[prost(uint64, tag = "3")]
+    pub not_after_ms: u64,
+    /// How long to wait for a decision, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "4")]
+    pub deadline_ms: u32,
+    /// Until when the attempt waits for bounds that are held (cluster clock), at most `not_after_ms`; 0
+    /// does not wait. While it waits, a call that reaches its deadline is answered with SILENCE TIMEOUT
+    /// and `waiting`; the same attempt again keeps its place.
+    #[prost(uint64, tag = "5")]
+    pub wait_until_ms: u64,
+}
+/// What became of one attempt.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AuthorizeResponse {
+    /// PERMIT, DENY or SILENCE.
+    #[prost(enumeration = "Decision", tag = "1")]
+    pub decision: i32,
+    /// The reason.
+    #[prost(enumeration = "Reason", tag = "2")]
+    pub reason: i32,
+    /// The same in UPPER_SNAKE.
+    #[prost(string, tag = "3")]
+    pub reason_name: ::prost::alloc::string::String,
+    /// One sentence for people.
+    #[prost(string, tag = "4")]
+    pub sentence: ::prost::alloc::string::String,
+    /// Set with PERMIT, and with any recorded decision that once granted one.
+    #[prost(message, optional, tag = "5")]
+    pub permit: ::core::option::Option<Permit>,
+    /// Proof of the decision; set with PERMIT and DENY.
+    #[prost(message, optional, tag = "6")]
+    pub receipt: ::core::option::Option<Receipt>,
+    /// The decision was recorded earlier; `permit.state` is the present one.
+    #[prost(bool, tag = "7")]
+    pub replay: bool,
+    /// Canonical bytes of the request (RFC 8785), so that the caller can check its digest.
+    #[prost(bytes = "vec", tag = "8")]
+    pub request_canonical: ::prost::alloc::vec::Vec<u8>,
+    /// SHA-256 of the domain-separated canonical request.
+    #[prost(bytes = "vec", tag = "9")]
+    pub request_digest: ::prost::alloc::vec::Vec<u8>,
+    /// Codes of the deciding policies, sorted.
+    #[prost(string, repeated, tag = "10")]
+    pub codes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Ids of the deciding policies, sorted.
+    #[prost(string, repeated, tag = "11")]
+    pub policies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// When a new attempt can first succeed; 0 when not known.
+    #[prost(uint64, tag = "12")]
+    pub retry_at_ms: u64,
+    /// With SILENCE: what is certain.
+    #[prost(enumeration = "Decided", tag = "13")]
+    pub decided: i32,
+    /// With SILENCE: a better node to ask.
+    #[prost(message, optional, tag = "14")]
+    pub leader_hint: ::core::option::Option<LeaderHint>,
+    /// The `not_after` under which the attempt stands. With SILENCE IDEMPOTENCY_KEY_REUSED: the one
+    /// under which this very request is recorded, where only that differs; 0 otherwise.
+    #[prost(uint64, tag = "15")]
+    pub not_after_ms: u64,
+    /// Fence of the permit that holds the refused bound; 0 otherwise.
+    #[prost(uint64, tag = "16")]
+    pub holder_fence: u64,
+    /// The bound that was refused; absent otherwise.
+    #[prost(message, optional, tag = "17")]
+    pub refused_bound: ::core::option::Option<BoundKey>,
+    /// Policy version of the decision.
+    #[prost(uint64, tag = "18")]
+    pub policy_version: u64,
+    /// Bundle digest of the decision.
+    #[prost(bytes = "vec", tag = "19")]
+    pub policy_digest: ::prost::alloc::vec::Vec<u8>,
+    /// Every bound that was refused, in the order of their names.
+    #[prost(message, repeated, tag = "20")]
+    pub refused_bounds: ::prost::alloc::vec::Vec<RefusedBound>,
+    /// With SILENCE APPROVAL_REQUIRED: what is missing, sorted by quorum.
+    #[prost(message, repeated, tag = "21")]
+    pub missing_approvals: ::prost::alloc::vec::Vec<MissingApproval>,
+    /// With SILENCE TIMEOUT of an attempt that waits: its place.
+    #[prost(message, optional, tag = "22")]
+    pub waiting: ::core::option::Option<Waiting>,
+}
+/// One attempt on a stream.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuthorizeStreamRequest {
+    /// Chosen by the client, unique among the requests in flight on this stream.
+    #[prost(uint64, tag = "1")]
+    pub request_id: u64,
+    /// The attempt.
+    #[prost(message, optional, tag = "2")]
+    pub authorize: ::core::option::Option<AuthorizeRequest>,
+}
+/// The answer to one attempt on a stream.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AuthorizeStreamResponse {
+    /// Id of the request that it answers.
+    #[prost(uint64, tag = "1")]
+    pub request_id: u64,
+    /// What became of it.
+    #[prost(oneof = "authorize_stream_response::Result", tags = "2, 3")]
+    pub result: ::core::option::Option<authorize_stream_response::Result>,
+}
+/// Nested message and enum types in `AuthorizeStreamResponse`.
+pub mod authorize_stream_response {
+    /// What became of it.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Result {
+        /// A decision, or SILENCE.
+        #[prost(message, tag = "2")]
+        Answer(super::AuthorizeResponse),
+        /// The request was malformed; nothing was recorded.
+        #[prost(message, tag = "3")]
+        Malformed(super::MalformedRequest),
+    }
+}
+/// Why a request was refused at the door, where a unary call has INVALID_ARGUMENT.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MalformedRequest {
+    /// What is wrong, with the offending input in backticks.
+    #[prost(string, tag = "1")]
+    pub message: ::prost::alloc::string::String,
+}
+/// Redeems a permit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RedeemRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The permit.
+    #[prost(string, tag = "2")]
+    pub permit_id: ::prost::alloc::string::String,
+    /// Its fence, as the executor knows it.
+    #[prost(uint64, tag = "3")]
+    pub fence: u64,
+    /// Digest of the request that the executor is about to carry out, computed from its own bytes.
+    #[prost(bytes = "vec", tag = "4")]
+    pub request_digest: ::prost::alloc::vec::Vec<u8>,
+    /// Random per executor process, never persisted; the same id again gets the same answer.
+    #[prost(string, tag = "5")]
+    pub redemption_id: ::prost::alloc::string::String,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "6")]
+    pub deadline_ms: u32,
+}
+/// What became of a redeem.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RedeemResponse {
+    /// Set when the permit is REDEEMED by this redemption id.
+    #[prost(message, optional, tag = "1")]
+    pub permit: ::core::option::Option<Permit>,
+    /// Proof of the redemption. The executor acts only if it verifies.
+    #[prost(message, optional, tag = "2")]
+    pub receipt: ::core::option::Option<Receipt>,
+    /// This redemption id had redeemed it before.
+    #[prost(bool, tag = "3")]
+    pub replay: bool,
+    /// Set instead when it was refused, or when nobody knows.
+    #[prost(message, optional, tag = "4")]
+    pub refusal: ::core::option::Option<Refusal>,
+    /// The salt of the receipt's `redemption_commitment`, 32 bytes: it lets the executor check that the
+    /// receipt is of its own redemption id, and not of another executor's.
+    #[prost(bytes = "vec", tag = "5")]
+    pub redemption_salt: ::prost::alloc::vec::Vec<u8>,
+}
+/// Says how it ended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CompleteRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The permit.
+    #[prost(string, tag = "2")]
+    pub permit_id: ::prost::alloc::string::String,
+    /// The outcome.
+    #[prost(enumeration = "Completion", tag = "3")]
+    pub completion: i32,
+    /// Digest of the evidence, 32 bytes; empty means none. Only with COMMITTED.
+    #[prost(bytes = "vec", tag = "4")]
+    pub evidence_digest: ::prost::alloc::vec::Vec<u8>,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "5")]
+    pub deadline_ms: u32,
+    /// Why an operator says so, at most 512 bytes; empty means none.
+    #[prost(string, tag = "6")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// What became of a completion.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CompleteResponse {
+    /// The permit as it stands.
+    #[prost(message, optional, tag = "1")]
+    pub permit: ::core::option::Option<Permit>,
+    /// Proof of the outcome.
+    #[prost(message, optional, tag = "2")]
+    pub receipt: ::core::option::Option<Receipt>,
+    /// It had been recorded before.
+    #[prost(bool, tag = "3")]
+    pub replay: bool,
+    /// Set instead when it was refused, or when nobody knows.
+    #[prost(message, optional, tag = "4")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// Takes an unredeemed permit back.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The permit.
+    #[prost(string, tag = "2")]
+    pub permit_id: ::prost::alloc::string::String,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "3")]
+    pub deadline_ms: u32,
+}
+/// What became of a revocation.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RevokeResponse {
+    /// The permit as it stands.
+    #[prost(message, optional, tag = "1")]
+    pub permit: ::core::option::Option<Permit>,
+    /// Proof of the revocation.
+    #[prost(message, optional, tag = "2")]
+    pub receipt: ::core::option::Option<Receipt>,
+    /// It had been revoked before.
+    #[prost(bool, tag = "3")]
+    pub replay: bool,
+    /// Set instead when it was refused, or when nobody knows.
+    #[prost(message, optional, tag = "4")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// Names a permit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPermitRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The permit.
+    #[prost(string, tag = "2")]
+    pub permit_id: ::prost::alloc::string::String,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "3")]
+    pub deadline_ms: u32,
+}
+/// A permit as of the read.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetPermitResponse {
+    /// The permit; absent when refused.
+    #[prost(message, optional, tag = "1")]
+    pub permit: ::core::option::Option<Permit>,
+    /// Cluster time of the state that was read.
+    #[prost(uint64, tag = "2")]
+    pub cluster_time_ms: u64,
+    /// Set instead when there is none, or when nobody knows.
+    #[prost(message, optional, tag = "3")]
+    pub refusal: ::core::option::Option<Refusal>,
+    /// Canonical bytes of the request that it permits.
+    #[prost(bytes = "vec", tag = "4")]
+    pub request_canonical: ::prost::alloc::vec::Vec<u8>,
+}
+/// Names a bounded operation.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetOperationRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The surface.
+    #[prost(string, tag = "2")]
+    pub surface: ::prost::alloc::string::String,
+    /// Name of the bound.
+    #[prost(string, tag = "3")]
+    pub bound: ::prost::alloc::string::String,
+    /// The rendered key.
+    #[prost(string, tag = "4")]
+    pub key: ::prost::alloc::string::String,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "5")]
+    pub deadline_ms: u32,
+}
+/// Who holds a bounded operation.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetOperationResponse {
+    /// The live permit that holds it; absent when it is free.
+    #[prost(message, optional, tag = "1")]
+    pub holder: ::core::option::Option<Permit>,
+    /// For `once`: the permit whose effect is committed; absent when none is.
+    #[prost(message, optional, tag = "2")]
+    pub committed: ::core::option::Option<Permit>,
+    /// Cluster time of the state that was read.
+    #[prost(uint64, tag = "3")]
+    pub cluster_time_ms: u64,
+    /// Set instead when nobody knows.
+    #[prost(message, optional, tag = "4")]
+    pub refusal: ::core::option::Option<Refusal>,
+    /// For a capacity or a budget: the amounts of the permits that hold it now, of budgets in the
+    /// window of `cluster_time_ms`.
+    #[prost(uint64, tag = "5")]
+    pub live_amount: u64,
+    /// For a budget: the amounts of committed permits of that window.
+    #[prost(uint64, tag = "6")]
+    pub committed_amount: u64,
+    /// Attempts that wait for it, at most 1,000 are counted.
+    #[prost(uint32, tag = "7")]
+    pub waiting: u32,
+}
+/// Names a statement.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetReceiptRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "4")]
+    pub deadline_ms: u32,
+    /// What to look up.
+    #[prost(oneof = "get_receipt_request::Subject", tags = "2, 3")]
+    pub subject: ::core::option::Option<get_receipt_request::Subject>,
+}
+/// Nested message and enum types in `GetReceiptRequest`.
+pub mod get_receipt_request {
+    /// What to look up.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Subject {
+        /// The newest statement of this permit.
+        #[prost(string, tag = "2")]
+        PermitId(::prost::alloc::string::String),
+        /// The statement at this leaf of the namespace's log.
+        #[prost(uint64, tag = "3")]
+        LeafIndex(u64),
+    }
+}
+/// A receipt.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetReceiptResponse {
+    /// The receipt; absent when refused.
+    #[prost(message, optional, tag = "1")]
+    pub receipt: ::core::option::Option<Receipt>,
+    /// Set instead when there is none, or when nobody knows.
+    #[prost(message, optional, tag = "2")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// A bound that could not be claimed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefusedBound {
+    /// The bound.
+    #[prost(message, optional, tag = "1")]
+    pub bound: ::core::option::Option<BoundKey>,
+    /// BOUND_HELD, BOUND_EXHAUSTED or ALREADY_COMMITTED.
+    #[prost(enumeration = "Reason", tag = "2")]
+    pub reason: i32,
+    /// The same in UPPER_SNAKE.
+    #[prost(string, tag = "3")]
+    pub reason_name: ::prost::alloc::string::String,
+    /// Fence of the permit in the way; 0 where there is not one.
+    #[prost(uint64, tag = "4")]
+    pub fence: u64,
+    /// When the claim can first succeed; 0 when not known.
+    #[prost(uint64, tag = "5")]
+    pub until_ms: u64,
+    /// What was to be charged.
+    #[prost(uint64, tag = "6")]
+    pub amount: u64,
+}
+/// A quorum that is not met.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MissingApproval {
+    /// The quorum.
+    #[prost(string, tag = "1")]
+    pub quorum: ::prost::alloc::string::String,
+    /// Digest of exactly the fields that it binds, 32 bytes: what is approved.
+    #[prost(bytes = "vec", tag = "2")]
+    pub subject_digest: ::prost::alloc::vec::Vec<u8>,
+    /// Their canonical bytes (RFC 8785).
+    #[prost(bytes = "vec", tag = "3")]
+    pub subject_json: ::prost::alloc::vec::Vec<u8>,
+    /// How many approvals it needs.
+    #[prost(uint32, tag = "4")]
+    pub needed: u32,
+    /// How many it has.
+    #[prost(uint32, tag = "5")]
+    pub have: u32,
+}
+/// The place of an attempt that waits for bounds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Waiting {
+    /// Its ticket: the lower, the older.
+    #[prost(uint64, tag = "1")]
+    pub ticket: u64,
+    /// Since when (cluster clock).
+    #[prost(uint64, tag = "2")]
+    pub since_ms: u64,
+    /// Until when (cluster clock).
+    #[prost(uint64, tag = "3")]
+    pub until_ms: u64,
+}
+/// Gives up the bounds of a permit in doubt.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The permit.
+    #[prost(string, tag = "2")]
+    pub permit_id: ::prost::alloc::string::String,
+    /// Why, at most 512 bytes; empty means none.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "4")]
+    pub deadline_ms: u32,
+}
+/// What became of a release.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReleaseResponse {
+    /// The permit as it stands.
+    #[prost(message, optional, tag = "1")]
+    pub permit: ::core::option::Option<Permit>,
+    /// Proof of the release.
+    #[prost(message, optional, tag = "2")]
+    pub receipt: ::core::option::Option<Receipt>,
+    /// It had been released before.
+    #[prost(bool, tag = "3")]
+    pub replay: bool,
+    /// Set instead when it was refused, or when nobody knows.
+    #[prost(message, optional, tag = "4")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// Closes a session.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CloseSessionRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The session.
+    #[prost(string, tag = "2")]
+    pub session: ::prost::alloc::string::String,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "3")]
+    pub deadline_ms: u32,
+}
+/// What became of a closing.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CloseSessionResponse {
+    /// Proof of the closing.
+    #[prost(message, optional, tag = "1")]
+    pub receipt: ::core::option::Option<Receipt>,
+    /// It had been closed before.
+    #[prost(bool, tag = "2")]
+    pub replay: bool,
+    /// Set instead when it was refused, or when nobody knows.
+    #[prost(message, optional, tag = "3")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// Which permits to list.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPermitsRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Which of them.
+    #[prost(enumeration = "PermitFilter", tag = "2")]
+    pub filter: i32,
+    /// Only those of this surface; empty means all. Needed with LIVE.
+    #[prost(string, tag = "3")]
+    pub surface: ::prost::alloc::string::String,
+    /// The `next_page` of the page before; empty for the first.
+    #[prost(bytes = "vec", tag = "4")]
+    pub page: ::prost::alloc::vec::Vec<u8>,
+    /// Permits of a page, at most 1,000; 0 means 100.
+    #[prost(uint32, tag = "5")]
+    pub page_size: u32,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "6")]
+    pub deadline_ms: u32,
+}
+/// A page of permits.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPermitsResponse {
+    /// The permits.
+    #[prost(message, repeated, tag = "1")]
+    pub permits: ::prost::alloc::vec::Vec<Permit>,
+    /// Asks for the next page; empty on the last.
+    #[prost(bytes = "vec", tag = "2")]
+    pub next_page: ::prost::alloc::vec::Vec<u8>,
+    /// Cluster time of the state that was read.
+    #[prost(uint64, tag = "3")]
+    pub cluster_time_ms: u64,
+    /// Set instead when nobody knows.
+    #[prost(message, optional, tag = "4")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// How the effect of a redeemed permit ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Completion {
+    /// Never sent.
+    Unspecified = 0,
+    /// The effect happened.
+    Committed = 1,
+    /// The effect did not happen.
+    Aborted = 2,
+}
+impl Completion {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "COMPLETION_UNSPECIFIED",
+            Self::Committed => "COMPLETION_COMMITTED",
+            Self::Aborted => "COMPLETION_ABORTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "COMPLETION_UNSPECIFIED" => Some(Self::Unspecified),
+            "COMPLETION_COMMITTED" => Some(Self::Committed),
+            "COMPLETION_ABORTED" => Some(Self::Aborted),
+            _ => None,
+        }
+    }
+}
+/// A set of permits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PermitFilter {
+    /// Never sent.
+    Unspecified = 0,
+    /// Those in doubt, the longest in doubt first.
+    InDoubt = 1,
+    /// Those that are live or hold bounds, the oldest first.
+    Live = 2,
+}
+impl PermitFilter {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PERMIT_FILTER_UNSPECIFIED",
+            Self::InDoubt => "PERMIT_FILTER_IN_DOUBT",
+            Self::Live => "PERMIT_FILTER_LIVE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PERMIT_FILTER_UNSPECIFIED" => Some(Self::Unspecified),
+            "PERMIT_FILTER_IN_DOUBT" => Some(Self::InDoubt),
+            "PERMIT_FILTER_LIVE" => Some(Self::Live),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod gate_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Decides before an irreversible action commits. Every answer is a value: a gRPC error status means
+    /// a malformed call (INVALID_ARGUMENT), a caller that is not known (UNAUTHENTICATED) or a transport
+    /// fault, never a decision.
+    #[derive(Debug, Clone)]
+    pub struct GateClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl GateClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> GateClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> GateClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            GateClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Asks for a decision on one attempt. Repeating it with the same key converges.
+        pub async fn authorize(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AuthorizeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AuthorizeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Gate/Authorize",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Gate", "Authorize"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The same for many attempts over one stream. Answers come in any order, each with the id of its
+        /// request.
+        pub async fn authorize_stream(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<
+                Message = super::AuthorizeStreamRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::AuthorizeStreamResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Gate/AuthorizeStream",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Gate", "AuthorizeStream"));
+            self.inner.streaming(req, path, codec).await
+        }
+        /// The commit point: turns an ISSUED permit into a REDEEMED one, once.
+        pub async fn redeem(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RedeemRequest>,
+        ) -> std::result::Result<tonic::Response<super::RedeemResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/holdpoint.v1.Gate/Redeem");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("holdpoint.v1.Gate", "Redeem"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says how the effect of a redeemed permit ended.
+        pub async fn complete(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CompleteRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CompleteResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Gate/Complete",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Gate", "Complete"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes an unredeemed permit back.
+        pub async fn revoke(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokeRequest>,
+        ) -> std::result::Result<tonic::Response<super::RevokeResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/holdpoint.v1.Gate/Revoke");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("holdpoint.v1.Gate", "Revoke"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives up the bounds of a permit in doubt, without knowing its outcome. For operators.
+        pub async fn release(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Gate/Release",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("holdpoint.v1.Gate", "Release"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Refuses what is still to come in a session, at authorize and at redeem.
+        pub async fn close_session(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CloseSessionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CloseSessionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Gate/CloseSession",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Gate", "CloseSession"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists permits, a page at a time (linearizable).
+        pub async fn list_permits(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPermitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPermitsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Gate/ListPermits",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Gate", "ListPermits"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Reads a permit (linearizable).
+        pub async fn get_permit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPermitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPermitResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Gate/GetPermit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Gate", "GetPermit"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Reads who holds a bounded operation (linearizable).
+        pub async fn get_operation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetOperationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetOperationResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Gate/GetOperation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Gate", "GetOperation"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Reads a receipt again, proved under the newest head.
+        pub async fn get_receipt(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetReceiptRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetReceiptResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Gate/GetReceipt",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Gate", "GetReceipt"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod gate_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with GateServer.
+    #[async_trait]
+    pub trait Gate: std::marker::Send + std::marker::Sync + 'static {
+        /// Asks for a decision on one attempt. Repeating it with the same key converges.
+        async fn authorize(
+            &self,
+            request: tonic::Request<super::AuthorizeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AuthorizeResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the AuthorizeStream method.
+        type AuthorizeStreamStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::AuthorizeStreamResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The same for many attempts over one stream. Answers come in any order, each with the id of its
+        /// request.
+        async fn authorize_stream(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::AuthorizeStreamRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<Self::AuthorizeStreamStream>,
+            tonic::Status,
+        >;
+        /// The commit point: turns an ISSUED permit into a REDEEMED one, once.
+        async fn redeem(
+            &self,
+            request: tonic::Request<super::RedeemRequest>,
+        ) -> std::result::Result<tonic::Response<super::RedeemResponse>, tonic::Status>;
+        /// Says how the effect of a redeemed permit ended.
+        async fn complete(
+            &self,
+            request: tonic::Request<super::CompleteRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CompleteResponse>,
+            tonic::Status,
+        >;
+        /// Takes an unredeemed permit back.
+        async fn revoke(
+            &self,
+            request: tonic::Request<super::RevokeRequest>,
+        ) -> std::result::Result<tonic::Response<super::RevokeResponse>, tonic::Status>;
+        /// Gives up the bounds of a permit in doubt, without knowing its outcome. For operators.
+        async fn release(
+            &self,
+            request: tonic::Request<super::ReleaseRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReleaseResponse>, tonic::Status>;
+        /// Refuses what is still to come in a session, at authorize and at redeem.
+        async fn close_session(
+            &self,
+            request: tonic::Request<super::CloseSessionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CloseSessionResponse>,
+            tonic::Status,
+        >;
+        /// Lists permits, a page at a time (linearizable).
+        async fn list_permits(
+            &self,
+            request: tonic::Request<super::ListPermitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPermitsResponse>,
+            tonic::Status,
+        >;
+        /// Reads a permit (linearizable).
+        async fn get_permit(
+            &self,
+            request: tonic::Request<super::GetPermitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPermitResponse>,
+            tonic::Status,
+        >;
+        /// Reads who holds a bounded operation (linearizable).
+        async fn get_operation(
+            &self,
+            request: tonic::Request<super::GetOperationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetOperationResponse>,
+            tonic::Status,
+        >;
+        /// Reads a receipt again, proved under the newest head.
+        async fn get_receipt(
+            &self,
+            request: tonic::Request<super::GetReceiptRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetReceiptResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Decides before an irreversible action commits. Every answer is a value: a gRPC error status means
+    /// a malformed call (INVALID_ARGUMENT), a caller that is not known (UNAUTHENTICATED) or a transport
+    /// fault, never a decision.
+    #[derive(Debug)]
+    pub struct GateServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> GateServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for GateServer<T>
+    where
+        T: Gate,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/holdpoint.v1.Gate/Authorize" => {
+                    #[allow(non_camel_case_types)]
+                    struct AuthorizeSvc<T: Gate>(pub Arc<T>);
+                    impl<T: Gate> tonic::server::UnaryService<super::AuthorizeRequest>
+                    for AuthorizeSvc<T> {
+                        type Response = super::AuthorizeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AuthorizeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Gate>::authorize(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AuthorizeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Gate/AuthorizeStream" => {
+                    #[allow(non_camel_case_types)]
+                    struct AuthorizeStreamSvc<T: Gate>(pub Arc<T>);
+                    impl<
+                        T: Gate,
+                    > tonic::server::StreamingService<super::AuthorizeStreamRequest>
+                    for AuthorizeStreamSvc<T> {
+                        type Response = super::AuthorizeStreamResponse;
+                        type ResponseStream = T::AuthorizeStreamStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::AuthorizeStreamRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Gate>::authorize_stream(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AuthorizeStreamSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Gate/Redeem" => {
+                    #[allow(non_camel_case_types)]
+                    struct RedeemSvc<T: Gate>(pub Arc<T>);
+                    impl<T: Gate> tonic::server::UnaryService<super::RedeemRequest>
+                    for RedeemSvc<T> {
+                        type Response = super::RedeemResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RedeemRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Gate>::redeem(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RedeemSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Gate/Complete" => {
+                    #[allow(non_camel_case_types)]
+                    struct CompleteSvc<T: Gate>(pub Arc<T>);
+                    impl<T: Gate> tonic::server::UnaryService<super::CompleteRequest>
+                    for CompleteSvc<T> {
+                        type Response = super::CompleteResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CompleteRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Gate>::complete(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CompleteSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Gate/Revoke" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokeSvc<T: Gate>(pub Arc<T>);
+                    impl<T: Gate> tonic::server::UnaryService<super::RevokeRequest>
+                    for RevokeSvc<T> {
+                        type Response = super::RevokeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Gate>::revoke(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Gate/Release" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReleaseSvc<T: Gate>(pub Arc<T>);
+                    impl<T: Gate> tonic::server::UnaryService<super::ReleaseRequest>
+                    for ReleaseSvc<T> {
+                        type Response = super::ReleaseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReleaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Gate>::release(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReleaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Gate/CloseSession" => {
+                    #[allow(non_camel_case_types)]
+                    struct CloseSessionSvc<T: Gate>(pub Arc<T>);
+                    impl<T: Gate> tonic::server::UnaryService<super::CloseSessionRequest>
+                    for CloseSessionSvc<T> {
+                        type Response = super::CloseSessionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CloseSessionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Gate>::close_session(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CloseSessionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Gate/ListPermits" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListPermitsSvc<T: Gate>(pub Arc<T>);
+                    impl<T: Gate> tonic::server::UnaryService<super::ListPermitsRequest>
+                    for ListPermitsSvc<T> {
+                        type Response = super::ListPermitsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListPermitsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Gate>::list_permits(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListPermitsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Gate/GetPermit" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetPermitSvc<T: Gate>(pub Arc<T>);
+                    impl<T: Gate> tonic::server::UnaryService<super::GetPermitRequest>
+                    for GetPermitSvc<T> {
+                        type Response = super::GetPermitResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetPermitRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Gate>::get_permit(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetPermitSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Gate/GetOperation" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetOperationSvc<T: Gate>(pub Arc<T>);
+                    impl<T: Gate> tonic::server::UnaryService<super::GetOperationRequest>
+                    for GetOperationSvc<T> {
+                        type Response = super::GetOperationResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetOperationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Gate>::get_operation(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetOperationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Gate/GetReceipt" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetReceiptSvc<T: Gate>(pub Arc<T>);
+                    impl<T: Gate> tonic::server::UnaryService<super::GetReceiptRequest>
+                    for GetReceiptSvc<T> {
+                        type Response = super::GetReceiptResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetReceiptRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Gate>::get_receipt(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetReceiptSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for GateServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "holdpoint.v1.Gate";
+    impl<T> tonic::server::NamedService for GateServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Which requests to list.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPendingRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The `next_page` of the page before; empty for the first.
+    #[prost(bytes = "vec", tag = "2")]
+    pub page: ::prost::alloc::vec::Vec<u8>,
+    /// Requests of a page, at most 1,000; 0 means 100.
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "4")]
+    pub deadline_ms: u32,
+}
+/// A page of requests that wait for approval.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPendingResponse {
+    /// The requests.
+    #[prost(message, repeated, tag = "1")]
+    pub requests: ::prost::alloc::vec::Vec<PendingRequest>,
+    /// Asks for the next page; empty on the last.
+    #[prost(bytes = "vec", tag = "2")]
+    pub next_page: ::prost::alloc::vec::Vec<u8>,
+    /// Cluster time of the state that was read.
+    #[prost(uint64, tag = "3")]
+    pub cluster_time_ms: u64,
+    /// Set instead when nobody knows.
+    #[prost(message, optional, tag = "4")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// A request that waits for approval. It is not a decision.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PendingRequest {
+    /// Its digest, 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub request_digest: ::prost::alloc::vec::Vec<u8>,
+    /// Its canonical bytes (RFC 8785).
+    #[prost(bytes = "vec", tag = "2")]
+    pub request_canonical: ::prost::alloc::vec::Vec<u8>,
+    /// Who asks.
+    #[prost(string, tag = "3")]
+    pub caller: ::prost::alloc::string::String,
+    /// When it was asked last (cluster clock).
+    #[prost(uint64, tag = "4")]
+    pub asked_at_ms: u64,
+    /// Until when it is listed (cluster clock).
+    #[prost(uint64, tag = "5")]
+    pub listed_until_ms: u64,
+    /// The policy under which the approvals are missing.
+    #[prost(uint64, tag = "6")]
+    pub policy_version: u64,
+    /// Its bundle, 32 bytes.
+    #[prost(bytes = "vec", tag = "7")]
+    pub policy_digest: ::prost::alloc::vec::Vec<u8>,
+    /// What is missing now, sorted by quorum.
+    #[prost(message, repeated, tag = "8")]
+    pub missing: ::prost::alloc::vec::Vec<MissingApproval>,
+}
+/// Names a subject.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSubjectRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Its digest, 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub subject_digest: ::prost::alloc::vec::Vec<u8>,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "3")]
+    pub deadline_ms: u32,
+}
+/// What an approver signs off.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetSubjectResponse {
+    /// The quorum.
+    #[prost(string, tag = "1")]
+    pub quorum: ::prost::alloc::string::String,
+    /// The canonical bytes behind the digest (RFC 8785). Check the digest before believing them:
+    /// SHA-256 over the domain `holdpoint/approval/v1` and these bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub subject_json: ::prost::alloc::vec::Vec<u8>,
+    /// The policy in force, which the approval names.
+    #[prost(uint64, tag = "3")]
+    pub policy_version: u64,
+    /// Its bundle, 32 bytes.
+    #[prost(bytes = "vec", tag = "4")]
+    pub policy_digest: ::prost::alloc::vec::Vec<u8>,
+    /// Its name.
+    #[prost(string, tag = "5")]
+    pub policy_name: ::prost::alloc::string::String,
+    /// Requests that it would help, the newest first, at most 64.
+    #[prost(message, repeated, tag = "6")]
+    pub requests: ::prost::alloc::vec::Vec<PendingRequest>,
+    /// Approvals that there are.
+    #[prost(message, repeated, tag = "7")]
+    pub approvals: ::prost::alloc::vec::Vec<Approval>,
+    /// How many approvals the quorum needs.
+    #[prost(uint32, tag = "8")]
+    pub needed: u32,
+    /// The surface.
+    #[prost(string, tag = "9")]
+    pub surface: ::prost::alloc::string::String,
+    /// Set instead when nothing that waits has this digest, or when nobody knows.
+    #[prost(message, optional, tag = "10")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// An approval.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Approval {
+    /// The quorum.
+    #[prost(string, tag = "1")]
+    pub quorum: ::prost::alloc::string::String,
+    /// What is approved, 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub subject_digest: ::prost::alloc::vec::Vec<u8>,
+    /// Who approves.
+    #[prost(string, tag = "3")]
+    pub approver: ::prost::alloc::string::String,
+    /// When (cluster clock).
+    #[prost(uint64, tag = "4")]
+    pub given_at_ms: u64,
+    /// From when on it no longer counts (cluster clock).
+    #[prost(uint64, tag = "5")]
+    pub expires_at_ms: u64,
+    /// What became of it.
+    #[prost(enumeration = "ApprovalState", tag = "6")]
+    pub state: i32,
+    /// The permit that has spent it; empty otherwise.
+    #[prost(string, tag = "7")]
+    pub spent_by: ::prost::alloc::string::String,
+}
+/// Approves a subject.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The quorum.
+    #[prost(string, tag = "2")]
+    pub quorum: ::prost::alloc::string::String,
+    /// The digest that was shown, 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub subject_digest: ::prost::alloc::vec::Vec<u8>,
+    /// The digest of the policy that was shown, 32 bytes. It must be in force.
+    #[prost(bytes = "vec", tag = "4")]
+    pub policy_digest: ::prost::alloc::vec::Vec<u8>,
+    /// The request that it is about, where it is not listed: canonical bytes (RFC 8785). Empty where a
+    /// listed request has the subject.
+    #[prost(bytes = "vec", tag = "5")]
+    pub request_canonical: ::prost::alloc::vec::Vec<u8>,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "6")]
+    pub deadline_ms: u32,
+}
+/// What became of it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApproveResponse {
+    /// The approval as it stands.
+    #[prost(message, optional, tag = "1")]
+    pub approval: ::core::option::Option<Approval>,
+    /// Proof.
+    #[prost(message, optional, tag = "2")]
+    pub receipt: ::core::option::Option<Receipt>,
+    /// It was given before.
+    #[prost(bool, tag = "3")]
+    pub replay: bool,
+    /// Set instead when it was refused, or when nobody knows.
+    #[prost(message, optional, tag = "4")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// Takes an approval back.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeApprovalRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The quorum.
+    #[prost(string, tag = "2")]
+    pub quorum: ::prost::alloc::string::String,
+    /// What was approved, 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub subject_digest: ::prost::alloc::vec::Vec<u8>,
+    /// Whose approval, for operators; empty means the caller's own.
+    #[prost(string, tag = "4")]
+    pub approver: ::prost::alloc::string::String,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "5")]
+    pub deadline_ms: u32,
+}
+/// What became of it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RevokeApprovalResponse {
+    /// The approval as it stands.
+    #[prost(message, optional, tag = "1")]
+    pub approval: ::core::option::Option<Approval>,
+    /// Proof.
+    #[prost(message, optional, tag = "2")]
+    pub receipt: ::core::option::Option<Receipt>,
+    /// It was taken back before.
+    #[prost(bool, tag = "3")]
+    pub replay: bool,
+    /// Set instead when it was refused, or when nobody knows.
+    #[prost(message, optional, tag = "4")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// What became of an approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ApprovalState {
+    /// Never sent.
+    Unspecified = 0,
+    /// It counts until it expires.
+    Given = 1,
+    /// Its time has passed.
+    Expired = 2,
+    /// A permit has spent it.
+    Spent = 3,
+    /// It was taken back.
+    Revoked = 4,
+}
+impl ApprovalState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "APPROVAL_STATE_UNSPECIFIED",
+            Self::Given => "APPROVAL_STATE_GIVEN",
+            Self::Expired => "APPROVAL_STATE_EXPIRED",
+            Self::Spent => "APPROVAL_STATE_SPENT",
+            Self::Revoked => "APPROVAL_STATE_REVOKED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "APPROVAL_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "APPROVAL_STATE_GIVEN" => Some(Self::Given),
+            "APPROVAL_STATE_EXPIRED" => Some(Self::Expired),
+            "APPROVAL_STATE_SPENT" => Some(Self::Spent),
+            "APPROVAL_STATE_REVOKED" => Some(Self::Revoked),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod approvals_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Approvals: named people over the digest of exactly those fields that a quorum binds.
+    #[derive(Debug, Clone)]
+    pub struct ApprovalsClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ApprovalsClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ApprovalsClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ApprovalsClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ApprovalsClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Lists the requests that wait for approval, a page at a time.
+        pub async fn list_pending(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPendingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPendingResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Approvals/ListPending",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Approvals", "ListPending"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Shows what an approver signs off: the bytes behind a digest, and what they belong to.
+        pub async fn get_subject(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSubjectRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSubjectResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Approvals/GetSubject",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Approvals", "GetSubject"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Approves a subject as the authenticated caller.
+        pub async fn approve(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApproveRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApproveResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Approvals/Approve",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Approvals", "Approve"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes an approval back that no permit has spent.
+        pub async fn revoke_approval(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokeApprovalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeApprovalResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Approvals/RevokeApproval",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Approvals", "RevokeApproval"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod approvals_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ApprovalsServer.
+    #[async_trait]
+    pub trait Approvals: std::marker::Send + std::marker::Sync + 'static {
+        /// Lists the requests that wait for approval, a page at a time.
+        async fn list_pending(
+            &self,
+            request: tonic::Request<super::ListPendingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPendingResponse>,
+            tonic::Status,
+        >;
+        /// Shows what an approver signs off: the bytes behind a digest, and what they belong to.
+        async fn get_subject(
+            &self,
+            request: tonic::Request<super::GetSubjectRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSubjectResponse>,
+            tonic::Status,
+        >;
+        /// Approves a subject as the authenticated caller.
+        async fn approve(
+            &self,
+            request: tonic::Request<super::ApproveRequest>,
+        ) -> std::result::Result<tonic::Response<super::ApproveResponse>, tonic::Status>;
+        /// Takes an approval back that no permit has spent.
+        async fn revoke_approval(
+            &self,
+            request: tonic::Request<super::RevokeApprovalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeApprovalResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Approvals: named people over the digest of exactly those fields that a quorum binds.
+    #[derive(Debug)]
+    pub struct ApprovalsServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ApprovalsServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ApprovalsServer<T>
+    where
+        T: Approvals,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/holdpoint.v1.Approvals/ListPending" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListPendingSvc<T: Approvals>(pub Arc<T>);
+                    impl<
+                        T: Approvals,
+                    > tonic::server::UnaryService<super::ListPendingRequest>
+                    for ListPendingSvc<T> {
+                        type Response = super::ListPendingResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListPendingRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Approvals>::list_pending(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListPendingSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Approvals/GetSubject" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetSubjectSvc<T: Approvals>(pub Arc<T>);
+                    impl<
+                        T: Approvals,
+                    > tonic::server::UnaryService<super::GetSubjectRequest>
+                    for GetSubjectSvc<T> {
+                        type Response = super::GetSubjectResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetSubjectRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Approvals>::get_subject(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetSubjectSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Approvals/Approve" => {
+                    #[allow(non_camel_case_types)]
+                    struct ApproveSvc<T: Approvals>(pub Arc<T>);
+                    impl<T: Approvals> tonic::server::UnaryService<super::ApproveRequest>
+                    for ApproveSvc<T> {
+                        type Response = super::ApproveResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ApproveRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Approvals>::approve(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ApproveSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Approvals/RevokeApproval" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokeApprovalSvc<T: Approvals>(pub Arc<T>);
+                    impl<
+                        T: Approvals,
+                    > tonic::server::UnaryService<super::RevokeApprovalRequest>
+                    for RevokeApprovalSvc<T> {
+                        type Response = super::RevokeApprovalResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokeApprovalRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Approvals>::revoke_approval(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokeApprovalSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ApprovalsServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "holdpoint.v1.Approvals";
+    impl<T> tonic::server::NamedService for ApprovalsServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// Asks for the status.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatusRequest {}
@@ -618,6 +3047,31 @@ pub struct StatusResponse {
     /// The answering node's own wall clock.
     #[prost(uint64, tag = "16")]
     pub wall_ms: u64,
+    /// How far cluster time leads the median of the voters' clocks, where it leads by more than the
+    /// largest skew; 0 otherwise. Until it has been caught up with, new attempts may end at once.
+    #[prost(uint64, tag = "17")]
+    pub time_lead_ms: u64,
+    /// The namespace `default` is frozen by an operator.
+    #[prost(bool, tag = "18")]
+    pub frozen: bool,
+    /// Surfaces that an operator has frozen, sorted.
+    #[prost(string, repeated, tag = "19")]
+    pub frozen_surfaces: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Surfaces that drain their permits for an activation.
+    #[prost(string, repeated, tag = "20")]
+    pub draining_surfaces: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Attempts that wait for bounds.
+    #[prost(uint64, tag = "21")]
+    pub waiting: u64,
+    /// Requests that are listed for approval.
+    #[prost(uint64, tag = "22")]
+    pub pending_approvals: u64,
+    /// Outcomes that contradicted a recorded one, or came after a release.
+    #[prost(uint64, tag = "23")]
+    pub conflicts: u64,
+    /// Permits in doubt, at most 1,000 are counted.
+    #[prost(uint32, tag = "24")]
+    pub in_doubt: u32,
 }
 /// What a node says of itself.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -682,6 +3136,103 @@ pub struct ExportKeysResponse {
     pub keys_json: ::prost::alloc::vec::Vec<u8>,
     /// Set instead when nobody knows.
     #[prost(message, optional, tag = "2")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// Stops grants, or lets them go on.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FreezeRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The surface; empty means all.
+    #[prost(string, tag = "2")]
+    pub surface: ::prost::alloc::string::String,
+    /// Whether it is to be frozen.
+    #[prost(bool, tag = "3")]
+    pub frozen: bool,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "4")]
+    pub deadline_ms: u32,
+}
+/// What became of it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FreezeResponse {
+    /// Proof.
+    #[prost(message, optional, tag = "1")]
+    pub receipt: ::core::option::Option<Receipt>,
+    /// It was so before.
+    #[prost(bool, tag = "2")]
+    pub replay: bool,
+    /// Set instead when it was refused, or when nobody knows.
+    #[prost(message, optional, tag = "3")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// How long what has ended is kept, in milliseconds. Absent keeps it for ever.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Retention {
+    /// Permits, from their end.
+    #[prost(uint64, optional, tag = "1")]
+    pub permits_ms: ::core::option::Option<u64>,
+    /// Requests and evaluations, from the decision.
+    #[prost(uint64, optional, tag = "2")]
+    pub disclosures_ms: ::core::option::Option<u64>,
+    /// Statements, from when they were made.
+    #[prost(uint64, optional, tag = "3")]
+    pub statements_ms: ::core::option::Option<u64>,
+    /// Sessions, from their last use.
+    #[prost(uint64, optional, tag = "4")]
+    pub sessions_ms: ::core::option::Option<u64>,
+}
+/// Says how long what has ended is kept.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetRetentionRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The times.
+    #[prost(message, optional, tag = "2")]
+    pub retention: ::core::option::Option<Retention>,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "3")]
+    pub deadline_ms: u32,
+}
+/// What became of it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetRetentionResponse {
+    /// It was so before.
+    #[prost(bool, tag = "1")]
+    pub replay: bool,
+    /// The shortest time that is accepted, in milliseconds.
+    #[prost(uint64, tag = "2")]
+    pub least_ms: u64,
+    /// Set instead when it was refused, or when nobody knows.
+    #[prost(message, optional, tag = "3")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// Asks how long what has ended is kept.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRetentionRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "2")]
+    pub deadline_ms: u32,
+}
+/// How long what has ended is kept.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetRetentionResponse {
+    /// The times.
+    #[prost(message, optional, tag = "1")]
+    pub retention: ::core::option::Option<Retention>,
+    /// The first leaf whose statement is still kept.
+    #[prost(uint64, tag = "2")]
+    pub first_leaf: u64,
+    /// The first leaf whose request is still kept.
+    #[prost(uint64, tag = "3")]
+    pub first_disclosure: u64,
+    /// Set instead when nobody knows.
+    #[prost(message, optional, tag = "4")]
     pub refusal: ::core::option::Option<Refusal>,
 }
 /// Generated client implementations.
@@ -776,6 +3327,78 @@ pub mod cluster_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
+        /// Stops grants of a namespace or a surface, or lets them go on. For operators.
+        pub async fn freeze(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FreezeRequest>,
+        ) -> std::result::Result<tonic::Response<super::FreezeResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Cluster/Freeze",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Cluster", "Freeze"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says how long what has ended is kept. For operators.
+        pub async fn set_retention(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetRetentionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetRetentionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Cluster/SetRetention",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Cluster", "SetRetention"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Reads how long what has ended is kept.
+        pub async fn get_retention(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetRetentionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetRetentionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Cluster/GetRetention",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Cluster", "GetRetention"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Tells where this node and, on the leader, every node stands. Never waits for a quorum.
         pub async fn status(
             &mut self,
@@ -813,6 +3436,27 @@ pub mod cluster_server {
     /// Generated trait containing gRPC methods that should be implemented for use with ClusterServer.
     #[async_trait]
     pub trait Cluster: std::marker::Send + std::marker::Sync + 'static {
+        /// Stops grants of a namespace or a surface, or lets them go on. For operators.
+        async fn freeze(
+            &self,
+            request: tonic::Request<super::FreezeRequest>,
+        ) -> std::result::Result<tonic::Response<super::FreezeResponse>, tonic::Status>;
+        /// Says how long what has ended is kept. For operators.
+        async fn set_retention(
+            &self,
+            request: tonic::Request<super::SetRetentionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetRetentionResponse>,
+            tonic::Status,
+        >;
+        /// Reads how long what has ended is kept.
+        async fn get_retention(
+            &self,
+            request: tonic::Request<super::GetRetentionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetRetentionResponse>,
+            tonic::Status,
+        >;
         /// Tells where this node and, on the leader, every node stands. Never waits for a quorum.
         async fn status(
             &self,
@@ -896,6 +3540,139 @@ pub mod cluster_server {
         }
         fn call(&mut self, req: http::Request<B>) -> Self::Future {
             match req.uri().path() {
+                "/holdpoint.v1.Cluster/Freeze" => {
+                    #[allow(non_camel_case_types)]
+                    struct FreezeSvc<T: Cluster>(pub Arc<T>);
+                    impl<T: Cluster> tonic::server::UnaryService<super::FreezeRequest>
+                    for FreezeSvc<T> {
+                        type Response = super::FreezeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FreezeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Cluster>::freeze(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FreezeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Cluster/SetRetention" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetRetentionSvc<T: Cluster>(pub Arc<T>);
+                    impl<
+                        T: Cluster,
+                    > tonic::server::UnaryService<super::SetRetentionRequest>
+                    for SetRetentionSvc<T> {
+                        type Response = super::SetRetentionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetRetentionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Cluster>::set_retention(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetRetentionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Cluster/GetRetention" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetRetentionSvc<T: Cluster>(pub Arc<T>);
+                    impl<
+                        T: Cluster,
+                    > tonic::server::UnaryService<super::GetRetentionRequest>
+                    for GetRetentionSvc<T> {
+                        type Response = super::GetRetentionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetRetentionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Cluster>::get_retention(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetRetentionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/holdpoint.v1.Cluster/Status" => {
                     #[allow(non_camel_case_types)]
                     struct StatusSvc<T: Cluster>(pub Arc<T>);
@@ -1277,367 +4054,222 @@ pub mod keys_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
-/// One attempt.
+/// Where to begin, and what to leave out.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct AuthorizeRequest {
-    /// What is asked.
-    #[prost(message, optional, tag = "1")]
-    pub operation: ::core::option::Option<Operation>,
-    /// Names the attempt, 1 to 128 printable ASCII characters.
-    #[prost(string, tag = "2")]
-    pub idempotency_key: ::prost::alloc::string::String,
-    /// Nothing is decided at or after this time (cluster clock), at most 10 minutes ahead. A retry
-    /// repeats it. 0 lets the server answer with the value it chose, 10 seconds less than that, only for
-    /// a first submission; a client that retries must send it.
-    #[prost(uint64, tag = "3")]
-    pub not_after_ms: u64,
-    /// How long to wait for a decision, at most 60,000; 0 means 5,000.
-    #[prost(uint32, tag = "4")]
-    pub deadline_ms: u32,
-}
-/// What became of one attempt.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct AuthorizeResponse {
-    /// PERMIT, DENY or SILENCE.
-    #[prost(enumeration = "Decision", tag = "1")]
+pub struct WatchRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The first leaf. Absent begins with the next one that is made.
+    #[prost(uint64, optional, tag = "2")]
+    pub from_leaf: ::core::option::Option<u64>,
+    /// Only statements of these kinds (`decision`, `redeemed`, …); none means all.
+    #[prost(string, repeated, tag = "3")]
+    pub kinds: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only statements about these surfaces; none means all, also those about none.
+    #[prost(string, repeated, tag = "4")]
+    pub surfaces: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only decisions that are PERMIT or DENY; unspecified means both. Other kinds are not left out.
+    #[prost(enumeration = "Decision", tag = "5")]
     pub decision: i32,
-    /// The reason.
-    #[prost(enumeration = "Reason", tag = "2")]
-    pub reason: i32,
-    /// The same in UPPER_SNAKE.
-    #[prost(string, tag = "3")]
-    pub reason_name: ::prost::alloc::string::String,
-    /// One sentence for people.
-    #[prost(string, tag = "4")]
-    pub sentence: ::prost::alloc::string::String,
-    /// Set with PERMIT, and with any recorded decision that once granted one.
-    #[prost(message, optional, tag = "5")]
-    pub permit: ::core::option::Option<Permit>,
-    /// Proof of the decision; set with PERMIT and DENY.
-    #[prost(message, optional, tag = "6")]
-    pub receipt: ::core::option::Option<Receipt>,
-    /// The decision was recorded earlier; `permit.state` is the present one.
-    #[prost(bool, tag = "7")]
-    pub replay: bool,
-    /// Canonical bytes of the request (RFC 8785), so that the caller can check its digest.
-    #[prost(bytes = "vec", tag = "8")]
-    pub request_canonical: ::prost::alloc::vec::Vec<u8>,
-    /// SHA-256 of the domain-separated canonical request.
-    #[prost(bytes = "vec", tag = "9")]
-    pub request_digest: ::prost::alloc::vec::Vec<u8>,
-    /// Codes of the deciding policies, sorted.
-    #[prost(string, repeated, tag = "10")]
-    pub codes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Ids of the deciding policies, sorted.
-    #[prost(string, repeated, tag = "11")]
-    pub policies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// When a new attempt can first succeed; 0 when not known.
-    #[prost(uint64, tag = "12")]
-    pub retry_at_ms: u64,
-    /// With SILENCE: what is certain.
-    #[prost(enumeration = "Decided", tag = "13")]
-    pub decided: i32,
-    /// With SILENCE: a better node to ask.
-    #[prost(message, optional, tag = "14")]
-    pub leader_hint: ::core::option::Option<LeaderHint>,
-    /// The `not_after` under which the attempt stands. With SILENCE IDEMPOTENCY_KEY_REUSED: the one
-    /// under which this very request is recorded, where only that differs; 0 otherwise.
-    #[prost(uint64, tag = "15")]
-    pub not_after_ms: u64,
-    /// Fence of the permit that holds the refused bound; 0 otherwise.
-    #[prost(uint64, tag = "16")]
-    pub holder_fence: u64,
-    /// The bound that was refused; absent otherwise.
-    #[prost(message, optional, tag = "17")]
-    pub refused_bound: ::core::option::Option<BoundKey>,
-    /// Policy version of the decision.
-    #[prost(uint64, tag = "18")]
-    pub policy_version: u64,
-    /// Bundle digest of the decision.
-    #[prost(bytes = "vec", tag = "19")]
-    pub policy_digest: ::prost::alloc::vec::Vec<u8>,
+    /// With a proof for each statement. Costs a Merkle path each.
+    #[prost(bool, tag = "6")]
+    pub with_receipts: bool,
 }
-/// One attempt on a stream.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct AuthorizeStreamRequest {
-    /// Chosen by the client, unique among the requests in flight on this stream.
-    #[prost(uint64, tag = "1")]
-    pub request_id: u64,
-    /// The attempt.
-    #[prost(message, optional, tag = "2")]
-    pub authorize: ::core::option::Option<AuthorizeRequest>,
-}
-/// The answer to one attempt on a stream.
+/// One statement, or how far the stream has come.
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct AuthorizeStreamResponse {
-    /// Id of the request that it answers.
-    #[prost(uint64, tag = "1")]
-    pub request_id: u64,
-    /// What became of it.
-    #[prost(oneof = "authorize_stream_response::Result", tags = "2, 3")]
-    pub result: ::core::option::Option<authorize_stream_response::Result>,
-}
-/// Nested message and enum types in `AuthorizeStreamResponse`.
-pub mod authorize_stream_response {
-    /// What became of it.
-    #[derive(Clone, PartialEq, ::prost::Oneof)]
-    pub enum Result {
-        /// A decision, or SILENCE.
-        #[prost(message, tag = "2")]
-        Answer(super::AuthorizeResponse),
-        /// The request was malformed; nothing was recorded.
-        #[prost(message, tag = "3")]
-        Malformed(super::MalformedRequest),
-    }
-}
-/// Why a request was refused at the door, where a unary call has INVALID_ARGUMENT.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct MalformedRequest {
-    /// What is wrong, with the offending input in backticks.
-    #[prost(string, tag = "1")]
-    pub message: ::prost::alloc::string::String,
-}
-/// Redeems a permit.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RedeemRequest {
-    /// Namespace; empty means `default`.
-    #[prost(string, tag = "1")]
-    pub namespace: ::prost::alloc::string::String,
-    /// The permit.
-    #[prost(string, tag = "2")]
-    pub permit_id: ::prost::alloc::string::String,
-    /// Its fence, as the executor knows it.
-    #[prost(uint64, tag = "3")]
-    pub fence: u64,
-    /// Digest of the request that the executor is about to carry out, computed from its own bytes.
-    #[prost(bytes = "vec", tag = "4")]
-    pub request_digest: ::prost::alloc::vec::Vec<u8>,
-    /// Random per executor process, never persisted; the same id again gets the same answer.
-    #[prost(string, tag = "5")]
-    pub redemption_id: ::prost::alloc::string::String,
-    /// How long to wait, at most 60,000; 0 means 5,000.
-    #[prost(uint32, tag = "6")]
-    pub deadline_ms: u32,
-}
-/// What became of a redeem.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct RedeemResponse {
-    /// Set when the permit is REDEEMED by this redemption id.
+pub struct WatchResponse {
+    /// The statement; absent when this only says how far the stream has come.
     #[prost(message, optional, tag = "1")]
-    pub permit: ::core::option::Option<Permit>,
-    /// Proof of the redemption. The executor acts only if it verifies.
-    #[prost(message, optional, tag = "2")]
-    pub receipt: ::core::option::Option<Receipt>,
-    /// This redemption id had redeemed it before.
-    #[prost(bool, tag = "3")]
-    pub replay: bool,
-    /// Set instead when it was refused, or when nobody knows.
-    #[prost(message, optional, tag = "4")]
-    pub refusal: ::core::option::Option<Refusal>,
-    /// The salt of the receipt's `redemption_commitment`, 32 bytes: it lets the executor check that the
-    /// receipt is of its own redemption id, and not of another executor's.
-    #[prost(bytes = "vec", tag = "5")]
-    pub redemption_salt: ::prost::alloc::vec::Vec<u8>,
-}
-/// Says how it ended.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CompleteRequest {
-    /// Namespace; empty means `default`.
-    #[prost(string, tag = "1")]
-    pub namespace: ::prost::alloc::string::String,
-    /// The permit.
-    #[prost(string, tag = "2")]
-    pub permit_id: ::prost::alloc::string::String,
-    /// The outcome.
-    #[prost(enumeration = "Completion", tag = "3")]
-    pub completion: i32,
-    /// Digest of the evidence, 32 bytes; empty means none. Only with COMMITTED.
-    #[prost(bytes = "vec", tag = "4")]
-    pub evidence_digest: ::prost::alloc::vec::Vec<u8>,
-    /// How long to wait, at most 60,000; 0 means 5,000.
-    #[prost(uint32, tag = "5")]
-    pub deadline_ms: u32,
-}
-/// What became of a completion.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct CompleteResponse {
-    /// The permit as it stands.
-    #[prost(message, optional, tag = "1")]
-    pub permit: ::core::option::Option<Permit>,
-    /// Proof of the outcome.
-    #[prost(message, optional, tag = "2")]
-    pub receipt: ::core::option::Option<Receipt>,
-    /// It had been recorded before.
-    #[prost(bool, tag = "3")]
-    pub replay: bool,
-    /// Set instead when it was refused, or when nobody knows.
-    #[prost(message, optional, tag = "4")]
-    pub refusal: ::core::option::Option<Refusal>,
-}
-/// Takes an unredeemed permit back.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RevokeRequest {
-    /// Namespace; empty means `default`.
-    #[prost(string, tag = "1")]
-    pub namespace: ::prost::alloc::string::String,
-    /// The permit.
-    #[prost(string, tag = "2")]
-    pub permit_id: ::prost::alloc::string::String,
-    /// How long to wait, at most 60,000; 0 means 5,000.
-    #[prost(uint32, tag = "3")]
-    pub deadline_ms: u32,
-}
-/// What became of a revocation.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct RevokeResponse {
-    /// The permit as it stands.
-    #[prost(message, optional, tag = "1")]
-    pub permit: ::core::option::Option<Permit>,
-    /// Proof of the revocation.
-    #[prost(message, optional, tag = "2")]
-    pub receipt: ::core::option::Option<Receipt>,
-    /// It had been revoked before.
-    #[prost(bool, tag = "3")]
-    pub replay: bool,
-    /// Set instead when it was refused, or when nobody knows.
-    #[prost(message, optional, tag = "4")]
-    pub refusal: ::core::option::Option<Refusal>,
-}
-/// Names a permit.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetPermitRequest {
-    /// Namespace; empty means `default`.
-    #[prost(string, tag = "1")]
-    pub namespace: ::prost::alloc::string::String,
-    /// The permit.
-    #[prost(string, tag = "2")]
-    pub permit_id: ::prost::alloc::string::String,
-    /// How long to wait, at most 60,000; 0 means 5,000.
-    #[prost(uint32, tag = "3")]
-    pub deadline_ms: u32,
-}
-/// A permit as of the read.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct GetPermitResponse {
-    /// The permit; absent when refused.
-    #[prost(message, optional, tag = "1")]
-    pub permit: ::core::option::Option<Permit>,
-    /// Cluster time of the state that was read.
+    pub statement: ::core::option::Option<WatchedStatement>,
+    /// The leaf after the last one that was sent or left out: where to resume.
     #[prost(uint64, tag = "2")]
-    pub cluster_time_ms: u64,
-    /// Set instead when there is none, or when nobody knows.
+    pub next_leaf: u64,
+    /// Set instead when the stream cannot begin or go on: NOT_FOUND when the first leaf is no longer
+    /// kept, with the first that is in `next_leaf`.
     #[prost(message, optional, tag = "3")]
     pub refusal: ::core::option::Option<Refusal>,
-    /// Canonical bytes of the request that it permits.
-    #[prost(bytes = "vec", tag = "4")]
-    pub request_canonical: ::prost::alloc::vec::Vec<u8>,
 }
-/// Names a bounded operation.
+/// A statement of the log.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetOperationRequest {
+pub struct WatchedStatement {
+    /// Its place.
+    #[prost(uint64, tag = "1")]
+    pub leaf_index: u64,
+    /// Its canonical bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub statement: ::prost::alloc::vec::Vec<u8>,
+    /// Its receipt, where asked for.
+    #[prost(message, optional, tag = "3")]
+    pub receipt: ::core::option::Option<Receipt>,
+}
+/// Names a decision.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainRequest {
     /// Namespace; empty means `default`.
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,
-    /// The surface.
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "4")]
+    pub deadline_ms: u32,
+    /// Where its statement stands, or the permit that it granted.
+    #[prost(oneof = "explain_request::Subject", tags = "2, 3")]
+    pub subject: ::core::option::Option<explain_request::Subject>,
+}
+/// Nested message and enum types in `ExplainRequest`.
+pub mod explain_request {
+    /// Where its statement stands, or the permit that it granted.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Subject {
+        /// The leaf.
+        #[prost(uint64, tag = "2")]
+        LeafIndex(u64),
+        /// The permit.
+        #[prost(string, tag = "3")]
+        PermitId(::prost::alloc::string::String),
+    }
+}
+/// Why a decision is what it is.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainResponse {
+    /// The decision.
+    #[prost(message, optional, tag = "1")]
+    pub decision: ::core::option::Option<RecordedDecision>,
+    /// The deciding policies with what their authors say, sorted by id.
+    #[prost(message, repeated, tag = "2")]
+    pub policies: ::prost::alloc::vec::Vec<DecidingPolicy>,
+    /// The facts that the policies were given, sorted by name.
+    #[prost(message, repeated, tag = "3")]
+    pub facts: ::prost::alloc::vec::Vec<Fact>,
+    /// What would have to change for a permit, as far as evaluating again shows.
+    #[prost(string, repeated, tag = "4")]
+    pub changes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Set instead when there is no such decision, or what it rests on has been erased.
+    #[prost(message, optional, tag = "5")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// A policy that decided.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DecidingPolicy {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// What its author says.
     #[prost(string, tag = "2")]
-    pub surface: ::prost::alloc::string::String,
-    /// Name of the bound.
+    pub reason: ::prost::alloc::string::String,
+    /// Its code; empty for a permit.
     #[prost(string, tag = "3")]
-    pub bound: ::prost::alloc::string::String,
-    /// The rendered key.
-    #[prost(string, tag = "4")]
-    pub key: ::prost::alloc::string::String,
+    pub code: ::prost::alloc::string::String,
+}
+/// A fact.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Fact {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Its value, for people.
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
+}
+/// Which decisions to list.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDecisionsRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Not those made before (cluster clock).
+    #[prost(uint64, tag = "2")]
+    pub since_ms: u64,
+    /// The `next_leaf` of the page before; 0 for the first.
+    #[prost(uint64, tag = "3")]
+    pub from_leaf: u64,
+    /// Decisions of a page, at most 1,000; 0 means 100.
+    #[prost(uint32, tag = "4")]
+    pub page_size: u32,
     /// How long to wait, at most 60,000; 0 means 5,000.
     #[prost(uint32, tag = "5")]
     pub deadline_ms: u32,
 }
-/// Who holds a bounded operation.
+/// A page of decisions.
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct GetOperationResponse {
-    /// The live permit that holds it; absent when it is free.
-    #[prost(message, optional, tag = "1")]
-    pub holder: ::core::option::Option<Permit>,
-    /// For `once`: the permit whose effect is committed; absent when none is.
-    #[prost(message, optional, tag = "2")]
-    pub committed: ::core::option::Option<Permit>,
-    /// Cluster time of the state that was read.
+pub struct ListDecisionsResponse {
+    /// The decisions, the oldest first.
+    #[prost(message, repeated, tag = "1")]
+    pub decisions: ::prost::alloc::vec::Vec<RecordedDecision>,
+    /// Where the next page begins; 0 on the last.
+    #[prost(uint64, tag = "2")]
+    pub next_leaf: u64,
+    /// Decisions of this page whose inputs have been erased.
     #[prost(uint64, tag = "3")]
-    pub cluster_time_ms: u64,
+    pub erased: u64,
     /// Set instead when nobody knows.
     #[prost(message, optional, tag = "4")]
     pub refusal: ::core::option::Option<Refusal>,
 }
-/// Names a statement.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetReceiptRequest {
-    /// Namespace; empty means `default`.
-    #[prost(string, tag = "1")]
-    pub namespace: ::prost::alloc::string::String,
-    /// How long to wait, at most 60,000; 0 means 5,000.
-    #[prost(uint32, tag = "4")]
-    pub deadline_ms: u32,
-    /// What to look up.
-    #[prost(oneof = "get_receipt_request::Subject", tags = "2, 3")]
-    pub subject: ::core::option::Option<get_receipt_request::Subject>,
-}
-/// Nested message and enum types in `GetReceiptRequest`.
-pub mod get_receipt_request {
-    /// What to look up.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Subject {
-        /// The newest statement of this permit.
-        #[prost(string, tag = "2")]
-        PermitId(::prost::alloc::string::String),
-        /// The statement at this leaf of the namespace's log.
-        #[prost(uint64, tag = "3")]
-        LeafIndex(u64),
-    }
-}
-/// A receipt.
+/// A decision with what is needed to evaluate it again.
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct GetReceiptResponse {
-    /// The receipt; absent when refused.
-    #[prost(message, optional, tag = "1")]
-    pub receipt: ::core::option::Option<Receipt>,
-    /// Set instead when there is none, or when nobody knows.
-    #[prost(message, optional, tag = "2")]
-    pub refusal: ::core::option::Option<Refusal>,
+pub struct RecordedDecision {
+    /// Where its statement stands.
+    #[prost(uint64, tag = "1")]
+    pub leaf_index: u64,
+    /// When it was made (cluster clock).
+    #[prost(uint64, tag = "2")]
+    pub decided_at_ms: u64,
+    /// `now` for the policy (cluster clock).
+    #[prost(uint64, tag = "3")]
+    pub evaluated_at_ms: u64,
+    /// The canonical bytes of the request.
+    #[prost(bytes = "vec", tag = "4")]
+    pub request_canonical: ::prost::alloc::vec::Vec<u8>,
+    /// PERMIT or DENY.
+    #[prost(enumeration = "Decision", tag = "5")]
+    pub decision: i32,
+    /// The reason, in UPPER_SNAKE.
+    #[prost(string, tag = "6")]
+    pub reason_name: ::prost::alloc::string::String,
+    /// Ids of the deciding policies, sorted.
+    #[prost(string, repeated, tag = "7")]
+    pub policies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Codes of the deciding policies, sorted.
+    #[prost(string, repeated, tag = "8")]
+    pub codes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The policy version that decided.
+    #[prost(uint64, tag = "9")]
+    pub policy_version: u64,
+    /// Its bundle, 32 bytes.
+    #[prost(bytes = "vec", tag = "10")]
+    pub policy_digest: ::prost::alloc::vec::Vec<u8>,
+    /// The permit; empty for a denial.
+    #[prost(string, tag = "11")]
+    pub permit_id: ::prost::alloc::string::String,
+    /// The approvals that the verdict used.
+    #[prost(message, repeated, tag = "12")]
+    pub approvals: ::prost::alloc::vec::Vec<UsedApproval>,
+    /// What was claimed.
+    #[prost(message, repeated, tag = "13")]
+    pub claims: ::prost::alloc::vec::Vec<BoundKey>,
+    /// Hash of its statement, 32 bytes: what receipts are known by.
+    #[prost(bytes = "vec", tag = "14")]
+    pub receipt_hash: ::prost::alloc::vec::Vec<u8>,
 }
-/// How the effect of a redeemed permit ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum Completion {
-    /// Never sent.
-    Unspecified = 0,
-    /// The effect happened.
-    Committed = 1,
-    /// The effect did not happen.
-    Aborted = 2,
-}
-impl Completion {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "COMPLETION_UNSPECIFIED",
-            Self::Committed => "COMPLETION_COMMITTED",
-            Self::Aborted => "COMPLETION_ABORTED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "COMPLETION_UNSPECIFIED" => Some(Self::Unspecified),
-            "COMPLETION_COMMITTED" => Some(Self::Committed),
-            "COMPLETION_ABORTED" => Some(Self::Aborted),
-            _ => None,
-        }
-    }
+/// An approval that a verdict used.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UsedApproval {
+    /// The quorum.
+    #[prost(string, tag = "1")]
+    pub quorum: ::prost::alloc::string::String,
+    /// What was approved, 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub subject_digest: ::prost::alloc::vec::Vec<u8>,
+    /// Who approved.
+    #[prost(string, tag = "3")]
+    pub approver: ::prost::alloc::string::String,
+    /// When (cluster clock).
+    #[prost(uint64, tag = "4")]
+    pub given_at_ms: u64,
 }
 /// Generated client implementations.
-pub mod gate_client {
+pub mod history_client {
     #![allow(
         unused_variables,
         dead_code,
@@ -1647,14 +4279,13 @@ pub mod gate_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Decides before an irreversible action commits. Every answer is a value: a gRPC error status means
-    /// a malformed call (INVALID_ARGUMENT), a caller that is not known (UNAUTHENTICATED) or a transport
-    /// fault, never a decision.
+    /// What was decided, and what came of it. Served by every node, as far as it has applied and the
+    /// statements are kept.
     #[derive(Debug, Clone)]
-    pub struct GateClient<T> {
+    pub struct HistoryClient<T> {
         inner: tonic::client::Grpc<T>,
     }
-    impl GateClient<tonic::transport::Channel> {
+    impl HistoryClient<tonic::transport::Channel> {
         /// Attempt to create a new client by connecting to a given endpoint.
         pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
         where
@@ -1665,7 +4296,7 @@ pub mod gate_client {
             Ok(Self::new(conn))
         }
     }
-    impl<T> GateClient<T>
+    impl<T> HistoryClient<T>
     where
         T: tonic::client::GrpcService<tonic::body::Body>,
         T::Error: Into<StdError>,
@@ -1683,7 +4314,7 @@ pub mod gate_client {
         pub fn with_interceptor<F>(
             inner: T,
             interceptor: F,
-        ) -> GateClient<InterceptedService<T, F>>
+        ) -> HistoryClient<InterceptedService<T, F>>
         where
             F: tonic::service::Interceptor,
             T::ResponseBody: Default,
@@ -1697,7 +4328,7 @@ pub mod gate_client {
                 http::Request<tonic::body::Body>,
             >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
         {
-            GateClient::new(InterceptedService::new(inner, interceptor))
+            HistoryClient::new(InterceptedService::new(inner, interceptor))
         }
         /// Compress requests with the given encoding.
         ///
@@ -1730,12 +4361,14 @@ pub mod gate_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Asks for a decision on one attempt. Repeating it with the same key converges.
-        pub async fn authorize(
+        /// Streams the statements of a namespace's log, in its order and without gaps: first those that
+        /// there are, then new ones as they are signed. Resumed at another node with the index after the
+        /// last one seen.
+        pub async fn watch(
             &mut self,
-            request: impl tonic::IntoRequest<super::AuthorizeRequest>,
+            request: impl tonic::IntoRequest<super::WatchRequest>,
         ) -> std::result::Result<
-            tonic::Response<super::AuthorizeResponse>,
+            tonic::Response<tonic::codec::Streaming<super::WatchResponse>>,
             tonic::Status,
         > {
             self.inner
@@ -1748,22 +4381,20 @@ pub mod gate_client {
                 })?;
             let codec = tonic_prost::ProstCodec::default();
             let path = http::uri::PathAndQuery::from_static(
-                "/holdpoint.v1.Gate/Authorize",
+                "/holdpoint.v1.History/Watch",
             );
             let mut req = request.into_request();
             req.extensions_mut()
-                .insert(GrpcMethod::new("holdpoint.v1.Gate", "Authorize"));
-            self.inner.unary(req, path, codec).await
+                .insert(GrpcMethod::new("holdpoint.v1.History", "Watch"));
+            self.inner.server_streaming(req, path, codec).await
         }
-        /// The same for many attempts over one stream. Answers come in any order, each with the id of its
-        /// request.
-        pub async fn authorize_stream(
+        /// Explains one decision: what was asked, the facts that the verdict rests on, the deciding
+        /// policies.
+        pub async fn explain(
             &mut self,
-            request: impl tonic::IntoStreamingRequest<
-                Message = super::AuthorizeStreamRequest,
-            >,
+            request: impl tonic::IntoRequest<super::ExplainRequest>,
         ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::AuthorizeStreamResponse>>,
+            tonic::Response<super::ExplainResponse>,
             tonic::Status,
         > {
             self.inner
@@ -1776,38 +4407,19 @@ pub mod gate_client {
                 })?;
             let codec = tonic_prost::ProstCodec::default();
             let path = http::uri::PathAndQuery::from_static(
-                "/holdpoint.v1.Gate/AuthorizeStream",
+                "/holdpoint.v1.History/Explain",
             );
-            let mut req = request.into_streaming_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("holdpoint.v1.Gate", "AuthorizeStream"));
-            self.inner.streaming(req, path, codec).await
-        }
-        /// The commit point: turns an ISSUED permit into a REDEEMED one, once.
-        pub async fn redeem(
-            &mut self,
-            request: impl tonic::IntoRequest<super::RedeemRequest>,
-        ) -> std::result::Result<tonic::Response<super::RedeemResponse>, tonic::Status> {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/holdpoint.v1.Gate/Redeem");
             let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("holdpoint.v1.Gate", "Redeem"));
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.History", "Explain"));
             self.inner.unary(req, path, codec).await
         }
-        /// Says how the effect of a redeemed permit ended.
-        pub async fn complete(
+        /// Lists decisions with what is needed to evaluate them again.
+        pub async fn list_decisions(
             &mut self,
-            request: impl tonic::IntoRequest<super::CompleteRequest>,
+            request: impl tonic::IntoRequest<super::ListDecisionsRequest>,
         ) -> std::result::Result<
-            tonic::Response<super::CompleteResponse>,
+            tonic::Response<super::ListDecisionsResponse>,
             tonic::Status,
         > {
             self.inner
@@ -1820,111 +4432,17 @@ pub mod gate_client {
                 })?;
             let codec = tonic_prost::ProstCodec::default();
             let path = http::uri::PathAndQuery::from_static(
-                "/holdpoint.v1.Gate/Complete",
+                "/holdpoint.v1.History/ListDecisions",
             );
             let mut req = request.into_request();
             req.extensions_mut()
-                .insert(GrpcMethod::new("holdpoint.v1.Gate", "Complete"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Takes an unredeemed permit back.
-        pub async fn revoke(
-            &mut self,
-            request: impl tonic::IntoRequest<super::RevokeRequest>,
-        ) -> std::result::Result<tonic::Response<super::RevokeResponse>, tonic::Status> {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/holdpoint.v1.Gate/Revoke");
-            let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("holdpoint.v1.Gate", "Revoke"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Reads a permit (linearizable).
-        pub async fn get_permit(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetPermitRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetPermitResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/holdpoint.v1.Gate/GetPermit",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("holdpoint.v1.Gate", "GetPermit"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Reads who holds a bounded operation (linearizable).
-        pub async fn get_operation(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetOperationRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetOperationResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/holdpoint.v1.Gate/GetOperation",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("holdpoint.v1.Gate", "GetOperation"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Reads a receipt again, proved under the newest head.
-        pub async fn get_receipt(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetReceiptRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetReceiptResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/holdpoint.v1.Gate/GetReceipt",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("holdpoint.v1.Gate", "GetReceipt"));
+                .insert(GrpcMethod::new("holdpoint.v1.History", "ListDecisions"));
             self.inner.unary(req, path, codec).await
         }
     }
 }
 /// Generated server implementations.
-pub mod gate_server {
+pub mod history_server {
     #![allow(
         unused_variables,
         dead_code,
@@ -1933,87 +4451,48 @@ pub mod gate_server {
         clippy::let_unit_value,
     )]
     use tonic::codegen::*;
-    /// Generated trait containing gRPC methods that should be implemented for use with GateServer.
+    /// Generated trait containing gRPC methods that should be implemented for use with HistoryServer.
     #[async_trait]
-    pub trait Gate: std::marker::Send + std::marker::Sync + 'static {
-        /// Asks for a decision on one attempt. Repeating it with the same key converges.
-        async fn authorize(
-            &self,
-            request: tonic::Request<super::AuthorizeRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::AuthorizeResponse>,
-            tonic::Status,
-        >;
-        /// Server streaming response type for the AuthorizeStream method.
-        type AuthorizeStreamStream: tonic::codegen::tokio_stream::Stream<
-                Item = std::result::Result<super::AuthorizeStreamResponse, tonic::Status>,
+    pub trait History: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Watch method.
+        type WatchStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WatchResponse, tonic::Status>,
             >
             + std::marker::Send
             + 'static;
-        /// The same for many attempts over one stream. Answers come in any order, each with the id of its
-        /// request.
-        async fn authorize_stream(
+        /// Streams the statements of a namespace's log, in its order and without gaps: first those that
+        /// there are, then new ones as they are signed. Resumed at another node with the index after the
+        /// last one seen.
+        async fn watch(
             &self,
-            request: tonic::Request<tonic::Streaming<super::AuthorizeStreamRequest>>,
+            request: tonic::Request<super::WatchRequest>,
+        ) -> std::result::Result<tonic::Response<Self::WatchStream>, tonic::Status>;
+        /// Explains one decision: what was asked, the facts that the verdict rests on, the deciding
+        /// policies.
+        async fn explain(
+            &self,
+            request: tonic::Request<super::ExplainRequest>,
+        ) -> std::result::Result<tonic::Response<super::ExplainResponse>, tonic::Status>;
+        /// Lists decisions with what is needed to evaluate them again.
+        async fn list_decisions(
+            &self,
+            request: tonic::Request<super::ListDecisionsRequest>,
         ) -> std::result::Result<
-            tonic::Response<Self::AuthorizeStreamStream>,
-            tonic::Status,
-        >;
-        /// The commit point: turns an ISSUED permit into a REDEEMED one, once.
-        async fn redeem(
-            &self,
-            request: tonic::Request<super::RedeemRequest>,
-        ) -> std::result::Result<tonic::Response<super::RedeemResponse>, tonic::Status>;
-        /// Says how the effect of a redeemed permit ended.
-        async fn complete(
-            &self,
-            request: tonic::Request<super::CompleteRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::CompleteResponse>,
-            tonic::Status,
-        >;
-        /// Takes an unredeemed permit back.
-        async fn revoke(
-            &self,
-            request: tonic::Request<super::RevokeRequest>,
-        ) -> std::result::Result<tonic::Response<super::RevokeResponse>, tonic::Status>;
-        /// Reads a permit (linearizable).
-        async fn get_permit(
-            &self,
-            request: tonic::Request<super::GetPermitRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetPermitResponse>,
-            tonic::Status,
-        >;
-        /// Reads who holds a bounded operation (linearizable).
-        async fn get_operation(
-            &self,
-            request: tonic::Request<super::GetOperationRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetOperationResponse>,
-            tonic::Status,
-        >;
-        /// Reads a receipt again, proved under the newest head.
-        async fn get_receipt(
-            &self,
-            request: tonic::Request<super::GetReceiptRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetReceiptResponse>,
+            tonic::Response<super::ListDecisionsResponse>,
             tonic::Status,
         >;
     }
-    /// Decides before an irreversible action commits. Every answer is a value: a gRPC error status means
-    /// a malformed call (INVALID_ARGUMENT), a caller that is not known (UNAUTHENTICATED) or a transport
-    /// fault, never a decision.
+    /// What was decided, and what came of it. Served by every node, as far as it has applied and the
+    /// statements are kept.
     #[derive(Debug)]
-    pub struct GateServer<T> {
+    pub struct HistoryServer<T> {
         inner: Arc<T>,
         accept_compression_encodings: EnabledCompressionEncodings,
         send_compression_encodings: EnabledCompressionEncodings,
         max_decoding_message_size: Option<usize>,
         max_encoding_message_size: Option<usize>,
     }
-    impl<T> GateServer<T> {
+    impl<T> HistoryServer<T> {
         pub fn new(inner: T) -> Self {
             Self::from_arc(Arc::new(inner))
         }
@@ -2064,9 +4543,9 @@ pub mod gate_server {
             self
         }
     }
-    impl<T, B> tonic::codegen::Service<http::Request<B>> for GateServer<T>
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for HistoryServer<T>
     where
-        T: Gate,
+        T: History,
         B: Body + std::marker::Send + 'static,
         B::Error: Into<StdError> + std::marker::Send + 'static,
     {
@@ -2081,71 +4560,26 @@ pub mod gate_server {
         }
         fn call(&mut self, req: http::Request<B>) -> Self::Future {
             match req.uri().path() {
-                "/holdpoint.v1.Gate/Authorize" => {
+                "/holdpoint.v1.History/Watch" => {
                     #[allow(non_camel_case_types)]
-                    struct AuthorizeSvc<T: Gate>(pub Arc<T>);
-                    impl<T: Gate> tonic::server::UnaryService<super::AuthorizeRequest>
-                    for AuthorizeSvc<T> {
-                        type Response = super::AuthorizeResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::AuthorizeRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as Gate>::authorize(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = AuthorizeSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/holdpoint.v1.Gate/AuthorizeStream" => {
-                    #[allow(non_camel_case_types)]
-                    struct AuthorizeStreamSvc<T: Gate>(pub Arc<T>);
+                    struct WatchSvc<T: History>(pub Arc<T>);
                     impl<
-                        T: Gate,
-                    > tonic::server::StreamingService<super::AuthorizeStreamRequest>
-                    for AuthorizeStreamSvc<T> {
-                        type Response = super::AuthorizeStreamResponse;
-                        type ResponseStream = T::AuthorizeStreamStream;
+                        T: History,
+                    > tonic::server::ServerStreamingService<super::WatchRequest>
+                    for WatchSvc<T> {
+                        type Response = super::WatchResponse;
+                        type ResponseStream = T::WatchStream;
                         type Future = BoxFuture<
                             tonic::Response<Self::ResponseStream>,
                             tonic::Status,
                         >;
                         fn call(
                             &mut self,
-                            request: tonic::Request<
-                                tonic::Streaming<super::AuthorizeStreamRequest>,
-                            >,
+                            request: tonic::Request<super::WatchRequest>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
                             let fut = async move {
-                                <T as Gate>::authorize_stream(&inner, request).await
+                                <T as History>::watch(&inner, request).await
                             };
                             Box::pin(fut)
                         }
@@ -2156,7 +4590,7 @@ pub mod gate_server {
                     let max_encoding_message_size = self.max_encoding_message_size;
                     let inner = self.inner.clone();
                     let fut = async move {
-                        let method = AuthorizeStreamSvc(inner);
+                        let method = WatchSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -2167,28 +4601,28 @@ pub mod gate_server {
                                 max_decoding_message_size,
                                 max_encoding_message_size,
                             );
-                        let res = grpc.streaming(method, req).await;
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)
                 }
-                "/holdpoint.v1.Gate/Redeem" => {
+                "/holdpoint.v1.History/Explain" => {
                     #[allow(non_camel_case_types)]
-                    struct RedeemSvc<T: Gate>(pub Arc<T>);
-                    impl<T: Gate> tonic::server::UnaryService<super::RedeemRequest>
-                    for RedeemSvc<T> {
-                        type Response = super::RedeemResponse;
+                    struct ExplainSvc<T: History>(pub Arc<T>);
+                    impl<T: History> tonic::server::UnaryService<super::ExplainRequest>
+                    for ExplainSvc<T> {
+                        type Response = super::ExplainResponse;
                         type Future = BoxFuture<
                             tonic::Response<Self::Response>,
                             tonic::Status,
                         >;
                         fn call(
                             &mut self,
-                            request: tonic::Request<super::RedeemRequest>,
+                            request: tonic::Request<super::ExplainRequest>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
                             let fut = async move {
-                                <T as Gate>::redeem(&inner, request).await
+                                <T as History>::explain(&inner, request).await
                             };
                             Box::pin(fut)
                         }
@@ -2199,50 +4633,7 @@ pub mod gate_server {
                     let max_encoding_message_size = self.max_encoding_message_size;
                     let inner = self.inner.clone();
                     let fut = async move {
-                        let method = RedeemSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/holdpoint.v1.Gate/Complete" => {
-                    #[allow(non_camel_case_types)]
-                    struct CompleteSvc<T: Gate>(pub Arc<T>);
-                    impl<T: Gate> tonic::server::UnaryService<super::CompleteRequest>
-                    for CompleteSvc<T> {
-                        type Response = super::CompleteResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::CompleteRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as Gate>::complete(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = CompleteSvc(inner);
+                        let method = ExplainSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -2258,23 +4649,25 @@ pub mod gate_server {
                     };
                     Box::pin(fut)
                 }
-                "/holdpoint.v1.Gate/Revoke" => {
+                "/holdpoint.v1.History/ListDecisions" => {
                     #[allow(non_camel_case_types)]
-                    struct RevokeSvc<T: Gate>(pub Arc<T>);
-                    impl<T: Gate> tonic::server::UnaryService<super::RevokeRequest>
-                    for RevokeSvc<T> {
-                        type Response = super::RevokeResponse;
+                    struct ListDecisionsSvc<T: History>(pub Arc<T>);
+                    impl<
+                        T: History,
+                    > tonic::server::UnaryService<super::ListDecisionsRequest>
+                    for ListDecisionsSvc<T> {
+                        type Response = super::ListDecisionsResponse;
                         type Future = BoxFuture<
                             tonic::Response<Self::Response>,
                             tonic::Status,
                         >;
                         fn call(
                             &mut self,
-                            request: tonic::Request<super::RevokeRequest>,
+                            request: tonic::Request<super::ListDecisionsRequest>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
                             let fut = async move {
-                                <T as Gate>::revoke(&inner, request).await
+                                <T as History>::list_decisions(&inner, request).await
                             };
                             Box::pin(fut)
                         }
@@ -2285,136 +4678,7 @@ pub mod gate_server {
                     let max_encoding_message_size = self.max_encoding_message_size;
                     let inner = self.inner.clone();
                     let fut = async move {
-                        let method = RevokeSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/holdpoint.v1.Gate/GetPermit" => {
-                    #[allow(non_camel_case_types)]
-                    struct GetPermitSvc<T: Gate>(pub Arc<T>);
-                    impl<T: Gate> tonic::server::UnaryService<super::GetPermitRequest>
-                    for GetPermitSvc<T> {
-                        type Response = super::GetPermitResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::GetPermitRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as Gate>::get_permit(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = GetPermitSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/holdpoint.v1.Gate/GetOperation" => {
-                    #[allow(non_camel_case_types)]
-                    struct GetOperationSvc<T: Gate>(pub Arc<T>);
-                    impl<T: Gate> tonic::server::UnaryService<super::GetOperationRequest>
-                    for GetOperationSvc<T> {
-                        type Response = super::GetOperationResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::GetOperationRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as Gate>::get_operation(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = GetOperationSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/holdpoint.v1.Gate/GetReceipt" => {
-                    #[allow(non_camel_case_types)]
-                    struct GetReceiptSvc<T: Gate>(pub Arc<T>);
-                    impl<T: Gate> tonic::server::UnaryService<super::GetReceiptRequest>
-                    for GetReceiptSvc<T> {
-                        type Response = super::GetReceiptResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::GetReceiptRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as Gate>::get_receipt(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = GetReceiptSvc(inner);
+                        let method = ListDecisionsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -2452,7 +4716,7 @@ pub mod gate_server {
             }
         }
     }
-    impl<T> Clone for GateServer<T> {
+    impl<T> Clone for HistoryServer<T> {
         fn clone(&self) -> Self {
             let inner = self.inner.clone();
             Self {
@@ -2465,8 +4729,8 @@ pub mod gate_server {
         }
     }
     /// Generated gRPC service name
-    pub const SERVICE_NAME: &str = "holdpoint.v1.Gate";
-    impl<T> tonic::server::NamedService for GateServer<T> {
+    pub const SERVICE_NAME: &str = "holdpoint.v1.History";
+    impl<T> tonic::server::NamedService for HistoryServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
@@ -2524,6 +4788,9 @@ pub struct ActivatePolicyRequest {
     /// How long to wait, at most 60,000; 0 means 5,000.
     #[prost(uint32, tag = "4")]
     pub deadline_ms: u32,
+    /// What becomes of live permits that stand in the way; unspecified means REFUSE.
+    #[prost(enumeration = "ActivationMode", tag = "5")]
+    pub mode: i32,
 }
 /// What became of an activation. A bundle that is in force already, as `expected_version` or as the
 /// version after it, is not put in force again: the answer is that version and its receipt, so that a
@@ -2539,6 +4806,13 @@ pub struct ActivatePolicyResponse {
     /// Set instead when it was refused, or when nobody knows.
     #[prost(message, optional, tag = "3")]
     pub refusal: ::core::option::Option<Refusal>,
+    /// Set, with `receipt`, when it waits for live permits to end: the surfaces on which nothing is
+    /// granted until then. `version` is 0.
+    #[prost(string, repeated, tag = "4")]
+    pub draining: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// With BOUNDS_IN_USE: the surface that stands in the way.
+    #[prost(string, tag = "5")]
+    pub surface_in_use: ::prost::alloc::string::String,
 }
 /// Asks for the list.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2562,6 +4836,12 @@ pub struct ListPoliciesResponse {
     /// Set instead when nobody knows.
     #[prost(message, optional, tag = "3")]
     pub refusal: ::core::option::Option<Refusal>,
+    /// The activation that waits for live permits to end; absent when none does.
+    #[prost(message, optional, tag = "4")]
+    pub draining: ::core::option::Option<PendingActivation>,
+    /// Digests of the bundles that are evaluated beside the active one, 32 bytes each.
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub shadows: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 /// A stored bundle.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2585,6 +4865,12 @@ pub struct Activation {
     /// Cluster time of the activation.
     #[prost(uint64, tag = "3")]
     pub activated_at_ms: u64,
+    /// Who put it in force.
+    #[prost(string, tag = "4")]
+    pub activated_by: ::prost::alloc::string::String,
+    /// Where its statement stands.
+    #[prost(uint64, tag = "5")]
+    pub leaf_index: u64,
 }
 /// Names a bundle.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2614,6 +4900,186 @@ pub struct GetPolicyResponse {
     /// Set instead when there is none, or when nobody knows.
     #[prost(message, optional, tag = "4")]
     pub refusal: ::core::option::Option<Refusal>,
+}
+/// An activation that waits for live permits to end.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PendingActivation {
+    /// The bundle, 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// DRAIN or REVOKE.
+    #[prost(enumeration = "ActivationMode", tag = "2")]
+    pub mode: i32,
+    /// The surfaces on which nothing is granted until then.
+    #[prost(string, repeated, tag = "3")]
+    pub surfaces: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Who put it in force.
+    #[prost(string, tag = "4")]
+    pub principal: ::prost::alloc::string::String,
+    /// Since when (cluster clock).
+    #[prost(uint64, tag = "5")]
+    pub since_ms: u64,
+}
+/// Gives up the activation that waits.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CancelDrainRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "2")]
+    pub deadline_ms: u32,
+}
+/// What became of it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CancelDrainResponse {
+    /// Proof.
+    #[prost(message, optional, tag = "1")]
+    pub receipt: ::core::option::Option<Receipt>,
+    /// Set instead when it was refused, or when nobody knows.
+    #[prost(message, optional, tag = "2")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// The bundles to evaluate beside the active one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetShadowRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Digests of stored bundles, 32 bytes each, at most 2; none ends it.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub digests: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "3")]
+    pub deadline_ms: u32,
+}
+/// What became of it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetShadowResponse {
+    /// It was so before.
+    #[prost(bool, tag = "1")]
+    pub replay: bool,
+    /// Set instead when it was refused, or when nobody knows.
+    #[prost(message, optional, tag = "2")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// Asks how the shadows differ.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetShadowRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+}
+/// How the shadows differ from what was decided, since this node began to lead or they were set.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetShadowResponse {
+    /// One for each shadow.
+    #[prost(message, repeated, tag = "1")]
+    pub shadows: ::prost::alloc::vec::Vec<ShadowReport>,
+    /// Set instead when this node does not lead.
+    #[prost(message, optional, tag = "2")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// How one shadow differs.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ShadowReport {
+    /// The bundle, 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// Its name.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Decisions that it was asked about.
+    #[prost(uint64, tag = "3")]
+    pub evaluated: u64,
+    /// Those where it says something else.
+    #[prost(uint64, tag = "4")]
+    pub differing: u64,
+    /// Decisions that it was not asked about, because it had more to do than it may.
+    #[prost(uint64, tag = "5")]
+    pub skipped: u64,
+    /// The newest differences, at most 100, the newest first.
+    #[prost(message, repeated, tag = "6")]
+    pub differences: ::prost::alloc::vec::Vec<ShadowDifference>,
+}
+/// A decision that a shadow would have made otherwise.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShadowDifference {
+    /// Where its statement stands.
+    #[prost(uint64, tag = "1")]
+    pub leaf_index: u64,
+    /// The surface.
+    #[prost(string, tag = "2")]
+    pub surface: ::prost::alloc::string::String,
+    /// The reason of what was decided, in UPPER_SNAKE.
+    #[prost(string, tag = "3")]
+    pub decided: ::prost::alloc::string::String,
+    /// The reason of what the shadow says, in UPPER_SNAKE.
+    #[prost(string, tag = "4")]
+    pub shadow: ::prost::alloc::string::String,
+    /// One sentence for people.
+    #[prost(string, tag = "5")]
+    pub sentence: ::prost::alloc::string::String,
+}
+/// The bundle to delete.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeletePolicyRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The bundle's digest, 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "3")]
+    pub deadline_ms: u32,
+}
+/// What became of it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DeletePolicyResponse {
+    /// It was gone before.
+    #[prost(bool, tag = "1")]
+    pub replay: bool,
+    /// Set instead when it was refused, or when nobody knows.
+    #[prost(message, optional, tag = "2")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// What an activation does when live permits hold bounds that it changes or removes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ActivationMode {
+    /// REFUSE.
+    Unspecified = 0,
+    /// It is refused with BOUNDS_IN_USE.
+    Refuse = 1,
+    /// Nothing is granted on those surfaces until none is left; then it takes effect.
+    Drain = 2,
+    /// The same, and permits that are not redeemed are revoked.
+    Revoke = 3,
+}
+impl ActivationMode {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ACTIVATION_MODE_UNSPECIFIED",
+            Self::Refuse => "ACTIVATION_MODE_REFUSE",
+            Self::Drain => "ACTIVATION_MODE_DRAIN",
+            Self::Revoke => "ACTIVATION_MODE_REVOKE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ACTIVATION_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+            "ACTIVATION_MODE_REFUSE" => Some(Self::Refuse),
+            "ACTIVATION_MODE_DRAIN" => Some(Self::Drain),
+            "ACTIVATION_MODE_REVOKE" => Some(Self::Revoke),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod policy_client {
@@ -2799,6 +5265,106 @@ pub mod policy_client {
             req.extensions_mut().insert(GrpcMethod::new("holdpoint.v1.Policy", "Get"));
             self.inner.unary(req, path, codec).await
         }
+        /// Gives up an activation that waits for live permits to end.
+        pub async fn cancel_drain(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CancelDrainRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CancelDrainResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Policy/CancelDrain",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Policy", "CancelDrain"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says which stored bundles are evaluated beside the active one. They never change an outcome.
+        pub async fn set_shadow(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetShadowRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetShadowResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Policy/SetShadow",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Policy", "SetShadow"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says how the shadows differ from what was decided, as this leader has seen it.
+        pub async fn get_shadow(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetShadowRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetShadowResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Policy/GetShadow",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Policy", "GetShadow"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes a bundle that nothing names.
+        pub async fn delete(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeletePolicyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeletePolicyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Policy/Delete",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Policy", "Delete"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2845,6 +5411,38 @@ pub mod policy_server {
             request: tonic::Request<super::GetPolicyRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetPolicyResponse>,
+            tonic::Status,
+        >;
+        /// Gives up an activation that waits for live permits to end.
+        async fn cancel_drain(
+            &self,
+            request: tonic::Request<super::CancelDrainRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CancelDrainResponse>,
+            tonic::Status,
+        >;
+        /// Says which stored bundles are evaluated beside the active one. They never change an outcome.
+        async fn set_shadow(
+            &self,
+            request: tonic::Request<super::SetShadowRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetShadowResponse>,
+            tonic::Status,
+        >;
+        /// Says how the shadows differ from what was decided, as this leader has seen it.
+        async fn get_shadow(
+            &self,
+            request: tonic::Request<super::GetShadowRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetShadowResponse>,
+            tonic::Status,
+        >;
+        /// Deletes a bundle that nothing names.
+        async fn delete(
+            &self,
+            request: tonic::Request<super::DeletePolicyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeletePolicyResponse>,
             tonic::Status,
         >;
     }
@@ -3086,6 +5684,182 @@ pub mod policy_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Policy/CancelDrain" => {
+                    #[allow(non_camel_case_types)]
+                    struct CancelDrainSvc<T: Policy>(pub Arc<T>);
+                    impl<
+                        T: Policy,
+                    > tonic::server::UnaryService<super::CancelDrainRequest>
+                    for CancelDrainSvc<T> {
+                        type Response = super::CancelDrainResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CancelDrainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Policy>::cancel_drain(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CancelDrainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Policy/SetShadow" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetShadowSvc<T: Policy>(pub Arc<T>);
+                    impl<T: Policy> tonic::server::UnaryService<super::SetShadowRequest>
+                    for SetShadowSvc<T> {
+                        type Response = super::SetShadowResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetShadowRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Policy>::set_shadow(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetShadowSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Policy/GetShadow" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetShadowSvc<T: Policy>(pub Arc<T>);
+                    impl<T: Policy> tonic::server::UnaryService<super::GetShadowRequest>
+                    for GetShadowSvc<T> {
+                        type Response = super::GetShadowResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetShadowRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Policy>::get_shadow(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetShadowSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Policy/Delete" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteSvc<T: Policy>(pub Arc<T>);
+                    impl<
+                        T: Policy,
+                    > tonic::server::UnaryService<super::DeletePolicyRequest>
+                    for DeleteSvc<T> {
+                        type Response = super::DeletePolicyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeletePolicyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Policy>::delete(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
