@@ -401,13 +401,14 @@ impl Reader<'_> {
             let (min_ms, max_ms) = RELEASE_AFTER_MS;
             file.duration_ms(node, "release_after", min_ms, max_ms)
         });
+        let honor_issued = fields.bool_or("honor_issued", false);
         let failed_exit = if aborts? {
             FailedExit::Aborted
         } else {
             FailedExit::InDoubt
         };
         Some(Terms {
-            honor_issued: fields.bool_or("honor_issued", false),
+            honor_issued,
             executors: executors?,
             permit_for_ms: permit_for_ms?,
             complete_within_ms: complete_within_ms?,

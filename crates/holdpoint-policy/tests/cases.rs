@@ -62,6 +62,84 @@ fn failure_says_what_was_expected_and_what_came_out() {
     );
 }
 
+/// What is held, and what must come of it.
+const HELD: &[(&str, &str)] = &[
+    ("", "decision: PERMIT, refused: []"),
+    (
+        "{ bound: lock, live: 1 }",
+        "decision: DENY, reason: BOUND_HELD, refused: [lock]",
+    ),
+    (
+        "{ bound: lock, key: lock/other, live: 1 }",
+        "decision: PERMIT",
+    ),
+    (
+        "{ bound: lock, key: lock/w, live: 1 }",
+        "decision: DENY, reason: BOUND_HELD",
+    ),
+    ("{ bound: lock, live: 0 }", "decision: PERMIT"),
+    (
+        "{ bound: effect, live: 1 }",
+        "decision: DENY, reason: BOUND_HELD, refused: [effect]",
+    ),
+    (
+        "{ bound: effect, committed: true }",
+        "decision: DENY, reason: ALREADY_COMMITTED, refused: [effect]",
+    ),
+    ("{ bound: slots, live: 1 }", "decision: PERMIT"),
+    (
+        "{ bound: slots, live: 2 }",
+        "decision: DENY, reason: BOUND_EXHAUSTED, refused: [slots]",
+    ),
+    ("{ bound: sum, sum: 90 }", "decision: PERMIT"),
+    (
+        "{ bound: sum, sum: 91 }",
+        "decision: DENY, reason: BOUND_EXHAUSTED, refused: [sum]",
+    ),
+    (
+        "{ bound: sum, sum: 45 }, { bound: sum, sum: 46 }",
+        "decision: DENY, reason: BOUND_EXHAUSTED",
+    ),
+    (
+        "{ bound: lock, live: 1 }, { bound: sum, sum: 100 }",
+        "decision: DENY, reason: BOUND_EXHAUSTED, refused: [lock, sum]",
+    ),
+    (
+        "{ bound: slots, live: 9 }, { bound: effect, committed: true }, { bound: lock, live: 1 }",
+        "decision: DENY, reason: ALREADY_COMMITTED, refused: [effect, lock, slots]",
+    ),
+];
+
+/// A surface with all four kinds of bounds.
+#[test]
+fn held_bounds_refuse_as_the_state_machine_does() {
+    let head = "defaults: { now: \"2026-11-24T10:00:00Z\", caller: loopback:dev, surface: demo.echo, params: { w: w, amount: 10 } }\ncases:\n";
+    let cases = HELD.iter().enumerate().map(|(index, (held, expect))| {
+        format!("  - {{ name: c{index}, held: [{held}], expect: {{ {expect} }} }}\n")
+    });
+    let more = "  - { name: nothing, params: { amount: 0 }, held: [{ bound: sum, sum: 100 }], expect: { decision: PERMIT } }\n\
+                \x20 - { name: forbidden, params: { message: forbidden }, held: [{ bound: lock, live: 1 }], expect: { decision: DENY, reason: POLICY, refused: [] } }\n";
+    let text = format!("{head}{}{more}", cases.collect::<String>());
+    let files = starter::FILES.iter().map(|(path, original)| {
+        let replaced = match *path {
+            "tests/demo.yaml" => text.clone(),
+            "surfaces.yaml" => original.replacen(
+                "    params: EchoParams\n",
+                "    params: EchoParams\n    bounds:\n      - { name: lock, exclusive: 'lock/{params.w}' }\n      \
+                 - { name: effect, once: 'effect/{params.w}' }\n      - { name: slots, capacity: { key: slots, limit: 2 } }\n      \
+                 - { name: sum, budget: { key: sum, field: params.amount, window: 1d, limit: 100 } }\n",
+                1,
+            ),
+            "schema.cedarschema" => original.replacen("{ message?: String,", "{ w: String, amount: Long, message?: String,", 1),
+            _ => (*original).to_owned(),
+        };
+        (*path, replaced)
+    });
+    let policy = Policy::load(&Bundle::new(files).unwrap()).unwrap();
+    let report = policy.run_tests();
+    assert!(report.is_acceptable(), "{report}");
+}
+
 #[test]
 fn one_failure_makes_the_bundle_unacceptable() {
     let head = "cases:\n  - { name: a, now: \"2026-11-24T10:00:00Z\", caller: x, surface: demo.echo, expect: ";

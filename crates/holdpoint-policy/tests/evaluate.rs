@@ -380,6 +380,30 @@ fn key_beyond_its_limit_is_silence() {
 }
 
 #[test]
+fn key_that_would_be_empty_is_silence() {
+    let policy = edited(&[(
+        "surfaces.yaml",
+        "'workspace/{params.workspace}'",
+        "'{params.workspace}'",
+    )]);
+    let apply = |workspace: &str| {
+        let digest = "0".repeat(64);
+        let params = format!(r#"{{"workspace":"{workspace}","plan_sha256":"{digest}"}}"#);
+        request("loopback:dev", "infra.apply", "apply", &params)
+    };
+    check(
+        &policy,
+        &apply(""),
+        &expect![[r"
+            SILENCE INVALID_PARAMS []
+            the key of bound `workspace` would be empty or longer than 512 bytes
+        "]],
+    );
+    assert!(show(&evaluate(&policy, &apply(&"x".repeat(512)))).starts_with("PERMIT"));
+    assert!(show(&evaluate(&policy, &apply(&"x".repeat(513)))).starts_with("SILENCE"));
+}
+
+#[test]
 fn claims_have_their_amounts_and_limits() {
     let policy = shipped("payments-export-agents");
     let params = r#"{"account":"acc-1","amountMinor":100,"currency":"EUR","beneficiary":"supplier-7","purpose":"i"}"#;

@@ -95,13 +95,14 @@ fn quorum(file: &File<'_>, name: &str, node: &Node, entities: &Entities) -> Opti
         }
     }
     let binds = fields.required("binds").map(|node| binds(file, name, node));
+    let spent = fields.bool_or("spent", true);
     Some(Quorum {
         min: min?,
         from: from?,
         excludes_requester,
         binds: binds?,
         max_age_ms: max_age_ms?,
-        spent: fields.bool_or("spent", true),
+        spent,
     })
 }
 

@@ -7,7 +7,9 @@
 
 mod entities;
 mod policies;
+mod quorums;
 mod surfaces;
+mod terms;
 
 use expect_test::{Expect, expect};
 use holdpoint_policy::{Bundle, check, starter};

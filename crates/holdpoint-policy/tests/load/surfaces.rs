@@ -148,32 +148,6 @@ fn bounds_are_checked() {
 }
 
 #[test]
-fn quorums_and_callers_are_checked() {
-    let quorum = "quorums:\n  review: { min: 0, from: 'Environment::\"pord\"', exclude: [everybody], binds: [params.plan, reqest], max_age: 1s }\n\
-                  callers:\n  loopback:x: 'Environment::\"porod\"'\nsurfaces:\n\n";
-    with(
-        &[
-            (SURFACES, "surfaces:\n\n", quorum),
-            (
-                SURFACES,
-                "    executors: [caller]\n",
-                "    executors: [caller]\n    approvals: [review, other]\n",
-            ),
-        ],
-        &expect![[r#"
-            surfaces.yaml:3: `binds` knows caller, action, resource, request and `params.…`, got `reqest` (did you mean `request`?)
-            surfaces.yaml:3: `exclude` knows `requester` only, got `everybody`
-            surfaces.yaml:3: `max_age` must be between 1m and 90d
-            surfaces.yaml:3: `min` must be at least 1, got 0
-            surfaces.yaml:3: entity `Environment::"pord"` is not in the entities file (did you mean `Environment::"prod"`?)
-            surfaces.yaml:5: entity `Environment::"porod"` is not in the entities file (did you mean `Environment::"prod"`?)
-            surfaces.yaml:32: quorum `other` is not declared under `quorums`
-            7 errors
-        "#]],
-    );
-}
-
-#[test]
 fn surface_has_no_more_actions_than_the_gate_takes() {
     let actions = |count: u32| {
         let actions = (0..count).map(|number| format!("a{number}: \"infra.apply\", "));
