@@ -4,7 +4,7 @@
 //! and executors a surface has, so that it can hold every evaluation to it: a leader that leaves a
 //! bound out is refused.
 
-use holdpoint_receipt::{Caller, Name};
+use holdpoint_receipt::{Caller, ClusterTime, Name};
 
 /// The outline of one bundle.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,6 +76,30 @@ pub enum BoundKind {
 }
 
 impl BoundKind {
+    /// Whether an effect uses it up, so that it stays charged after a commit.
+    #[must_use]
+    pub const fn is_consumed(self) -> bool {
+        match self {
+            Self::Once { .. } | Self::Budget { .. } => true,
+            Self::Exclusive | Self::Capacity { .. } => false,
+        }
+    }
+
+    /// The window that a permit issued at `at` is charged to; none for all but budgets.
+    #[must_use]
+    pub fn window_at(self, at: ClusterTime) -> Option<Window> {
+        let Self::Budget { window_ms, .. } = self else {
+            return None;
+        };
+        // No window is zero long (a bundle with one is refused), but a claim is input.
+        let into_ms = at.get().checked_rem(window_ms).unwrap_or_default();
+        let start_ms = at.get().saturating_sub(into_ms);
+        Some(Window {
+            length_ms: window_ms,
+            start_ms,
+        })
+    }
+
     /// `exclusive`, `once`, `capacity` or `budget`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -85,6 +109,24 @@ impl BoundKind {
             Self::Capacity { .. } => "capacity",
             Self::Budget { .. } => "budget",
         }
+    }
+}
+
+/// One window of a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Window {
+    /// Its length.
+    pub length_ms: u64,
+    /// Its first instant, in milliseconds since the Unix epoch: a multiple of its length.
+    pub start_ms: u64,
+}
+
+impl Window {
+    /// The first instant of the next one.
+    #[must_use]
+    pub fn end(self) -> ClusterTime {
+        let end_ms = self.start_ms.saturating_add(self.length_ms);
+        ClusterTime::new(end_ms).unwrap_or(ClusterTime::MAX)
     }
 }
 

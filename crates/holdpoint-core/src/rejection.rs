@@ -105,6 +105,8 @@ pub enum Bounded {
     Nodes,
     /// Clocks of a time step.
     Clocks,
+    /// Bytes of the reason that an operator gives.
+    ReasonBytes,
 }
 
 impl Bounded {
@@ -119,6 +121,7 @@ impl Bounded {
             Self::Voters => "voters",
             Self::Nodes => "nodes",
             Self::Clocks => "clocks",
+            Self::ReasonBytes => "bytes of the reason",
         }
     }
 }

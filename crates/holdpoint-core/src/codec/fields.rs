@@ -123,6 +123,7 @@ items!(
     crate::command::Command,
     crate::command::BoundClaim,
     crate::outline::SurfaceOutline,
+    crate::record::Contradiction,
     crate::outline::BoundOutline,
     crate::outline::Executor,
     crate::record::RefusedBound,

@@ -94,6 +94,7 @@ enums! {
         5 => Voters,
         6 => Nodes,
         7 => Clocks,
+        8 => ReasonBytes,
     }
     EvaluationProblem {
         1 => Surface,

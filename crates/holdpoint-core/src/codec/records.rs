@@ -4,10 +4,10 @@ use super::{CodecError, Wire, decode, encode, enums, structs};
 use crate::outline::SurfaceOutline;
 use crate::record::{
     ActivationRecord, ActivePolicy, ApprovalRecord, ApprovalState, AttemptRecord, BundleRecord,
-    ClockRecord, Completion, Decided, Denial, DisclosureRecord, Drain, GroupRecord, Held,
-    LeafRecord, NamespaceRecord, NodeRecord, OnceRecord, PendingRecord, PermitRecord, PermitState,
-    PermitStep, QueueRecord, Redemption, RefusedBound, SessionClosed, SessionRecord, StatementRef,
-    Swept, TombstoneRecord, TreeRecord, UsageRecord, WaiterRecord,
+    ClockRecord, Completion, Contradiction, Decided, Denial, DisclosureRecord, Drain, GroupRecord,
+    Held, LeafRecord, NamespaceRecord, NodeRecord, OnceRecord, PendingRecord, PermitRecord,
+    PermitState, PermitStep, QueueRecord, Redemption, RefusedBound, ReleaseRecord, SessionClosed,
+    SessionRecord, StatementRef, Swept, TombstoneRecord, TreeRecord, UsageRecord, WaiterRecord,
 };
 use holdpoint_receipt::{Digest, PermitId};
 
@@ -32,9 +32,12 @@ structs! {
     PermitRecord {
         id, fence, caller, idempotency_key, actor, surface, action, session, step, prerequisites,
         request_digest, policy, evaluator_version, issued_at, expires_at, claims, held, held_until,
-        approvals, state, redemption, completion, conflicts, statements,
+        approvals, state, redemption, completion, release, conflicts, contradictions, ended_at,
+        statements,
     }
     StatementRef { step, leaf }
+    ReleaseRecord { principal, reason, released_at }
+    Contradiction { result, principal, leaf }
     Redemption { id, principal, redeemed_at, complete_by, release_at }
     Completion { result, principal, operator, reason, completed_at }
     TombstoneRecord { permit, fence, committed_at, kept_until }

@@ -16,7 +16,7 @@ use crate::codec::records::Present;
 use crate::command::{Authorize, Evaluation, Verdict};
 use crate::fault::{ApplyError, Corruption};
 use crate::key::StateKey;
-use crate::limits::ATTEMPT_KEPT_MS;
+use crate::limits::{ATTEMPT_KEPT_MS, SKEW_MS_MAX};
 use crate::outcome::{self, AuthorizeOutcome, Decision, Outcome, PermitView};
 use crate::outline::SurfaceOutline;
 use crate::record::{
@@ -101,6 +101,11 @@ impl Attempt<'_> {
             // Time itself is exhausted.
             return Ok(silent(Reason::FenceExhausted));
         }
+        // Where executors need not redeem, one may still act that saw it just before it expired.
+        let held_until = self.surface.offline.then(|| {
+            let longest_ms = SKEW_MS_MAX.saturating_add(self.surface.complete_within_ms);
+            expires_at.saturating_add(longest_ms)
+        });
         gate.namespace.fence = fence;
         let id = permit_id(gate.cluster, &gate.name, fence);
         let grant = Stated::Permit(Grant {
@@ -128,12 +133,15 @@ impl Attempt<'_> {
             expires_at,
             claims: self.evaluation.claims.clone(),
             held: Held::All,
-            held_until: None,
+            held_until,
             approvals: Vec::new(),
             state: PermitState::Issued,
             redemption: None,
             completion: None,
+            release: None,
             conflicts: 0,
+            contradictions: Vec::new(),
+            ended_at: None,
             statements: vec![StatementRef {
                 step: PermitStep::Decision,
                 leaf: statement.leaf,

@@ -5,10 +5,10 @@ use holdpoint_core::codec::records::{Present, Record};
 use holdpoint_core::command::{ActivationMode, CompletionResult};
 use holdpoint_core::limits::RETENTION_DEFAULT;
 use holdpoint_core::record::{
-    ActivationRecord, AttemptRecord, BundleRecord, ClockRecord, Completion, Decided, Denial,
-    DisclosureRecord, Drain, GroupRecord, Held, LeafRecord, NamespaceRecord, NodeRecord,
-    OnceRecord, PermitRecord, PermitState, PermitStep, Redemption, RefusedBound, StatementRef,
-    Swept, TombstoneRecord, TreeRecord, UsageRecord,
+    ActivationRecord, AttemptRecord, BundleRecord, ClockRecord, Completion, Contradiction, Decided,
+    Denial, DisclosureRecord, Drain, GroupRecord, Held, LeafRecord, NamespaceRecord, NodeRecord,
+    OnceRecord, PermitRecord, PermitState, PermitStep, Redemption, RefusedBound, ReleaseRecord,
+    StatementRef, Swept, TombstoneRecord, TreeRecord, UsageRecord,
 };
 use holdpoint_receipt::{IdempotencyKey, Reason, RedemptionId};
 
@@ -65,7 +65,18 @@ pub(super) fn permit() -> PermitRecord {
             reason: None,
             completed_at: time(7_000),
         }),
+        release: Some(ReleaseRecord {
+            principal: None,
+            reason: Some("the runner is gone".to_owned()),
+            released_at: time(8_000),
+        }),
         conflicts: 2,
+        contradictions: vec![Contradiction {
+            result: CompletionResult::Aborted,
+            principal: caller("runner"),
+            leaf: 302,
+        }],
+        ended_at: Some(time(7_000)),
         statements: vec![
             StatementRef {
                 step: PermitStep::Decision,
@@ -241,7 +252,7 @@ fn records_have_these_bytes() {
             place in a queue: 010905"alice"02"k1"
             attempt, permitted: 01(d2*32)fc"H;"090001(a1*16)0105"allow"03(d1*32)fb8813fb","01
             attempt, denied: 01(d2*32)fc"H;"090002ca000107"invoice"0201fc80ee"6"0009"invoice/7"01ca01"("01fb"(#"01fb"(#"0105"allow"03(d1*32)fb8813fb","01
-            permit: 01(a1*16)")"05"alice"02"k1"0003"pay"02"do"000000(d2*32)03(d1*32)01fb8813fc"H;"09000107"invoice"0201fc80ee"6"0009"invoice/7"010301fc9c"'"0a000109"four-eyes"(d1*32)04"dave"030102"r1"06"runner"fb"p"17fcd001010001fcd0de"n"0001010006"runner"0000fb"X"1b020201fb","0102fb"-"01
+            permit: 01(a1*16)")"05"alice"02"k1"0003"pay"02"do"000000(d2*32)03(d1*32)01fb8813fc"H;"09000107"invoice"0201fc80ee"6"0009"invoice/7"010301fc9c"'"0a000109"four-eyes"(d1*32)04"dave"030102"r1"06"runner"fb"p"17fcd001010001fcd0de"n"0001010006"runner"0000fb"X"1b01000112"the"20"runner"20"is"20"gone"fb"@"1f02010206"runner"fb"."0101fb"X"1b0201fb","0102fb"-"01
             tombstone: 01(a1*16)")"fb"X"1b01fcd809"7"00
             usage: 0102fc"XGL"00
             once: 0118"invoice/{params.invoice}"01
