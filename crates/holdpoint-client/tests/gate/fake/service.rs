@@ -216,6 +216,27 @@ impl v1::gate_server::Gate for FakeNode {
     ) -> Result<Response<v1::GetReceiptResponse>, Status> {
         Err(Status::unimplemented("not part of the fake"))
     }
+
+    async fn release(
+        &self,
+        _: Request<v1::ReleaseRequest>,
+    ) -> Result<Response<v1::ReleaseResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
+
+    async fn close_session(
+        &self,
+        _: Request<v1::CloseSessionRequest>,
+    ) -> Result<Response<v1::CloseSessionResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
+
+    async fn list_permits(
+        &self,
+        _: Request<v1::ListPermitsRequest>,
+    ) -> Result<Response<v1::ListPermitsResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
 }
 
 #[tonic::async_trait]
@@ -234,6 +255,27 @@ impl v1::keys_server::Keys for FakeNode {
 
 #[tonic::async_trait]
 impl v1::cluster_server::Cluster for FakeNode {
+    async fn freeze(
+        &self,
+        _: Request<v1::FreezeRequest>,
+    ) -> Result<Response<v1::FreezeResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
+
+    async fn set_retention(
+        &self,
+        _: Request<v1::SetRetentionRequest>,
+    ) -> Result<Response<v1::SetRetentionResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
+
+    async fn get_retention(
+        &self,
+        _: Request<v1::GetRetentionRequest>,
+    ) -> Result<Response<v1::GetRetentionResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
+
     async fn status(
         &self,
         _: Request<v1::StatusRequest>,

@@ -426,5 +426,6 @@ fn bound(request: &Request) -> v1::BoundKey {
         name: "workspace".to_owned(),
         kind: "exclusive".to_owned(),
         key: format!("workspace/{workspace}"),
+        amount: 1,
     }
 }
