@@ -3,8 +3,10 @@
 //! What a read reports is the state of the log: times are compared with cluster time, never with a
 //! clock of the node. A listing is paged, at most [`PAGE_MAX`] rows a page.
 
+mod lists;
 mod log;
 
+pub use lists::DoubtPlace;
 pub use log::LogHead;
 
 use holdpoint_receipt::{
@@ -250,20 +252,6 @@ impl<V: View> NamespaceQuery<'_, V> {
             self.must_permit(&decode(key, row)?)
         })?;
         permits.retain(|permit| permit.state.is_live());
-        Ok(permits)
-    }
-
-    /// Permits in doubt, those that have been so the longest first; at most a page.
-    ///
-    /// # Errors
-    ///
-    /// See [`Query::group`].
-    pub fn in_doubt(&self) -> Result<Vec<PermitView>, ApplyError<V::Error>> {
-        let prefix = self.keys.prefix(Kind::Doubt);
-        let mut permits = list(self.view, &prefix, None, |key, row| {
-            self.must_permit(&decode(key, row)?)
-        })?;
-        permits.retain(|permit| permit.in_doubt);
         Ok(permits)
     }
 
