@@ -228,6 +228,11 @@ impl Standing {
         self.have() >= self.subject.min
     }
 
+    /// Those whose approvals count, the earliest first.
+    pub(crate) fn approvers(&self) -> impl Iterator<Item = &Caller> {
+        self.counted.iter().map(|(_, approver)| approver)
+    }
+
     pub(crate) fn have(&self) -> u32 {
         u32::try_from(self.counted.len()).unwrap_or(u32::MAX)
     }

@@ -14,11 +14,11 @@ const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// The windows of a bundle, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Calendars(BTreeMap<String, Vec<Span>>);
+pub(crate) struct Calendars(pub(crate) BTreeMap<String, Vec<Span>>);
 
 /// When a window is open. Both kinds are half-open: the end is outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Span {
+pub(crate) enum Span {
     /// From one instant until another.
     Once { from_ms: u64, until_ms: u64 },
     /// On some days of every week, between two minutes of the day.
@@ -46,7 +46,44 @@ impl Span {
     }
 }
 
+impl Span {
+    /// When it opens or closes in `(after_ms, until_ms]`.
+    fn edges(&self, after_ms: u64, until_ms: u64, edges: &mut BTreeSet<u64>) {
+        let mut add = |at_ms: u64| {
+            if after_ms < at_ms && at_ms <= until_ms {
+                edges.insert(at_ms);
+            }
+        };
+        match self {
+            Self::Once { from_ms, until_ms } => [*from_ms, *until_ms].into_iter().for_each(add),
+            Self::Weekly {
+                from_minute,
+                until_minute,
+                ..
+            } => {
+                // Every day: what a day of another name adds is an instant at which nothing changes.
+                let (first, last) = (after_ms / time::DAY_MS, until_ms / time::DAY_MS);
+                for day in first..=last {
+                    for minute in [from_minute, until_minute] {
+                        let of_day = minute.saturating_mul(time::MINUTE_MS);
+                        add(day.saturating_mul(time::DAY_MS).saturating_add(of_day));
+                    }
+                }
+            }
+        }
+    }
+}
+
 impl Calendars {
+    /// When a window opens or closes in `(after_ms, until_ms]`, rising.
+    pub(crate) fn edges(&self, after_ms: u64, until_ms: u64) -> BTreeSet<u64> {
+        let mut edges = BTreeSet::new();
+        for span in self.0.values().flatten() {
+            span.edges(after_ms, until_ms, &mut edges);
+        }
+        edges
+    }
+
     /// The names of the windows that are open at `at_ms`, sorted.
     pub(crate) fn open_at(&self, at_ms: u64) -> impl Iterator<Item = &str> {
         let open = move |spans: &[Span]| spans.iter().any(|span| span.contains(at_ms));

@@ -15,7 +15,9 @@ mod question;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cedar_policy::{Authorizer, Context, Decision, Request as CedarRequest, RestrictedExpression};
+use cedar_policy::{
+    Authorizer, Context, Decision, PolicySet, Request as CedarRequest, RestrictedExpression,
+};
 use holdpoint_receipt::{Name, Reason, Request};
 
 use crate::approvals::{Approval, Missing, Standing, UsedApproval};
@@ -120,6 +122,14 @@ impl Verdict {
     pub const fn is_permit(&self) -> bool {
         matches!(self, Self::Permit { .. })
     }
+
+    /// The deciding policies, sorted.
+    #[must_use]
+    pub fn policies(&self) -> &[Name] {
+        match self {
+            Self::Permit { policies } | Self::Deny { policies, .. } => policies,
+        }
+    }
 }
 
 /// Why nothing was decided.
@@ -218,6 +228,16 @@ impl Inner {
         question: &Question<'_>,
         moment: Moment<'_>,
     ) -> Result<Verdict, Silence> {
+        self.decide_by(&question.action.policies, question, moment)
+    }
+
+    /// Asks Cedar, with some of the policies.
+    pub(crate) fn decide_by(
+        &self,
+        policies: &PolicySet,
+        question: &Question<'_>,
+        moment: Moment<'_>,
+    ) -> Result<Verdict, Silence> {
         let error = |why: String| Silence::new(Reason::EvaluationError, why);
         let context = self.context(question, moment)?;
         let request = CedarRequest::new(
@@ -228,8 +248,7 @@ impl Inner {
             Some(&self.schema.cedar),
         )
         .map_err(|why| error(format!("the request does not fit the schema: {why}")))?;
-        let response =
-            Authorizer::new().is_authorized(&request, &question.action.policies, &self.entities);
+        let response = Authorizer::new().is_authorized(&request, policies, &self.entities);
         let errors: BTreeSet<String> = response
             .diagnostics()
             .errors()

@@ -9,12 +9,15 @@
 //!
 //! A [`Bundle`] is bytes with a digest. [`Policy::load`] reads all of it strictly, and everything
 //! that could go wrong because of the bundle goes wrong there. [`Policy::evaluate`] then answers
-//! every request: with a verdict and the bounded operations that it claims, or with SILENCE.
+//! every request: with a verdict, the bounded operations that it claims and the approvals that it
+//! uses, or with SILENCE. [`Policy::explain`] says why, [`diff()`](diff::diff) what another bundle would
+//! change.
 //!
 //! This crate never reads a clock, the environment or a random source, never awaits, starts no
 //! thread and computes no float; evaluation touches no file ([`directory`] is the one module that
-//! does). It never decides whether a bound is free: it renders the key, and the state machine knows
-//! who holds it. It is the only crate that names `cedar-policy`.
+//! does). It never decides whether a bound is free, nor whether an approval is spent: it renders the
+//! key and the subject, and the state machine knows who holds the one and has used the other. It is
+//! the only crate that names `cedar-policy`.
 //!
 //! The layout of a bundle is `docs/reference/policy-bundle.md`.
 #![deny(
@@ -28,9 +31,11 @@ pub mod approvals;
 pub mod bundle;
 mod calendar;
 mod cases;
+pub mod diff;
 pub mod directory;
 mod entities;
 pub mod evaluate;
+pub mod explain;
 mod fields;
 mod labels;
 mod manifest;
@@ -51,8 +56,10 @@ mod yaml;
 
 pub use approvals::{Approval, Missing, NotApprover, Subject, UsedApproval};
 pub use bundle::{Bundle, BundleError};
+pub use diff::{Change, Difference, Part, diff};
 pub use directory::DirectoryError;
 pub use evaluate::{Decided, Evaluation, Facts, Input, Silence, Verdict};
+pub use explain::Explanation;
 pub use policy::Policy;
 pub use problem::{CheckReport, LoadError};
 pub use run::{CaseOutcome, CaseReport, TestReport};

@@ -72,7 +72,7 @@ impl Type {
 }
 
 /// What an action applies to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Action {
     pub(crate) principals: BTreeSet<String>,
     pub(crate) resources: BTreeSet<String>,

@@ -78,43 +78,43 @@ fn extremes_of_a_quorum_are_refused() {
     };
     quorum(
         &with_min("65", "91d"),
-        &expect![[r#"
+        &expect![[r"
             surfaces.yaml:7: `max_age` must be between 1m and 90d
             surfaces.yaml:7: `min` must be at most 64
             surfaces.yaml:7: `request` is already in the list
             surfaces.yaml:7: `spent` must be `true` or `false`, got a string
             4 errors
-        "#]],
+        "]],
     );
     quorum(
         &with_min("9223372036854775807", "0m"),
-        &expect![[r#"
+        &expect![[r"
             surfaces.yaml:7: `max_age` must be between 1m and 90d
             surfaces.yaml:7: `min` must be at most 64
             surfaces.yaml:7: `request` is already in the list
             surfaces.yaml:7: `spent` must be `true` or `false`, got a string
             4 errors
-        "#]],
+        "]],
     );
     quorum(
         &with_min("9223372036854775808", "18446744073709551616ms"),
-        &expect![[r#"
+        &expect![[r"
             surfaces.yaml:7: `max_age` must be a duration such as `30s`, `10m`, `1h` or `1d`, got a string
             surfaces.yaml:7: `min` must be an integer, got a number that is not a 64-bit integer
             surfaces.yaml:7: `request` is already in the list
             surfaces.yaml:7: `spent` must be `true` or `false`, got a string
             4 errors
-        "#]],
+        "]],
     );
     quorum(
         &with_min("-1", "-1h"),
-        &expect![[r#"
+        &expect![[r"
             surfaces.yaml:7: `max_age` must be a duration such as `30s`, `10m`, `1h` or `1d`, got a string
             surfaces.yaml:7: `min` must be at least 1, got -1
             surfaces.yaml:7: `request` is already in the list
             surfaces.yaml:7: `spent` must be `true` or `false`, got a string
             4 errors
-        "#]],
+        "]],
     );
 }
 
@@ -130,41 +130,41 @@ fn facts_of_a_case_that_would_change_nothing_are_refused() {
     };
     case(
         "held: [{ bound: workspace, key: other, live: 1 }, { bound: plan, committed: true, key: other }]",
-        &expect![[r#"
+        &expect![[r"
             no errors
-        "#]],
+        "]],
     );
     case(
         "held: [{ bound: workspac, live: 1 }]",
-        &expect![[r#"
+        &expect![[r"
             tests/infra.yaml:12: `infra.apply` has no bound `workspac` (did you mean `workspace`?)
             1 error
-        "#]],
+        "]],
     );
     case(
         "held: [{ bound: workspace, committed: true }, { bound: plan, sum: 1 }]",
-        &expect![[r#"
+        &expect![[r"
             tests/infra.yaml:12: `committed` says nothing about bound `workspace`, which is of kind `exclusive`
             tests/infra.yaml:12: `sum` says nothing about bound `plan`, which is of kind `once`
             2 errors
-        "#]],
+        "]],
     );
     case(
         "held: [{ bound: plan, live: 1, committed: true }, { bound: plan }, { bound: plan, committed: false }]",
-        &expect![[r#"
+        &expect![[r"
             tests/infra.yaml:12: `committed` must be `true`, or left out
             tests/infra.yaml:12: an entry of `held` must have exactly one of live, committed, sum
             2 errors
-        "#]],
+        "]],
     );
     case(
         "held: [{ bound: plan, live: -1 }, { bound: plan, live: 9007199254740992 }, { bound: plan, key: '' , live: 1 }]",
-        &expect![[r#"
+        &expect![[r"
             tests/infra.yaml:12: `key`: the bound key is empty
             tests/infra.yaml:12: `live` must be at least 0, got -1
             tests/infra.yaml:12: `live` must be at most 9007199254740991
             3 errors
-        "#]],
+        "]],
     );
     case(
         "approvals: [{ by: loopback:ann, at: yesterday }, { by: '', at: \"2026-11-24T09:00:00Z\" }, { by: x, at: \"2026-11-24T09:00:00Z\", quorum: review }]",
