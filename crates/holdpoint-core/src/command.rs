@@ -8,6 +8,7 @@ mod settings;
 
 pub use approvals::{
     ApprovalFact, ApprovalName, Approve, AskApproval, MissingApproval, RevokeApproval,
+    subject_digest,
 };
 pub use settings::{
     AttemptName, CancelDrain, CloseSession, DeletePolicy, Freeze, LeaveQueue, Retention,
@@ -85,19 +86,16 @@ impl Command {
             | Self::Authorize(_)
             | Self::Redeem(_)
             | Self::Complete(_)
-            | Self::Revoke(_) => 1,
-            Self::Release(_)
+            | Self::Revoke(_)
             | Self::Approve(_)
             | Self::RevokeApproval(_)
             | Self::AskApproval(_)
             | Self::CloseSession(_)
             | Self::Freeze(_)
-            | Self::LeaveQueue(_)
             | Self::CancelDrain(_)
             | Self::SetShadow(_)
-            | Self::DeletePolicy(_)
-            | Self::SetRetention(_)
-            | Self::Sweep(_) => 2,
+            | Self::DeletePolicy(_) => 1,
+            Self::Release(_) | Self::LeaveQueue(_) | Self::SetRetention(_) | Self::Sweep(_) => 2,
         }
     }
 

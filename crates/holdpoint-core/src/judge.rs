@@ -9,18 +9,26 @@
 //! one kind of command, with its steps in the order of the specification.
 
 mod activate;
+mod approvals;
 mod authorize;
 mod bounds;
+mod changes;
 mod cluster;
 mod complete;
 mod decide;
 mod draft;
+mod drain;
+mod ends;
 mod facts;
+mod freeze;
 mod gate;
 mod lifecycle;
 mod outline;
+mod pending;
+mod policies;
 mod put;
 mod redeem;
+mod sessions;
 mod statements;
 
 use holdpoint_receipt::{ClusterTime, Name};
@@ -156,16 +164,32 @@ pub fn judge<V: View>(
         Command::Revoke(command) => in_gate(draft, &group, &command.namespace, |gate| {
             complete::revoke(gate, command)
         }),
+        Command::Approve(command) => in_gate(draft, &group, &command.namespace, |gate| {
+            approvals::approve(gate, command)
+        }),
+        Command::RevokeApproval(command) => in_gate(draft, &group, &command.namespace, |gate| {
+            approvals::revoke_approval(gate, command)
+        }),
+        Command::AskApproval(command) => in_gate(draft, &group, &command.namespace, |gate| {
+            pending::ask_approval(gate, command)
+        }),
+        Command::CloseSession(command) => in_gate(draft, &group, &command.namespace, |gate| {
+            sessions::close_session(gate, command)
+        }),
+        Command::Freeze(command) => in_gate(draft, &group, &command.namespace, |gate| {
+            freeze::freeze(gate, command)
+        }),
+        Command::CancelDrain(command) => in_gate(draft, &group, &command.namespace, |gate| {
+            drain::cancel_drain(gate, command)
+        }),
+        Command::SetShadow(command) => in_gate(draft, &group, &command.namespace, |gate| {
+            policies::set_shadow(gate, command)
+        }),
+        Command::DeletePolicy(command) => in_gate(draft, &group, &command.namespace, |gate| {
+            policies::delete_policy(gate, command)
+        }),
         Command::Release(_)
-        | Command::Approve(_)
-        | Command::RevokeApproval(_)
-        | Command::AskApproval(_)
-        | Command::CloseSession(_)
-        | Command::Freeze(_)
         | Command::LeaveQueue(_)
-        | Command::CancelDrain(_)
-        | Command::SetShadow(_)
-        | Command::DeletePolicy(_)
         | Command::SetRetention(_)
         | Command::Sweep(_) => Ok(rejected(Rejection::FeatureLevel { needed, level })),
     }

@@ -122,6 +122,8 @@ kinds! {
     Surface = 0x12;
     /// An activation, by version.
     Activation = 0x13;
+    /// Where statements name a bundle, by digest; none that no statement has named.
+    BundleUse = 0x14;
     /// An attempt, by caller and idempotency key.
     Attempt = 0x20;
     /// Attempts by the time until which they are kept.
@@ -182,7 +184,7 @@ kinds! {
     PendingEnd = 0x64;
     /// A session, by its name.
     Session = 0x70;
-    /// Sessions by the time until which they are kept.
+    /// Sessions by their last use.
     SessionEnd = 0x71;
 }
 
@@ -266,6 +268,12 @@ impl KeySpace {
     pub fn surface(&self, digest: &Digest, surface: &Name) -> StateKey {
         let key = self.key(Kind::Surface).bytes(digest.as_bytes());
         key.text(surface.as_str()).finish()
+    }
+
+    /// [`Kind::BundleUse`].
+    #[must_use]
+    pub fn bundle_use(&self, digest: &Digest) -> StateKey {
+        self.key(Kind::BundleUse).bytes(digest.as_bytes()).finish()
     }
 
     /// [`Kind::Activation`].

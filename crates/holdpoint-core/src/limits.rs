@@ -144,8 +144,16 @@ pub const PENDING_KEPT_MS: u64 = 24 * 60 * 60 * 1_000;
 /// Requests that one namespace lists for approval.
 pub const PENDING_MAX: u64 = 10_000;
 
-/// Listed requests that one subject's list names; what comes later is found in the whole list.
-pub const PENDING_PER_SUBJECT_MAX: usize = 64;
+/// How long asking again for the same approvals changes nothing, so that a polling client writes
+/// little.
+pub const PENDING_REFRESH_MS: u64 = 60 * 1_000;
+
+/// How long the same approval again is taken for a retry of the first. Afterwards it is given anew,
+/// also if a permit has spent it: at least as long as a client waits for an answer.
+pub const APPROVAL_REPEAT_MS: u64 = ATTEMPT_KEPT_MS;
+
+/// Surfaces that operators have frozen.
+pub const FROZEN_SURFACES_MAX: usize = SURFACES_MAX;
 
 /// How long what a waiting attempt wants is kept for it once it is free.
 pub const WAIT_OFFER_MS: u64 = 2_000;

@@ -92,8 +92,8 @@ pub enum ActivateOutcome {
         digest: Digest,
         /// The surfaces on which nothing is granted until then.
         surfaces: Vec<Name>,
-        /// The statement that it waits.
-        statement: Statement,
+        /// The statement that it waits; none once it is no longer kept.
+        statement: Option<Statement>,
         /// Whether it waited before.
         replay: bool,
     },
@@ -266,8 +266,8 @@ pub enum ApprovalOutcome {
         name: ApprovalName,
         /// How it stands now.
         approval: ApprovalRecord,
-        /// The statement.
-        statement: Statement,
+        /// The statement that says so; none once it is no longer kept.
+        statement: Option<Statement>,
         /// Whether it was so before.
         replay: bool,
     },

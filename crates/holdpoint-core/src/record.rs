@@ -111,6 +111,20 @@ pub struct Drain {
     pub principal: Caller,
     /// Since when.
     pub since: ClusterTime,
+    /// Where its statement stands.
+    pub leaf: u64,
+    /// How far the pass over the permits on its surfaces has come.
+    pub mark: Option<DrainMark>,
+}
+
+/// The last permit that a drain has met: surfaces in their order, and on each the permits in the
+/// order of their fences.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrainMark {
+    /// The surface.
+    pub surface: Name,
+    /// The permit's fence.
+    pub fence: Fence,
 }
 
 /// How far retention has come. What lies before is gone, but for what was still needed.
@@ -159,6 +173,14 @@ pub struct ActivationRecord {
     pub leaf: u64,
     /// The last fence given out before it.
     pub fence: Fence,
+}
+
+/// What the log of statements says of a bundle ([`crate::key::Kind::BundleUse`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BundleUseRecord {
+    /// From this leaf on, no statement names it; one before may. An activation is in force, and so
+    /// may be named, until the next begins.
+    pub named_before: u64,
 }
 
 /// An attempt ([`crate::key::Kind::Attempt`]).

@@ -49,6 +49,20 @@ pub enum Rejection {
     /// The evaluation does not fit the policy that it names, or the request.
     #[error("the evaluation does not fit: {0}")]
     Evaluation(EvaluationProblem),
+    /// An approval that never counts, or for too long.
+    #[error("an approval for {ms} ms; at least 1 and at most {ms_max} are accepted")]
+    ApprovalTime {
+        /// What was asked.
+        ms: u64,
+        /// The maximum.
+        ms_max: u64,
+    },
+    /// What is missing is not one subject for each quorum, each with its own digest.
+    #[error("what is missing is not one subject for each quorum, in order, with its digest")]
+    Missing,
+    /// The shadows are not sorted, or one is named twice.
+    #[error("the shadows are not sorted, or one is named twice")]
+    Shadows,
     /// An outline is not in its one form or outside the limits.
     #[error("the outline of the bundle is malformed: {0}")]
     Outline(OutlineProblem),
@@ -107,6 +121,16 @@ pub enum Bounded {
     Clocks,
     /// Bytes of the reason that an operator gives.
     ReasonBytes,
+    /// Approvals that a verdict uses.
+    Approvals,
+    /// Quorums of a request.
+    Quorums,
+    /// Canonical bytes of what a quorum binds.
+    SubjectBytes,
+    /// Bundles beside the active one.
+    Shadows,
+    /// Frozen surfaces.
+    FrozenSurfaces,
 }
 
 impl Bounded {
@@ -122,6 +146,11 @@ impl Bounded {
             Self::Nodes => "nodes",
             Self::Clocks => "clocks",
             Self::ReasonBytes => "bytes of the reason",
+            Self::Approvals => "approvals",
+            Self::Quorums => "quorums",
+            Self::SubjectBytes => "bytes of what a quorum binds",
+            Self::Shadows => "shadows",
+            Self::FrozenSurfaces => "frozen surfaces",
         }
     }
 }
@@ -147,6 +176,9 @@ pub enum EvaluationProblem {
     /// The facts are not one for every prerequisite, or name one twice.
     #[error("the facts are not one for every prerequisite, or one is named twice")]
     Prerequisites,
+    /// The approvals are not sorted, or one is named twice.
+    #[error("the approvals are not sorted, or one is named twice")]
+    Approvals,
     /// The reason of the denial is not one that policy gives.
     #[error("the reason of the denial is not one that policy gives")]
     Reason,
@@ -197,6 +229,9 @@ impl Rejection {
             | Self::TooMuch { .. }
             | Self::DigestMismatch
             | Self::NotAfterTooFar { .. }
+            | Self::ApprovalTime { .. }
+            | Self::Missing
+            | Self::Shadows
             | Self::Epoch { .. }
             | Self::Voters
             | Self::Clocks
@@ -205,6 +240,7 @@ impl Rejection {
             Self::Evaluation(
                 EvaluationProblem::Claims
                 | EvaluationProblem::Prerequisites
+                | EvaluationProblem::Approvals
                 | EvaluationProblem::Reason
                 | EvaluationProblem::Order,
             ) => Reason::Internal,

@@ -85,6 +85,9 @@ enums! {
         14 => Incarnation { node },
         15 => Keys { node },
         16 => LevelOutOfReach { to },
+        18 => ApprovalTime { ms, ms_max },
+        19 => Missing,
+        20 => Shadows,
     }
     Bounded {
         1 => RequestBytes,
@@ -95,6 +98,11 @@ enums! {
         6 => Nodes,
         7 => Clocks,
         8 => ReasonBytes,
+        10 => Approvals,
+        11 => Quorums,
+        12 => SubjectBytes,
+        13 => Shadows,
+        14 => FrozenSurfaces,
     }
     EvaluationProblem {
         1 => Surface,
@@ -103,6 +111,7 @@ enums! {
         4 => Prerequisites,
         5 => Reason,
         6 => Order,
+        7 => Approvals,
     }
     OutlineProblem {
         1 => TooMany,

@@ -4,10 +4,11 @@ use super::{CodecError, Wire, decode, encode, enums, structs};
 use crate::outline::SurfaceOutline;
 use crate::record::{
     ActivationRecord, ActivePolicy, ApprovalRecord, ApprovalState, AttemptRecord, BundleRecord,
-    ClockRecord, Completion, Contradiction, Decided, Denial, DisclosureRecord, Drain, GroupRecord,
-    Held, LeafRecord, NamespaceRecord, NodeRecord, OnceRecord, PendingRecord, PermitRecord,
-    PermitState, PermitStep, QueueRecord, Redemption, RefusedBound, ReleaseRecord, SessionClosed,
-    SessionRecord, StatementRef, Swept, TombstoneRecord, TreeRecord, UsageRecord, WaiterRecord,
+    BundleUseRecord, ClockRecord, Completion, Contradiction, Decided, Denial, DisclosureRecord,
+    Drain, DrainMark, GroupRecord, Held, LeafRecord, NamespaceRecord, NodeRecord, OnceRecord,
+    PendingRecord, PermitRecord, PermitState, PermitStep, QueueRecord, Redemption, RefusedBound,
+    ReleaseRecord, SessionClosed, SessionRecord, StatementRef, Swept, TombstoneRecord, TreeRecord,
+    UsageRecord, WaiterRecord,
 };
 use holdpoint_receipt::{Digest, PermitId};
 
@@ -21,10 +22,12 @@ structs! {
         fence, active, frozen, frozen_surfaces, bundles, drain, shadows, retention, ticket, waiters,
         pending, conflicts, swept,
     }
-    Drain { digest, expected, evaluator_version, mode, surfaces, principal, since }
+    Drain { digest, expected, evaluator_version, mode, surfaces, principal, since, leaf, mark }
+    DrainMark { surface, fence }
     Swept { fence, disclosures, statements }
     ActivePolicy { version, digest }
     BundleRecord { bundle, put_at, put_by }
+    BundleUseRecord { named_before }
     ActivationRecord { digest, activated_at, activated_by, evaluator_version, leaf, fence }
     AttemptRecord { request_digest, not_after, decided, policies, policy, decided_at, leaf }
     Denial { reason, codes, refused, retry_at }
@@ -42,7 +45,7 @@ structs! {
     Completion { result, principal, operator, reason, completed_at }
     TombstoneRecord { permit, fence, committed_at, kept_until }
     UsageRecord { live, committed }
-    ApprovalRecord { surface, given_at, expires_at, policy, leaf, state }
+    ApprovalRecord { surface, given_at, expires_at, policy, leaf, receipt, state }
     PendingRecord { request, caller, asked_at, listed_until, policy, missing }
     SessionRecord { owner, used_at, closed }
     SessionClosed { at, by, leaf }
@@ -135,6 +138,7 @@ rows!(
     NamespaceRecord,
     BundleRecord,
     SurfaceOutline,
+    BundleUseRecord,
     ActivationRecord,
     AttemptRecord,
     PermitRecord,

@@ -1,22 +1,21 @@
-//! Putting a bundle in force.
-
-use std::collections::BTreeMap;
+//! Putting a bundle in force: one entry, at a position of its own.
+//!
+//! Which changes of bounds live permits allow is [`super::changes`]; waiting for those that do not
+//! allow it is [`super::drain`].
 
 use holdpoint_receipt::statement::{Body, PolicyStatement, commit};
-use holdpoint_receipt::{Digest, Name, Reason};
+use holdpoint_receipt::{Caller, Digest, Name, PolicyVersion, Reason, Salt};
 
 use super::Verdict;
-use super::draft::decoded;
 use super::gate::Gate;
 use super::statements::evaluator;
-use crate::command::ActivatePolicy;
+use crate::command::{ActivatePolicy, ActivationMode};
 use crate::fault::ApplyError;
-use crate::limits::{ACTIVATION_EXPIRIES_MAX, BOUNDS_MAX, SURFACES_MAX};
-use crate::outcome::{ActivateOutcome, Outcome};
-use crate::outline::{BoundKind, SurfaceOutline};
-use crate::record::{ActivationRecord, ActivePolicy, BundleRecord, DisclosureRecord, OnceRecord};
+use crate::key::Kind;
+use crate::limits::{ACTIVATION_EXPIRIES_MAX, SWEEP_ROWS_MAX};
+use crate::outcome::{ActivateOutcome, Outcome, Statement};
+use crate::record::{ActivationRecord, ActivePolicy, BundleRecord, BundleUseRecord};
 use crate::view::View;
-use holdpoint_receipt::PolicyVersion;
 
 pub(super) fn activate_policy<V: View>(
     gate: &mut Gate<'_, V>,
@@ -27,60 +26,61 @@ pub(super) fn activate_policy<V: View>(
     if version != command.expected {
         return Ok(refused(active, Reason::VersionConflict, None));
     }
-    if gate
-        .draft
-        .read::<BundleRecord>(&gate.keys.bundle(&command.digest))?
-        .is_none()
-    {
+    let bundle = gate.keys.bundle(&command.digest);
+    if gate.draft.read::<BundleRecord>(&bundle)?.is_none() {
         return Ok(refused(active, Reason::BundleUnknown, None));
     }
-    let Some(version) = version.next() else {
+    if gate.namespace.drain.is_some() {
+        return gate.drain_again(command);
+    }
+    if version.next().is_none() {
         return Ok(refused(active, Reason::VersionExhausted, None));
-    };
-    if !gate.let_expired_go(ACTIVATION_EXPIRIES_MAX)? {
+    }
+    let is_clear = gate.let_expired_go(ACTIVATION_EXPIRIES_MAX)?;
+    if !is_clear && command.mode == ActivationMode::Refuse {
         // What was let go stays so: the next attempt continues.
         let outcome = refusal(active, Reason::BoundsInUse, None);
         return Ok(Verdict::Changed(outcome));
     }
-    if let Some(surface) = gate.surface_in_use(active, &command.digest)? {
+    if let Some(surface) = gate.forgetful_surface(&command.digest)? {
+        // No waiting helps: what was committed stays committed.
         let outcome = refusal(active, Reason::BoundsInUse, Some(surface));
         return Ok(Verdict::Changed(outcome));
     }
-    let salt = &command.salt;
-    let principal = command.principal.as_str().as_bytes();
-    let body = PolicyStatement {
-        policy_version: version,
-        policy_digest: command.digest,
-        evaluator: evaluator(command.evaluator_version),
-        caller_commitment: commit(salt, "caller_commitment", principal),
-    };
-    let disclosure = DisclosureRecord {
-        salt: *salt,
-        request: None,
-        evaluation: None,
-    };
-    let statement = gate.append(Body::Policy(body), &disclosure)?;
-    let record = ActivationRecord {
-        digest: command.digest,
-        activated_at: gate.now(),
-        activated_by: command.principal.clone(),
-        evaluator_version: command.evaluator_version,
-        leaf: statement.leaf,
-        fence: gate.namespace.fence,
-    };
-    gate.draft.write(gate.keys.activation(version), &record)?;
-    let digest = command.digest;
-    gate.namespace.active = Some(ActivePolicy { version, digest });
-    Ok(Verdict::Changed(Outcome::Activated(
-        ActivateOutcome::Activated {
-            version,
-            digest,
-            statement,
-        },
-    )))
+    let changed = gate.changed_surfaces(active, &command.digest)?;
+    let in_use = gate.first_in_use(&changed)?;
+    match (in_use, command.mode) {
+        (None, _) => {}
+        (Some(surface), ActivationMode::Refuse) => {
+            let outcome = refusal(active, Reason::BoundsInUse, Some(surface));
+            return Ok(Verdict::Changed(outcome));
+        }
+        (Some(_), ActivationMode::Drain | ActivationMode::Revoke) => {
+            let draining = gate.begin_drain(command, changed)?;
+            // What is not redeemed can be revoked at once, and then perhaps nothing is left.
+            let step = gate.step_drain(command.salt, SWEEP_ROWS_MAX)?;
+            let outcome = step.activated.map_or(draining, activated);
+            return Ok(Verdict::Changed(Outcome::Activated(outcome)));
+        }
+    }
+    let (digest, evaluator) = (command.digest, command.evaluator_version);
+    let put = gate.put_in_force(digest, evaluator, &command.principal, command.salt)?;
+    Ok(Verdict::Changed(Outcome::Activated(activated(put))))
 }
 
-fn refused(active: Option<ActivePolicy>, reason: Reason, surface: Option<Name>) -> Verdict {
+fn activated((policy, statement): (ActivePolicy, Statement)) -> ActivateOutcome {
+    ActivateOutcome::Activated {
+        version: policy.version,
+        digest: policy.digest,
+        statement,
+    }
+}
+
+pub(super) fn refused(
+    active: Option<ActivePolicy>,
+    reason: Reason,
+    surface: Option<Name>,
+) -> Verdict {
     Verdict::Unchanged(refusal(active, reason, surface))
 }
 
@@ -93,70 +93,56 @@ fn refusal(active: Option<ActivePolicy>, reason: Reason, surface: Option<Name>) 
 }
 
 impl<V: View> Gate<'_, V> {
-    /// The surfaces of a registered bundle, in the order of their names.
-    pub(super) fn surfaces(
-        &self,
-        digest: &Digest,
-    ) -> Result<Vec<SurfaceOutline>, ApplyError<V::Error>> {
-        let rows = self
-            .draft
-            .first_rows(&self.keys.surfaces(digest), SURFACES_MAX)?;
-        rows.iter().map(|(key, row)| decoded(key, row)).collect()
-    }
-
-    /// The first surface whose bounds are in use in a way that `next` would not respect.
-    ///
-    /// Nothing expired may be left: then every row of a surface's live permits is a live permit.
-    fn surface_in_use(
-        &self,
-        active: Option<ActivePolicy>,
-        next: &Digest,
-    ) -> Result<Option<Name>, ApplyError<V::Error>> {
-        let next: BTreeMap<Name, SurfaceOutline> = self
-            .surfaces(next)?
-            .into_iter()
-            .map(|surface| (surface.surface.clone(), surface))
-            .collect();
-        for surface in next.values() {
-            if !self.keeps_tombstones(surface)? {
-                return Ok(Some(surface.surface.clone()));
-            }
-        }
-        let Some(active) = active else {
-            return Ok(None);
+    /// The bundle `digest` is in force from here on, under the next version. Nothing may be in its
+    /// way.
+    pub(super) fn put_in_force(
+        &mut self,
+        digest: Digest,
+        evaluator_version: u32,
+        principal: &Caller,
+        salt: Salt,
+    ) -> Result<(ActivePolicy, Statement), ApplyError<V::Error>> {
+        let before = self.namespace.active;
+        let last = before.map_or_else(PolicyVersion::default, |active| active.version);
+        let Some(version) = last.next() else {
+            let key = self.keys.single(Kind::Namespace);
+            return Err(ApplyError::contradiction(key, "there is no next version"));
         };
-        for surface in self.surfaces(&active.digest)? {
-            let name = &surface.surface;
-            // Every permit claims every bound of its surface, so any difference concerns all that
-            // are live: one added bound as much as one that is removed or means something else.
-            let is_kept = next
-                .get(name)
-                .is_some_and(|next| next.bounds == surface.bounds);
-            let live_on = self.keys.live_on(name);
-            if !is_kept && !self.draft.first_rows(&live_on, 1)?.is_empty() {
-                return Ok(Some(surface.surface));
-            }
+        assert!(last < version, "versions rise");
+        let caller = principal.as_str().as_bytes();
+        let body = PolicyStatement {
+            policy_version: version,
+            policy_digest: digest,
+            evaluator: evaluator(evaluator_version),
+            caller_commitment: commit(&salt, "caller_commitment", caller),
+        };
+        let statement = self.append_plain(Body::Policy(body), salt)?;
+        let record = ActivationRecord {
+            digest,
+            activated_at: self.now(),
+            activated_by: principal.clone(),
+            evaluator_version,
+            leaf: statement.leaf,
+            fence: self.namespace.fence,
+        };
+        self.draft.write(self.keys.activation(version), &record)?;
+        if let Some(before) = before {
+            // Its decisions stand before this statement.
+            self.note_use(&before.digest, statement.leaf)?;
         }
-        Ok(None)
+        let active = ActivePolicy { version, digest };
+        self.namespace.active = Some(active);
+        self.namespace.drain = None;
+        Ok((active, statement))
     }
 
-    /// Whether every bound that has tombstones on this surface is still there, `once`, under the
-    /// same template. A surface may go, but not come back and forget.
-    fn keeps_tombstones(&self, surface: &SurfaceOutline) -> Result<bool, ApplyError<V::Error>> {
-        let prefix = self.keys.once_on(&surface.surface);
-        // Bounds with tombstones can be neither added nor renamed away, so there are no more rows
-        // than a surface has bounds.
-        for (key, row) in self.draft.first_rows(&prefix, BOUNDS_MAX)? {
-            let once: OnceRecord = decoded(&key, &row)?;
-            let is_kept = surface.bounds.iter().any(|bound| {
-                self.keys.once(&surface.surface, &bound.name) == key
-                    && matches!(bound.kind, BoundKind::Once { .. })
-                    && bound.template == once.template
-            });
-            if !is_kept {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    /// Statements before `named_before` may name the bundle `digest`.
+    pub(super) fn note_use(
+        &mut self,
+        digest: &Digest,
+        named_before: u64,
+    ) -> Result<(), ApplyError<V::Error>> {
+        let key = self.keys.bundle_use(digest);
+        self.draft.write(key, &BundleUseRecord { named_before })
     }
 }

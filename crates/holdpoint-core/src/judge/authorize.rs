@@ -101,6 +101,12 @@ fn decide<V: View>(
         if current.facts.frozen {
             return Ok(silent(Reason::Frozen));
         }
+        if current.facts.draining {
+            return Ok(silent(Reason::Draining));
+        }
+        if current.facts.session_closed {
+            return Ok(silent(Reason::SessionClosed));
+        }
         if !gate.are_committed(&command.prerequisites)? {
             return Ok(silent(Reason::PrerequisiteNotCommitted));
         }
@@ -161,6 +167,7 @@ fn supersede<V: View>(
 ) -> Result<(), ApplyError<V::Error>> {
     let step = gate.step(&permit, None)?;
     gate.append_step(&mut permit, command.salt, Body::Superseded(step))?;
+    gate.give_approvals_back(&permit)?;
     gate.end(&mut permit, PermitState::Superseded)
 }
 

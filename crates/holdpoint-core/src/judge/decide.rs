@@ -4,7 +4,7 @@
 use holdpoint_receipt::statement::{
     Body, BoundCommitments, DecisionStatement, Grant, Verdict as Stated, commit,
 };
-use holdpoint_receipt::{Reason, StatementText};
+use holdpoint_receipt::{Digest, Reason, StatementText};
 
 use super::Verdict as Judgement;
 use super::authorize::silent;
@@ -82,7 +82,7 @@ impl Attempt<'_> {
             reason: denial.reason,
             retry_at: denial.retry_at,
         };
-        let statement = self.state(gate, verdict, &denial.codes, &policies)?;
+        let statement = self.state(gate, verdict, &denial.codes, &policies, None)?;
         let answer = outcome::Decided::Deny(denial.clone());
         self.record(gate, Decided::Deny(denial), answer, policies, statement)
     }
@@ -113,7 +113,8 @@ impl Attempt<'_> {
             fence,
             expires_at,
         });
-        let statement = self.state(gate, grant, &[], &policies)?;
+        let used = gate.use_approvals(&self.evaluation.facts.approvals, id)?;
+        let statement = self.state(gate, grant, &[], &policies, used.digest)?;
         let command = self.command;
         let permit = PermitRecord {
             id,
@@ -134,7 +135,7 @@ impl Attempt<'_> {
             claims: self.evaluation.claims.clone(),
             held: Held::All,
             held_until,
-            approvals: Vec::new(),
+            approvals: used.spent,
             state: PermitState::Issued,
             redemption: None,
             completion: None,
@@ -148,6 +149,7 @@ impl Attempt<'_> {
             }],
         };
         gate.issue(&permit)?;
+        gate.forget_pending(&permit.request_digest)?;
         let answer = outcome::Decided::Permit(Box::new(PermitView::at(permit, issued_at)));
         self.record(gate, Decided::Permit(id), answer, policies, statement)
     }
@@ -172,6 +174,9 @@ impl Attempt<'_> {
             leaf: statement.leaf,
         };
         gate.draft.write(gate.keys.attempt(caller, key), &record)?;
+        if let Some(session) = &self.command.session {
+            gate.use_session(session, caller)?;
+        }
         let kept_until = not_after.saturating_add(ATTEMPT_KEPT_MS);
         let end = gate.keys.attempt_end(kept_until, caller, key);
         gate.draft.write(end, &Present)?;
@@ -195,6 +200,7 @@ impl Attempt<'_> {
         verdict: Stated,
         codes: &[String],
         policies: &[String],
+        approvals_digest: Option<Digest>,
     ) -> Result<outcome::Statement, ApplyError<V::Error>> {
         let (command, evaluation, salt) = (self.command, self.evaluation, &self.command.salt);
         let attempt_key = gate.keys.attempt(&command.caller, &command.idempotency_key);
@@ -217,7 +223,10 @@ impl Attempt<'_> {
                 .actor
                 .as_ref()
                 .map(|actor| commit(salt, "actor_commitment", actor.as_str().as_bytes())),
-            session_commitment: None,
+            session_commitment: command
+                .session
+                .as_ref()
+                .map(|session| commit(salt, "session_commitment", session.as_str().as_bytes())),
             idempotency_key_commitment: commit(
                 salt,
                 "idempotency_key_commitment",
@@ -229,7 +238,7 @@ impl Attempt<'_> {
             evaluator: evaluator(evaluation.evaluator_version),
             // Salted, because the inputs hold rendered keys, which could be guessed.
             inputs_digest: commit(salt, "inputs_digest", &inputs),
-            approvals_digest: None,
+            approvals_digest,
             bounds,
             policy_codes: listed(codes),
             policy_ids: listed(policies),

@@ -75,6 +75,18 @@ impl<'a, V: View> Draft<'a, V> {
             .scan(prefix, None, limit)
             .map_err(ApplyError::View)
     }
+
+    /// The next rows under `prefix`, strictly after `after`.
+    pub(super) fn rows_after(
+        &self,
+        prefix: &[u8],
+        after: Option<&StateKey>,
+        limit: usize,
+    ) -> Result<Vec<Row>, ApplyError<V::Error>> {
+        self.overlay
+            .scan(prefix, after, limit)
+            .map_err(ApplyError::View)
+    }
 }
 
 /// Reads a row of our own.

@@ -5,7 +5,9 @@ use holdpoint_receipt::{ClusterTime, PermitId, Reason};
 use super::gate::Gate;
 use crate::command::{Authorize, Evaluation, Facts, Verdict};
 use crate::fault::ApplyError;
-use crate::limits::{FACT_AGE_MS_MAX, POLICIES_MAX, PREREQUISITES_MAX, WORD_BYTES_MAX};
+use crate::limits::{
+    APPROVALS_MAX, FACT_AGE_MS_MAX, POLICIES_MAX, PREREQUISITES_MAX, WORD_BYTES_MAX,
+};
 use crate::limits::{HORIZON_SLACK_MS, REQUEST_BYTES_MAX, RETRY_HORIZON_MS};
 use crate::outcome::Current;
 use crate::outline::SurfaceOutline;
@@ -15,21 +17,27 @@ use crate::view::View;
 use holdpoint_receipt::request::digest_of_canonical;
 
 impl<V: View> Gate<'_, V> {
-    /// What an evaluation of `command` must rest on now.
+    /// What an evaluation of `command` must rest on now; of the approvals, those that it uses.
     pub(super) fn current(
         &self,
         command: &Authorize,
         policy: ActivePolicy,
         supersedes: Option<PermitId>,
     ) -> Result<Current, ApplyError<V::Error>> {
+        let used = command.evaluation.as_ref();
+        let used = used.map_or(&[][..], |evaluation| &evaluation.facts.approvals);
+        let session_closed = match &command.session {
+            Some(session) => self.session_is_closed(session)?,
+            None => false,
+        };
         Ok(Current {
             now: self.now(),
             policy,
             facts: Facts {
-                frozen: self.namespace.frozen,
-                draining: false,
-                session_closed: false,
-                approvals: Vec::new(),
+                frozen: self.is_frozen(&command.surface),
+                draining: self.is_draining(&command.surface),
+                session_closed,
+                approvals: self.approvals_that_hold(used, supersedes)?,
                 prerequisites: self.states_of(&command.prerequisites)?,
                 supersedes,
             },
@@ -93,6 +101,10 @@ pub(super) fn malformed(command: &Authorize, now: ClusterTime) -> Option<Rejecti
         too_much(Bounded::Prerequisites, count, PREREQUISITES_MAX)
     })
     .or_else(|| {
+        let count = command.evaluation.as_ref()?.facts.approvals.len();
+        too_much(Bounded::Approvals, count, APPROVALS_MAX)
+    })
+    .or_else(|| {
         let words = words_of(command.evaluation.as_ref()?);
         let longest = words
             .iter()
@@ -129,6 +141,10 @@ fn ill_formed(command: &Authorize) -> Option<EvaluationProblem> {
     let evaluation = command.evaluation.as_ref()?;
     if evaluation.facts.prerequisites.len() != command.prerequisites.len() {
         return Some(EvaluationProblem::Prerequisites);
+    }
+    let approvals = &evaluation.facts.approvals;
+    if !approvals.is_sorted_by(|before, after| before.name < after.name) {
+        return Some(EvaluationProblem::Approvals);
     }
     if !words_of(evaluation).iter().all(|words| words.is_sorted()) {
         return Some(EvaluationProblem::Order);

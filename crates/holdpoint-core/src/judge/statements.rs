@@ -87,6 +87,30 @@ impl<V: View> Gate<'_, V> {
         Ok(outcome::Statement { bytes, leaf })
     }
 
+    /// Appends a statement that discloses nothing but its salt.
+    pub(super) fn append_plain(
+        &mut self,
+        body: Body,
+        salt: Salt,
+    ) -> Result<outcome::Statement, ApplyError<V::Error>> {
+        let disclosure = DisclosureRecord {
+            salt,
+            request: None,
+            evaluation: None,
+        };
+        self.append(body, &disclosure)
+    }
+
+    /// The statement at `leaf`; none once it is no longer kept.
+    pub(super) fn kept_statement(
+        &self,
+        leaf: u64,
+    ) -> Result<Option<outcome::Statement>, ApplyError<V::Error>> {
+        let key = self.keys.at_leaf(Kind::Leaf, leaf);
+        let record = self.draft.read::<LeafRecord>(&key)?;
+        Ok(record.map(|LeafRecord { statement: bytes }| outcome::Statement { bytes, leaf }))
+    }
+
     /// The statement at `leaf`, which another record names.
     pub(super) fn statement(&self, leaf: u64) -> Result<outcome::Statement, ApplyError<V::Error>> {
         let key = self.keys.at_leaf(Kind::Leaf, leaf);
@@ -162,12 +186,7 @@ impl<V: View> Gate<'_, V> {
                 ));
             }
         };
-        let disclosure = DisclosureRecord {
-            salt,
-            request: None,
-            evaluation: None,
-        };
-        let statement = self.append(body, &disclosure)?;
+        let statement = self.append_plain(body, salt)?;
         permit.statements.push(StatementRef {
             step,
             leaf: statement.leaf,

@@ -18,8 +18,24 @@ pub struct ApprovalRecord {
     pub policy: ActivePolicy,
     /// Where its statement stands.
     pub leaf: u64,
+    /// The receipt hash of that statement, which outlives it here.
+    pub receipt: Digest,
     /// What became of it.
     pub state: ApprovalState,
+}
+
+impl ApprovalRecord {
+    /// Whether it counts at `now` for an attempt whose grant would supersede `superseded`: that
+    /// permit's approvals come back.
+    #[must_use]
+    pub fn counts_at(&self, now: ClusterTime, superseded: Option<PermitId>) -> bool {
+        let is_free = match self.state {
+            ApprovalState::Given => true,
+            ApprovalState::Spent(permit) => superseded == Some(permit),
+            ApprovalState::Revoked { .. } => false,
+        };
+        is_free && now < self.expires_at
+    }
 }
 
 /// What became of an approval.

@@ -134,6 +134,7 @@ pub(super) fn records() -> Vec<(&'static str, Vec<u8>)> {
         expires_at: time(86_405_000),
         policy: policy(),
         leaf: 290,
+        receipt: OTHER_DIGEST,
         state,
     };
     let pending = PendingRecord {

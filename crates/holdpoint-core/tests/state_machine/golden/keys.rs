@@ -37,6 +37,7 @@ fn of_group_and_policies() -> Vec<Named> {
         ("bundle", keys().bundle(&DIGEST)),
         ("surface", keys().surface(&DIGEST, &name("pay"))),
         ("activation", keys().activation(version(3))),
+        ("bundle use", keys().bundle_use(&DIGEST)),
     ]
 }
 
@@ -145,47 +146,51 @@ fn keys_have_these_bytes() {
         .into_iter()
         .map(|(what, key)| (what, key.into_bytes()))
         .collect();
-    check(&lines, &expect![[r#"
-        group: 000000000001
-        clock: 000000000002
-        node: 0000000000030000000000000002
-        namespace name: 000000000004"default"00
-        namespace: 0000000107"default"10
-        bundle: 0000000107"default"11(d1*32)
-        surface: 0000000107"default"12(d1*32)"pay"00
-        activation: 0000000107"default"130000000000000003
-        attempt: 0000000107"default"20"alice"00"k1"00
-        attempt end: 0000000107"default!"000000000009";Halice"00"k1"00
-        waiter: 0000000107"default"22"alice"00"k1"00
-        queue: 0000000107"default#pay"00"invoice"00"invoice/7"000000000000000009
-        waiter end: 0000000107"default$"000000000000fde80000000000000009
-        permit: 0000000107"default0"(a1*16)
-        fence: 0000000107"default1"00000000000000")"
-        live: 0000000107"default2pay"0000000000000000")"
-        expiry: 0000000107"default3"000000000009";H"00000000000000")"
-        doubt: 0000000107"default4"00000000000101d000000000000000")"
-        held end: 0000000107"default5"00000000000a"'"9c00000000000000")"
-        release at: 0000000107"default6"000000000001ec"0"00000000000000")"
-        permit end: 0000000107"default7"00000000000dcf"("00000000000000")"
-        holder: 0000000107"default@pay"00"invoice"00"invoice/7"00
-        tombstone: 0000000107"defaultApay"00"invoice"00"invoice/7"00
-        once: 0000000107"defaultBpay"00"invoice"00
-        usage: 0000000107"defaultCpay"00"invoice"00"invoice/7"000000000005"&\"00000000000a"L"b800
-        holding: 0000000107"defaultDpay"00"invoice"00"invoice/7"000000000005"&\"00000000000a"L"b800000000000009";H"00000000000000")"
-        tombstone end: 0000000107"defaultE"0000000000"7"09d8"pay"00"invoice"00"invoice/7"00
-        usage end: 0000000107"defaultF"000000000f"s"1400"pay"00"invoice"00"invoice/7"000000000005"&\"00000000000a"L"b800
-        tree: 0000000107"defaultP"
-        leaf: 0000000107"defaultQ"00000000000001","
-        subtree: 0000000107"defaultR"0200000000000000"K"
-        disclosure: 0000000107"defaultS"00000000000001","
-        approval: 0000000107"default`four-eyes"00(d1*32)"dave"00
-        approval end: 0000000107"defaulta"000000000009";Hfour-eyes"00(d1*32)"dave"00
-        pending: 0000000107"defaultb"(d2*32)
-        pending subject: 0000000107"defaultc"(d1*32)(d2*32)
-        pending end: 0000000107"defaultd"000000000009";H"(d2*32)
-        session: 0000000107"defaultps"00
-        session end: 0000000107"defaultq"000000000009";Hs"00
-    "#]]);
+    check(
+        &lines,
+        &expect![[r#"
+            group: 000000000001
+            clock: 000000000002
+            node: 0000000000030000000000000002
+            namespace name: 000000000004"default"00
+            namespace: 0000000107"default"10
+            bundle: 0000000107"default"11(d1*32)
+            surface: 0000000107"default"12(d1*32)"pay"00
+            activation: 0000000107"default"130000000000000003
+            bundle use: 0000000107"default"14(d1*32)
+            attempt: 0000000107"default"20"alice"00"k1"00
+            attempt end: 0000000107"default!"000000000009";Halice"00"k1"00
+            waiter: 0000000107"default"22"alice"00"k1"00
+            queue: 0000000107"default#pay"00"invoice"00"invoice/7"000000000000000009
+            waiter end: 0000000107"default$"000000000000fde80000000000000009
+            permit: 0000000107"default0"(a1*16)
+            fence: 0000000107"default1"00000000000000")"
+            live: 0000000107"default2pay"0000000000000000")"
+            expiry: 0000000107"default3"000000000009";H"00000000000000")"
+            doubt: 0000000107"default4"00000000000101d000000000000000")"
+            held end: 0000000107"default5"00000000000a"'"9c00000000000000")"
+            release at: 0000000107"default6"000000000001ec"0"00000000000000")"
+            permit end: 0000000107"default7"00000000000dcf"("00000000000000")"
+            holder: 0000000107"default@pay"00"invoice"00"invoice/7"00
+            tombstone: 0000000107"defaultApay"00"invoice"00"invoice/7"00
+            once: 0000000107"defaultBpay"00"invoice"00
+            usage: 0000000107"defaultCpay"00"invoice"00"invoice/7"000000000005"&\"00000000000a"L"b800
+            holding: 0000000107"defaultDpay"00"invoice"00"invoice/7"000000000005"&\"00000000000a"L"b800000000000009";H"00000000000000")"
+            tombstone end: 0000000107"defaultE"0000000000"7"09d8"pay"00"invoice"00"invoice/7"00
+            usage end: 0000000107"defaultF"000000000f"s"1400"pay"00"invoice"00"invoice/7"000000000005"&\"00000000000a"L"b800
+            tree: 0000000107"defaultP"
+            leaf: 0000000107"defaultQ"00000000000001","
+            subtree: 0000000107"defaultR"0200000000000000"K"
+            disclosure: 0000000107"defaultS"00000000000001","
+            approval: 0000000107"default`four-eyes"00(d1*32)"dave"00
+            approval end: 0000000107"defaulta"000000000009";Hfour-eyes"00(d1*32)"dave"00
+            pending: 0000000107"defaultb"(d2*32)
+            pending subject: 0000000107"defaultc"(d1*32)(d2*32)
+            pending end: 0000000107"defaultd"000000000009";H"(d2*32)
+            session: 0000000107"defaultps"00
+            session end: 0000000107"defaultq"000000000009";Hs"00
+        "#]],
+    );
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn context_outcomes() -> Vec<Outcome> {
     let draining = ActivateOutcome::Draining {
         digest: DIGEST,
         surfaces: vec![name("pay")],
-        statement: statement(),
+        statement: Some(statement()),
         replay: true,
     };
     let approved = |state| ApprovalOutcome::Done {
@@ -127,9 +127,10 @@ fn context_outcomes() -> Vec<Outcome> {
             expires_at: time(86_405_000),
             policy: policy(),
             leaf: 290,
+            receipt: OTHER_DIGEST,
             state,
         },
-        statement: statement(),
+        statement: Some(statement()),
         replay: false,
     };
     let not_approved = ApprovalOutcome::Refused {

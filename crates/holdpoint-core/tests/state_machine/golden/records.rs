@@ -5,10 +5,11 @@ use holdpoint_core::codec::records::{Present, Record};
 use holdpoint_core::command::{ActivationMode, CompletionResult};
 use holdpoint_core::limits::RETENTION_DEFAULT;
 use holdpoint_core::record::{
-    ActivationRecord, AttemptRecord, BundleRecord, ClockRecord, Completion, Contradiction, Decided,
-    Denial, DisclosureRecord, Drain, GroupRecord, Held, LeafRecord, NamespaceRecord, NodeRecord,
-    OnceRecord, PermitRecord, PermitState, PermitStep, Redemption, RefusedBound, ReleaseRecord,
-    StatementRef, Swept, TombstoneRecord, TreeRecord, UsageRecord,
+    ActivationRecord, AttemptRecord, BundleRecord, BundleUseRecord, ClockRecord, Completion,
+    Contradiction, Decided, Denial, DisclosureRecord, Drain, DrainMark, GroupRecord, Held,
+    LeafRecord, NamespaceRecord, NodeRecord, OnceRecord, PermitRecord, PermitState, PermitStep,
+    Redemption, RefusedBound, ReleaseRecord, StatementRef, Swept, TombstoneRecord, TreeRecord,
+    UsageRecord,
 };
 use holdpoint_receipt::{IdempotencyKey, Reason, RedemptionId};
 
@@ -120,6 +121,11 @@ fn drain() -> Drain {
         surfaces: vec![name("pay")],
         principal: caller("admin"),
         since: time(5_000),
+        leaf: 298,
+        mark: Some(DrainMark {
+            surface: name("pay"),
+            fence: fence(39),
+        }),
     }
 }
 
@@ -185,6 +191,7 @@ fn cluster_records() -> Vec<(&'static str, Vec<u8>)> {
         record("bundle", &bundle),
         record("surface", &surface()),
         record("activation", &activation),
+        record("bundle use", &BundleUseRecord { named_before: 299 }),
     ]
 }
 
@@ -238,13 +245,14 @@ fn records_have_these_bytes() {
             group: 010707070707070707070707070707070701020102010201
             clock: 01fd00"h"e5cf8b010000
             node: 01(a1*16)(d1*32)(d2*32)0101fba00f
-            namespace: 01")"0103(d1*32)000103"pay"0201(d2*32)0301030103"pay"05"admin"fb881301(d2*32)01fd00"X|"cf0100000001fd00"X|"cf010000000001fd00"X|"cf0100000009020103070c0b
+            namespace: 01")"0103(d1*32)000103"pay"0201(d2*32)0301030103"pay"05"admin"fb8813fb"*"010103"pay'"01(d2*32)01fd00"X|"cf0100000001fd00"X|"cf010000000001fd00"X|"cf0100000009020103070c0b
             bundle: 0106"bundle"fba00f05"admin"
             surface: 0103"pay"0102"do"0307"account"0118"account/{params.account}"0005"slots"030314"slots/{params.slots}"0005"spent"04fc"@KL"00fc00"\&"0514"spent/{params.spent}"0106"amount"02010206"runner"fcc0"'"0900fc80ee"6"00010001fc00dd"m"00
             activation: 01(d1*32)fba00f05"admin"01fb"+"01"("
-            approval, given: 0103"pay"fb8813fc88"o&"0503(d1*32)fb220101
-            approval, spent: 0103"pay"fb8813fc88"o&"0503(d1*32)fb220102(a1*16)
-            approval, revoked: 0103"pay"fb8813fc88"o&"0503(d1*32)fb220103fb"-"01
+            bundle use: 01fb"+"01
+            approval, given: 0103"pay"fb8813fc88"o&"0503(d1*32)fb2201(d2*32)01
+            approval, spent: 0103"pay"fb8813fc88"o&"0503(d1*32)fb2201(d2*32)02(a1*16)
+            approval, revoked: 0103"pay"fb8813fc88"o&"0503(d1*32)fb2201(d2*32)03fb"-"01
             pending: 0102"{}"05"alice"fb8813fc88"o&"0503(d1*32)0109"four-eyes"02"{}"(d1*32)02
             session, open: 0105"alice"fb881300
             session, closed: 0105"alice"fb881301fb881305"admin"fb"."01
