@@ -49,7 +49,10 @@ fn complete_snippets_are_a_bundle_that_loads_and_passes() {
         passed   tests/payments.yaml:24: nothing to pay
         passed   tests/payments.yaml:28: a payment without an invoice
         passed   tests/payments.yaml:32: a large payment with two approvals
-        5 passed, 0 failed
+        passed   tests/payments.yaml:39: the amount changed after the second approval
+        passed   tests/payments.yaml:46: the account has paid almost all that it may today
+        passed   tests/payments.yaml:52: an invoice is paid once
+        8 passed, 0 failed
     "]]
     .assert_eq(&seen);
 }
