@@ -1,10 +1,11 @@
 //! House rules, code generation and the checks of CI, as `cargo xtask <task>`.
 //!
 //! Nothing that ships depends on this crate. `tidy`, `ci` and `codegen --check` never write to the
-//! checkout; `fix` and `codegen` write what they are named for.
+//! checkout; `fix` and `codegen` write what they are named for, `fuzz` only what git ignores.
 
 mod ci;
 mod codegen;
+mod fuzz;
 mod tidy;
 mod tree;
 
@@ -19,6 +20,7 @@ cargo xtask <task>
   fix                generate, apply clippy's suggestions, format
   codegen [--check]  make crates/holdpoint-proto/src/gen from proto/ (--check: compare only)
   tidy               the house rules alone
+  fuzz [--minutes N] look for inputs that break the state machine, N minutes for each target (1)
   help               print this text
 ";
 
@@ -32,6 +34,8 @@ fn main() -> ExitCode {
         ["codegen"] => conclude(codegen::write(&root)),
         ["codegen", "--check"] => conclude(codegen::check(&root)),
         ["tidy"] => conclude(tidy::check(&root)),
+        ["fuzz"] => conclude(fuzz::run(&root, None)),
+        ["fuzz", "--minutes", minutes] => conclude(fuzz::run(&root, Some(minutes))),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             ExitCode::SUCCESS

@@ -70,10 +70,15 @@ const ARROWS: &[(&str, &[&str])] = &[
             "holdpoint-receipt",
         ],
     ),
-    // The load generator is a user like any other.
+    // The load generator is a user like any other; the cost of history is measured on the store.
     (
         "holdpoint-benches",
-        &["holdpoint-client", "holdpoint-receipt"],
+        &[
+            "holdpoint-client",
+            "holdpoint-core",
+            "holdpoint-receipt",
+            "holdpoint-storage",
+        ],
     ),
     ("xtask", &[]),
 ];

@@ -1,0 +1,8 @@
+//! Bytes from a disk or a peer.
+#![no_main]
+
+#[expect(dead_code, reason = "the other target is the other program's")]
+#[path = "../../crates/holdpoint-core/tests/fuzzing/targets/mod.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::decode(data));
