@@ -15,7 +15,7 @@ use crate::fault::{ApplyError, Corruption};
 use crate::judge::{Judged, judge, let_expired_go};
 use crate::key::{KeySpace, Kind, StateKey};
 use crate::limits::{ENTRY_STEP_MS_MAX, EXPIRIES_PER_COMMAND};
-use crate::outcome::Outcome;
+use crate::outcome::{Offer, Outcome};
 use crate::position::{GroupId, LogPosition};
 use crate::record::{ClockRecord, TreeRecord};
 use crate::view::{Overlay, View, Write};
@@ -29,6 +29,9 @@ pub struct Applied {
     pub writes: Vec<Write>,
     /// Cluster time after the entry.
     pub now: ClusterTime,
+    /// Attempts whose turn it is now, in the order in which they were found: for the server that holds
+    /// their calls. Each is recorded, so one that gets lost costs that attempt its turn and no more.
+    pub offers: Vec<Offer>,
     /// The heads of the logs that grew. Heads end at entries: these are the ones to be signed.
     pub heads: Vec<Head>,
 }
@@ -68,20 +71,27 @@ pub fn apply<V: View>(
         place,
     };
     let mut overlay = Overlay::new(view);
+    let mut offers = Vec::new();
     let mut now = move_time(&mut overlay, group, entry.time)?;
     for (namespace, count) in commands_by_namespace(&entry.commands) {
         let limit = count.saturating_mul(EXPIRIES_PER_COMMAND);
-        let writes = let_expired_go(&overlay, at(0), now, namespace, limit)?;
+        let (writes, made) = let_expired_go(&overlay, at(0), now, namespace, limit)?;
         overlay.commit(writes);
+        offers.extend(made);
     }
     let mut outcomes = Vec::with_capacity(entry.commands.len());
     for (place, command) in (0_u32..).zip(&entry.commands) {
-        let Judged { outcome, writes } = judge(&overlay, at(place), now, command)?;
+        let Judged {
+            outcome,
+            writes,
+            offers: made,
+        } = judge(&overlay, at(place), now, command)?;
         if let Outcome::TimeStepped { now: stepped } = outcome {
             assert!(stepped >= now, "cluster time never goes back");
             now = stepped;
         }
         overlay.commit(writes);
+        offers.extend(made);
         outcomes.push(outcome);
     }
     let heads = heads(view, &overlay, group, &entry.commands)?;
@@ -89,6 +99,7 @@ pub fn apply<V: View>(
         outcomes,
         writes: overlay.into_writes(),
         now,
+        offers,
         heads,
     })
 }

@@ -4,9 +4,11 @@
 //! statements) and compares: each index must hold exactly the rows that follow from them. It is for
 //! tests, the simulator and inspection, reads the whole state, and never repairs.
 
+mod indexes;
 mod log;
 mod permits;
 mod policies;
+mod tombstones;
 
 use std::collections::BTreeMap;
 
@@ -144,7 +146,9 @@ pub fn check(view: &MapView, group: GroupId) -> Result<(), Violation> {
         };
         let surfaces = policies::check(&space, &context)?;
         let statements = log::check(&space, &context)?;
-        permits::check(&space, &context, &surfaces, &statements)?;
+        let permits = permits::check(&space, &context, &surfaces, &statements)?;
+        indexes::check(&space, &context, &permits)?;
+        tombstones::check(&space, &context, &surfaces, &permits)?;
     }
     space.exactly(Kind::NamespaceName, &names)
 }

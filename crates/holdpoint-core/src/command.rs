@@ -87,6 +87,7 @@ impl Command {
             | Self::Redeem(_)
             | Self::Complete(_)
             | Self::Revoke(_)
+            | Self::LeaveQueue(_)
             | Self::Approve(_)
             | Self::RevokeApproval(_)
             | Self::AskApproval(_)
@@ -95,7 +96,7 @@ impl Command {
             | Self::CancelDrain(_)
             | Self::SetShadow(_)
             | Self::DeletePolicy(_) => 1,
-            Self::Release(_) | Self::LeaveQueue(_) | Self::SetRetention(_) | Self::Sweep(_) => 2,
+            Self::Release(_) | Self::SetRetention(_) | Self::Sweep(_) => 2,
         }
     }
 
@@ -235,7 +236,8 @@ pub struct Authorize {
     pub idempotency_key: IdempotencyKey,
     /// From here on nothing is decided any more. A retry repeats it.
     pub not_after: ClusterTime,
-    /// Until when it waits for bounds that are held; at most `not_after`. None does not wait.
+    /// Until when it waits for bounds that are held; at most `not_after`. None does not wait. An
+    /// attempt that waits already keeps the end with which it began to.
     pub wait_until: Option<ClusterTime>,
     /// The canonical bytes of the request.
     pub request: Vec<u8>,

@@ -27,16 +27,20 @@ mod outline;
 mod pending;
 mod policies;
 mod put;
+mod queue;
 mod redeem;
+mod revoke;
 mod sessions;
 mod statements;
+mod tombstones;
+mod usage;
 
 use holdpoint_receipt::{ClusterTime, Name};
 
 use crate::command::{Authorize, Command};
 use crate::fault::ApplyError;
 use crate::key::{KeySpace, Kind};
-use crate::outcome::Outcome;
+use crate::outcome::{Offer, Outcome};
 use crate::position::{GroupId, LogPosition};
 use crate::query::Query;
 use crate::record::GroupRecord;
@@ -56,12 +60,17 @@ pub struct Judged {
     pub outcome: Outcome,
     /// The changes, one per key, in order of the keys.
     pub writes: Vec<Write>,
+    /// Attempts whose turn it is now, in the order in which they were found.
+    pub offers: Vec<Offer>,
 }
 
 impl Judged {
     fn unchanged(outcome: Outcome) -> Self {
-        let writes = Vec::new();
-        Self { outcome, writes }
+        Self {
+            outcome,
+            writes: Vec::new(),
+            offers: Vec::new(),
+        }
     }
 }
 
@@ -78,11 +87,13 @@ impl Verdict {
         Self::Unchanged(Outcome::Rejected(rejection))
     }
 
+    /// For a command that is not about a namespace.
     fn judged<V: View>(self, draft: Draft<'_, V>) -> Judged {
         match self {
             Self::Changed(outcome) => Judged {
                 outcome,
                 writes: draft.into_writes(),
+                offers: Vec::new(),
             },
             Self::Unchanged(outcome) => Judged::unchanged(outcome),
         }
@@ -162,7 +173,13 @@ pub fn judge<V: View>(
             complete::complete(gate, command)
         }),
         Command::Revoke(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            complete::revoke(gate, command)
+            revoke::revoke(gate, command)
+        }),
+        Command::LeaveQueue(command) => in_gate(draft, &group, &command.namespace, |gate| {
+            queue::leave_queue(gate, command)
+        }),
+        Command::Release(command) => in_gate(draft, &group, &command.namespace, |gate| {
+            revoke::release(gate, command)
         }),
         Command::Approve(command) => in_gate(draft, &group, &command.namespace, |gate| {
             approvals::approve(gate, command)
@@ -188,10 +205,9 @@ pub fn judge<V: View>(
         Command::DeletePolicy(command) => in_gate(draft, &group, &command.namespace, |gate| {
             policies::delete_policy(gate, command)
         }),
-        Command::Release(_)
-        | Command::LeaveQueue(_)
-        | Command::SetRetention(_)
-        | Command::Sweep(_) => Ok(rejected(Rejection::FeatureLevel { needed, level })),
+        Command::SetRetention(_) | Command::Sweep(_) => {
+            Ok(rejected(Rejection::FeatureLevel { needed, level }))
+        }
     }
 }
 
@@ -238,6 +254,16 @@ fn in_gate<'a, V: View>(
     let Some(mut gate) = Gate::open(draft, group, namespace)? else {
         return Ok(rejected(Rejection::UnknownNamespace));
     };
-    let verdict = judge(&mut gate)?;
-    Ok(verdict.judged(gate.close()?))
+    match judge(&mut gate)? {
+        Verdict::Changed(outcome) => {
+            let (draft, offers) = gate.close()?;
+            let writes = draft.into_writes();
+            Ok(Judged {
+                outcome,
+                writes,
+                offers,
+            })
+        }
+        Verdict::Unchanged(outcome) => Ok(Judged::unchanged(outcome)),
+    }
 }

@@ -164,6 +164,12 @@ pub const WAITERS_PER_OPERATION_MAX: usize = 1_024;
 /// Attempts that wait in one namespace.
 pub const WAITERS_MAX: u64 = 10_000;
 
+/// Ended tickets that one command takes out of the queues on its way. Sweeps take out the others.
+pub const WAITERS_MET_MAX: usize = 64;
+
+/// Tickets that are read at once on the way to the oldest live one, which mostly is the first.
+pub const QUEUE_PAGE_MAX: usize = 16;
+
 /// Attempts that one command takes out of their queues.
 pub const LEAVES_MAX: usize = 256;
 

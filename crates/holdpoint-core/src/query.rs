@@ -19,11 +19,11 @@ use crate::fault::{ApplyError, Corruption};
 use crate::key::{KeySpace, Kind, StateKey};
 use crate::limits::{PAGE_MAX, SURFACES_MAX};
 use crate::outcome::PermitView;
-use crate::outline::SurfaceOutline;
+use crate::outline::{SurfaceOutline, Window};
 use crate::position::GroupId;
 use crate::record::{
-    ActivationRecord, AttemptRecord, BundleRecord, ClockRecord, GroupRecord, NamespaceRecord,
-    NodeRecord, PermitRecord, TombstoneRecord,
+    ActivationRecord, AttemptRecord, BundleRecord, ClockRecord, GroupRecord, Held, NamespaceRecord,
+    NodeRecord, PermitRecord, TombstoneRecord, UsageRecord,
 };
 use crate::view::{Row, View};
 
@@ -37,9 +37,11 @@ pub struct Query<'a, V> {
 /// Who has a bounded operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// The live permit that holds it; none if it is free.
+    /// The permit that holds it alone; none if it is free, or not held by one at a time.
     pub holder: Option<PermitView>,
-    /// For `once`: the permit whose effect was committed.
+    /// For `once`: the effect that was committed and still counts.
+    pub tombstone: Option<TombstoneRecord>,
+    /// The permit of that effect; none once retention has taken it away.
     pub committed: Option<PermitView>,
 }
 
@@ -226,13 +228,45 @@ impl<V: View> NamespaceQuery<'_, V> {
         let holder = self.keys.operation(Kind::Holder, surface, bound, key);
         let holder = self.permit_named(&holder)?;
         let tombstone = self.keys.operation(Kind::Tombstone, surface, bound, key);
-        let committed = match read::<TombstoneRecord, V>(self.view, &tombstone)? {
-            Some(tombstone) => Some(self.must_permit(&tombstone.permit)?),
+        let tombstone = read::<TombstoneRecord, V>(self.view, &tombstone)?
+            .filter(|tombstone| tombstone.counts_at(self.now));
+        let committed = match &tombstone {
+            Some(tombstone) => self.permit(&tombstone.permit)?,
             None => None,
         };
+        let holds = |permit: &PermitView| {
+            let held = permit.record.held_at(self.now);
+            let mut claims = permit.record.claims.iter();
+            claims.any(|claim| claim.name == *bound && held.holds(claim.kind))
+        };
         Ok(Operation {
-            holder: holder.filter(|permit| permit.state.is_live()),
+            holder: holder.filter(holds),
+            tombstone,
             committed,
+        })
+    }
+
+    /// How much of a capacity or a budget is used, by window; the oldest window first, at most a page.
+    /// Permits that have expired count until an entry has let them go.
+    ///
+    /// # Errors
+    ///
+    /// See [`Query::group`].
+    pub fn usages(
+        &self,
+        surface: &Name,
+        bound: &Name,
+        key: &BoundKey,
+    ) -> Result<Vec<(Option<Window>, UsageRecord)>, ApplyError<V::Error>> {
+        let prefix = self.keys.operation(Kind::Usage, surface, bound, key);
+        let prefix = prefix.as_bytes();
+        list(self.view, prefix, None, |key, row| {
+            let window = Window {
+                length_ms: number_at(key, prefix.len())?,
+                start_ms: number_at(key, prefix.len().saturating_add(8))?,
+            };
+            let window = (window.length_ms > 0).then_some(window);
+            Ok((window, decode(key, row)?))
         })
     }
 

@@ -252,6 +252,14 @@ pub struct TombstoneRecord {
     pub kept_until: Option<ClusterTime>,
 }
 
+impl TombstoneRecord {
+    /// Whether the effect still counts.
+    #[must_use]
+    pub fn counts_at(&self, now: ClusterTime) -> bool {
+        self.kept_until.is_none_or(|until| now < until)
+    }
+}
+
 /// How much of a capacity or of one window of a budget is used ([`crate::key::Kind::Usage`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UsageRecord {

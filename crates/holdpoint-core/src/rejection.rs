@@ -46,6 +46,14 @@ pub enum Rejection {
         /// Cluster time.
         now: ClusterTime,
     },
+    /// The attempt would wait longer than it lasts.
+    #[error("wait_until {wait_until} is after not_after {not_after}")]
+    WaitTooLong {
+        /// What was asked.
+        wait_until: ClusterTime,
+        /// The attempt's end.
+        not_after: ClusterTime,
+    },
     /// The evaluation does not fit the policy that it names, or the request.
     #[error("the evaluation does not fit: {0}")]
     Evaluation(EvaluationProblem),
@@ -121,6 +129,8 @@ pub enum Bounded {
     Clocks,
     /// Bytes of the reason that an operator gives.
     ReasonBytes,
+    /// Attempts that leave their queues.
+    Tickets,
     /// Approvals that a verdict uses.
     Approvals,
     /// Quorums of a request.
@@ -146,6 +156,7 @@ impl Bounded {
             Self::Nodes => "nodes",
             Self::Clocks => "clocks",
             Self::ReasonBytes => "bytes of the reason",
+            Self::Tickets => "attempts that leave their queues",
             Self::Approvals => "approvals",
             Self::Quorums => "quorums",
             Self::SubjectBytes => "bytes of what a quorum binds",
@@ -229,6 +240,7 @@ impl Rejection {
             | Self::TooMuch { .. }
             | Self::DigestMismatch
             | Self::NotAfterTooFar { .. }
+            | Self::WaitTooLong { .. }
             | Self::ApprovalTime { .. }
             | Self::Missing
             | Self::Shadows

@@ -2,58 +2,129 @@
 
 use std::collections::BTreeMap;
 
-use holdpoint_receipt::merkle::{Frontier, leaf_of};
-use holdpoint_receipt::{Statement, sha256};
+use holdpoint_receipt::merkle::{leaf_of, node_hash};
+use holdpoint_receipt::{Digest, Statement, sha256};
 
-use super::{Context, Space, Violation, broken, encoded, holds};
+use super::{Context, Space, Violation, broken, holds};
 use crate::key::{Kind, StateKey};
 use crate::record::{DisclosureRecord, LeafRecord, TreeRecord};
 
-/// Statements in the order of their leaves.
-pub(super) fn check(space: &Space<'_>, context: &Context) -> Result<Vec<Statement>, Violation> {
-    let mut statements: Vec<Statement> = Vec::new();
-    let mut frontier = Frontier::new();
-    let mut subtrees: BTreeMap<StateKey, Vec<u8>> = BTreeMap::new();
-    for (key, leaf) in space.records::<LeafRecord>(Kind::Leaf)? {
-        let expected = space.keys.at_leaf(Kind::Leaf, frontier.size());
-        holds(*key == expected, key, "the leaves leave one out")?;
-        let statement = Statement::parse(&leaf.statement)
-            .or_else(|_error| broken(key, "it is not a statement"))?;
-        check_statement(key, &statement, context, frontier.size(), statements.last())?;
-        statements.push(statement);
-        let nodes = frontier
-            .append(leaf_of(&sha256(&leaf.statement)))
-            .or_else(|_full| broken(key, "the tree is full"))?;
-        for node in nodes {
-            let key = space.keys.subtree(node.level, node.index);
-            let row = encoded(&key, &node.hash)?;
-            subtrees.insert(key, row);
-        }
-    }
-    space.exactly(Kind::Subtree, &subtrees)?;
-    check_tree(space, &frontier)?;
-    // A disclosure may have been erased, but none is without a statement.
-    for (key, _) in space.records::<DisclosureRecord>(Kind::Disclosure)? {
-        let leaf = key.parts().and_then(|parts| parts.rest.first_chunk());
-        let leaf = leaf.map_or(u64::MAX, |bytes| u64::from_be_bytes(*bytes));
-        holds(leaf < frontier.size(), key, "it has no statement")?;
-    }
-    Ok(statements)
+/// The statements that are still kept.
+pub(super) struct Statements {
+    /// The leaf of the first.
+    first: u64,
+    kept: Vec<Statement>,
 }
 
-fn check_tree(space: &Space<'_>, frontier: &Frontier) -> Result<(), Violation> {
-    let key = space.keys.single(Kind::Tree);
-    let tree = TreeRecord {
-        size: frontier.size(),
-        frontier: frontier.peaks().to_vec(),
+impl Statements {
+    /// The statement at `leaf`.
+    pub(super) fn get(&self, leaf: u64) -> Option<&Statement> {
+        let place = usize::try_from(leaf.checked_sub(self.first)?).ok()?;
+        self.kept.get(place)
+    }
+}
+
+pub(super) fn check(space: &Space<'_>, context: &Context) -> Result<Statements, Violation> {
+    let tree_key = space.keys.single(Kind::Tree);
+    let tree: TreeRecord = match space.records(Kind::Tree)?.pop() {
+        Some((key, tree)) => {
+            holds(*key == tree_key, key, "there are several trees")?;
+            tree
+        }
+        None => TreeRecord::default(),
     };
-    let expected = if tree.size == 0 {
-        BTreeMap::new()
-    } else {
-        let row = encoded(&key, &tree)?;
-        BTreeMap::from([(key, row)])
-    };
-    space.exactly(Kind::Tree, &expected)
+    let swept = context.namespace.swept;
+    let mut leaf = swept.statements;
+    let mut leaves: BTreeMap<u64, Digest> = BTreeMap::new();
+    let mut kept: Vec<Statement> = Vec::new();
+    for (key, record) in space.records::<LeafRecord>(Kind::Leaf)? {
+        let expected = space.keys.at_leaf(Kind::Leaf, leaf);
+        holds(*key == expected, key, "the leaves leave one out")?;
+        let statement = Statement::parse(&record.statement)
+            .or_else(|_error| broken(key, "it is not a statement"))?;
+        check_statement(key, &statement, context, leaf, kept.last())?;
+        kept.push(statement);
+        leaves.insert(leaf, leaf_of(&sha256(&record.statement)));
+        leaf = leaf.saturating_add(1);
+    }
+    holds(
+        leaf == tree.size,
+        &tree_key,
+        "it has another size than the log",
+    )?;
+    check_tree(space, &tree, &leaves)?;
+    check_disclosures(space, swept.disclosures.max(swept.statements), tree.size)?;
+    let first = swept.statements;
+    Ok(Statements { first, kept })
+}
+
+/// Every statement from `first` on has its disclosure, and no other.
+fn check_disclosures(space: &Space<'_>, first: u64, size: u64) -> Result<(), Violation> {
+    let found = space.records::<DisclosureRecord>(Kind::Disclosure)?;
+    for (leaf, (key, _)) in (first..).zip(&found) {
+        let expected = space.keys.at_leaf(Kind::Disclosure, leaf);
+        holds(**key == expected, key, "the disclosures leave one out")?;
+    }
+    let is_whole = found.len() as u64 == size.saturating_sub(first);
+    let last = space.keys.at_leaf(Kind::Disclosure, size);
+    holds(
+        is_whole,
+        &last,
+        "the last disclosure is not that of the last statement",
+    )
+}
+
+/// Every complete subtree is stored, true to the two below it or to its statement, and the frontier
+/// is made of them.
+fn check_tree(
+    space: &Space<'_>,
+    tree: &TreeRecord,
+    leaves: &BTreeMap<u64, Digest>,
+) -> Result<(), Violation> {
+    let stored: Vec<(&StateKey, Digest)> = space.records(Kind::Subtree)?;
+    let count = stored.len();
+    let nodes: BTreeMap<&StateKey, Digest> = stored.into_iter().collect();
+    let mut expected: usize = 0;
+    let mut peaks = Vec::new();
+    for level in 0..64_u8 {
+        let width = tree.size >> level;
+        if width == 0 {
+            break;
+        }
+        for index in 0..width {
+            let key = space.keys.subtree(level, index);
+            let Some(hash) = nodes.get(&key) else {
+                return broken(&key, "a complete subtree is missing");
+            };
+            let known = match level.checked_sub(1) {
+                None => leaves.get(&index).copied(),
+                Some(below) => {
+                    let child = |index| nodes.get(&space.keys.subtree(below, index));
+                    let left = index.saturating_mul(2);
+                    let both = child(left).zip(child(left.saturating_add(1)));
+                    both.map(|(left, right)| node_hash(left, right))
+                }
+            };
+            holds(
+                known.is_none_or(|known| known == *hash),
+                &key,
+                "it is not the hash of what lies below",
+            )?;
+            expected = expected.saturating_add(1);
+        }
+        if width % 2 == 1 {
+            let key = space.keys.subtree(level, width.saturating_sub(1));
+            peaks.extend(nodes.get(&key).copied());
+        }
+    }
+    let own = space.keys.single(Kind::Tree);
+    holds(expected == count, &own, "there are subtrees beyond the log")?;
+    peaks.reverse();
+    holds(
+        peaks == tree.frontier,
+        &own,
+        "the frontier is not its subtrees",
+    )
 }
 
 /// It says where it stands, and nothing before it stands later.

@@ -1,44 +1,29 @@
-//! Attempts and permits, and every row that follows from them.
+//! Attempts and permits: what each record says of itself, and of its statements.
 
 use std::collections::BTreeMap;
 
 use holdpoint_receipt::statement::{Body, Verdict};
-use holdpoint_receipt::{Digest, Fence, PermitId, Statement};
+use holdpoint_receipt::{Digest, Fence, PermitId};
 
+use super::log::Statements;
 use super::policies::Surfaces;
 use super::{Context, Space, Violation, broken, encoded, holds};
 use crate::codec::records::Present;
 use crate::command::CompletionResult;
 use crate::judge::permit_id;
 use crate::key::{Kind, StateKey};
-use crate::limits::ATTEMPT_KEPT_MS;
-use crate::outline::BoundKind;
-use crate::record::{
-    AttemptRecord, Decided, OnceRecord, PermitRecord, PermitState, PermitStep, TombstoneRecord,
-};
+use crate::limits::{ATTEMPT_KEPT_MS, CONFLICTS_STATED_MAX};
+use crate::record::{AttemptRecord, Decided, Held, PermitRecord, PermitState, PermitStep};
 
 type Index = BTreeMap<StateKey, Vec<u8>>;
-
-/// The rows that follow from the permits.
-#[derive(Default)]
-struct Follows {
-    fences: Index,
-    live: Index,
-    expiries: Index,
-    doubts: Index,
-    holders: Index,
-    tombstones: Index,
-    onces: BTreeMap<StateKey, OnceRecord>,
-}
 
 pub(super) fn check(
     space: &Space<'_>,
     context: &Context,
     surfaces: &Surfaces,
-    statements: &[Statement],
-) -> Result<(), Violation> {
+    statements: &Statements,
+) -> Result<BTreeMap<PermitId, PermitRecord>, Violation> {
     let mut permits: BTreeMap<PermitId, PermitRecord> = BTreeMap::new();
-    let mut follows = Follows::default();
     for (key, permit) in space.records::<PermitRecord>(Kind::Permit)? {
         holds(
             *key == space.keys.permit(&permit.id),
@@ -46,23 +31,14 @@ pub(super) fn check(
             "it names another permit",
         )?;
         check_permit(key, &permit, context)?;
+        check_end(key, &permit, context)?;
+        check_surface(key, &permit, surfaces)?;
         check_steps(key, &permit, statements)?;
-        follow(space, &permit, surfaces, &mut follows)?;
         permits.insert(permit.id, permit);
     }
     check_order(space, context, &permits)?;
     check_attempts(space, context, &permits, statements)?;
-    space.exactly(Kind::Fence, &follows.fences)?;
-    space.exactly(Kind::Live, &follows.live)?;
-    space.exactly(Kind::Expiry, &follows.expiries)?;
-    space.exactly(Kind::Doubt, &follows.doubts)?;
-    space.exactly(Kind::Holder, &follows.holders)?;
-    space.exactly(Kind::Tombstone, &follows.tombstones)?;
-    let mut onces = Index::new();
-    for (key, once) in &follows.onces {
-        onces.insert(key.clone(), encoded(key, once)?);
-    }
-    space.exactly(Kind::Once, &onces)
+    Ok(permits)
 }
 
 fn check_permit(key: &StateKey, permit: &PermitRecord, context: &Context) -> Result<(), Violation> {
@@ -89,39 +65,49 @@ fn check_permit(key: &StateKey, permit: &PermitRecord, context: &Context) -> Res
         .claims
         .is_sorted_by(|before, after| before.name < after.name);
     holds(is_sorted, key, "its claims are not sorted")?;
-    let (is_redeemed, is_completed) = match permit.state {
-        PermitState::Redeemed => (true, false),
-        PermitState::Committed | PermitState::Aborted => (true, true),
-        PermitState::Issued
-        | PermitState::Expired
-        | PermitState::Revoked
-        | PermitState::Superseded => (false, false),
-        PermitState::Released => (true, permit.completion.is_some()),
+    let is_offline = permit.is_offline();
+    let (redeemed, completed) = match permit.state {
+        PermitState::Redeemed => (Some(true), Some(false)),
+        // One that is used offline need not be redeemed.
+        PermitState::Committed | PermitState::Aborted => {
+            ((!is_offline).then_some(true), Some(true))
+        }
+        PermitState::Issued | PermitState::Expired => (Some(false), Some(false)),
+        PermitState::Revoked | PermitState::Superseded => {
+            (Some(false), (!is_offline).then_some(false))
+        }
+        PermitState::Released => (Some(true), None),
     };
     holds(
-        permit.redemption.is_some() == is_redeemed,
+        redeemed.is_none_or(|is_so| permit.redemption.is_some() == is_so),
         key,
         "its redemption is not its state's",
     )?;
     holds(
-        permit.completion.is_some() == is_completed,
+        completed.is_none_or(|is_so| permit.completion.is_some() == is_so),
         key,
         "its outcome is not its state's",
+    )?;
+    holds(
+        permit.release.is_some() == (permit.state == PermitState::Released),
+        key,
+        "its release is not its state's",
     )?;
     if let Some(redemption) = &permit.redemption {
         let at = redemption.redeemed_at;
         let is_in_time = permit.issued_at <= at && at < permit.expires_at;
         holds(is_in_time, key, "it was redeemed outside its life")?;
     }
-    let is_committed = permit
+    let outcome = permit
         .completion
         .as_ref()
         .map(|completion| match completion.result {
             CompletionResult::Committed { .. } => PermitState::Committed,
             CompletionResult::Aborted => PermitState::Aborted,
         });
+    let is_settled = matches!(permit.state, PermitState::Committed | PermitState::Aborted);
     holds(
-        is_committed.is_none_or(|state| state == permit.state),
+        !is_settled || outcome == Some(permit.state),
         key,
         "its outcome is not its state",
     )?;
@@ -135,45 +121,116 @@ fn check_permit(key: &StateKey, permit: &PermitRecord, context: &Context) -> Res
     Ok(())
 }
 
+/// What it holds follows from its state and from time, and it has ended once it holds nothing and
+/// nobody waits for its outcome.
+fn check_end(key: &StateKey, permit: &PermitRecord, context: &Context) -> Result<(), Violation> {
+    let is_past = permit.held_until.is_none_or(|until| until <= context.now);
+    let may_hold = match (permit.state, permit.held) {
+        (PermitState::Issued | PermitState::Redeemed, held) => held == Held::All,
+        (PermitState::Committed | PermitState::Aborted | PermitState::Released, held) => {
+            held == Held::Nothing
+        }
+        (PermitState::Expired | PermitState::Revoked | PermitState::Superseded, Held::All) => {
+            permit.is_offline() && permit.completion.is_none()
+        }
+        (PermitState::Expired, Held::Consumable) => {
+            permit.is_offline() && is_past && permit.has_consumables()
+        }
+        (PermitState::Expired, Held::Nothing) => {
+            is_past && !(permit.is_offline() && permit.has_consumables())
+        }
+        (PermitState::Revoked | PermitState::Superseded, Held::Nothing) => {
+            is_past || permit.completion.is_some()
+        }
+        (PermitState::Revoked | PermitState::Superseded, Held::Consumable) => false,
+    };
+    holds(may_hold, key, "it holds what its state does not")?;
+    let is_in_doubt = permit.state == PermitState::Expired && permit.is_offline();
+    let has_ended = !permit.state.is_live() && permit.held == Held::Nothing && !is_in_doubt;
+    let is_ended = permit.ended_at.is_some() == has_ended
+        && permit
+            .ended_at
+            .is_none_or(|at| permit.issued_at <= at && at <= context.now);
+    holds(is_ended, key, "its end is not its state's")?;
+    let stated = permit.contradictions.len();
+    let is_counted = stated <= CONFLICTS_STATED_MAX && stated as u64 <= u64::from(permit.conflicts);
+    holds(is_counted, key, "its conflicts are not as many as counted")
+}
+
+/// It claims every bound of its surface, and lives and is held as its surface says.
+fn check_surface(
+    key: &StateKey,
+    permit: &PermitRecord,
+    surfaces: &Surfaces,
+) -> Result<(), Violation> {
+    let outline = surfaces.get(&(permit.policy.digest, permit.surface.clone()));
+    let Some(outline) = outline else {
+        return broken(key, "its surface is not registered");
+    };
+    let declared = outline.bounds.iter().map(|bound| (&bound.name, bound.kind));
+    let claimed = permit.claims.iter().map(|claim| (&claim.name, claim.kind));
+    holds(
+        declared.eq(claimed),
+        key,
+        "it does not claim the bounds of its surface",
+    )?;
+    holds(
+        permit.is_offline() == outline.offline,
+        key,
+        "its surface is not used so",
+    )
+}
+
 /// Its statements are those that its state needs, in order, each chained to the one before.
 fn check_steps(
     key: &StateKey,
     permit: &PermitRecord,
-    statements: &[Statement],
+    statements: &Statements,
 ) -> Result<(), Violation> {
     let steps: Vec<PermitStep> = permit.statements.iter().map(|known| known.step).collect();
-    let expected: &[PermitStep] = match permit.state {
-        PermitState::Issued | PermitState::Expired => &[PermitStep::Decision],
-        PermitState::Redeemed => &[PermitStep::Decision, PermitStep::Redeemed],
-        PermitState::Committed | PermitState::Aborted => &[
-            PermitStep::Decision,
-            PermitStep::Redeemed,
-            PermitStep::Completed,
-        ],
-        PermitState::Revoked => &[PermitStep::Decision, PermitStep::Revoked],
-        PermitState::Superseded => &[PermitStep::Decision, PermitStep::Superseded],
-        PermitState::Released => &[
-            PermitStep::Decision,
-            PermitStep::Redeemed,
-            PermitStep::Released,
-        ],
-    };
-    let rest = steps.strip_prefix(expected);
-    let is_settled = permit.completion.is_some();
-    let is_expected = match rest {
-        Some([]) => true,
-        Some([PermitStep::Conflict]) => is_settled,
-        Some(_) | None => false,
-    };
+    let mut expected = vec![PermitStep::Decision];
+    if permit.redemption.is_some() {
+        expected.push(PermitStep::Redeemed);
+    }
+    expected.extend(match permit.state {
+        PermitState::Issued | PermitState::Expired | PermitState::Redeemed => None,
+        PermitState::Committed | PermitState::Aborted => Some(PermitStep::Completed),
+        PermitState::Revoked => Some(PermitStep::Revoked),
+        PermitState::Superseded => Some(PermitStep::Superseded),
+        PermitState::Released => Some(PermitStep::Released),
+    });
+    // An outcome that came too late stands after what ended the permit.
+    let is_late_abort = permit.completion.as_ref().is_some_and(|completion| {
+        completion.result == CompletionResult::Aborted && permit.state != PermitState::Aborted
+    });
+    if is_late_abort {
+        expected.push(PermitStep::Completed);
+    }
+    let conflicts = permit.contradictions.len();
+    expected.resize(
+        expected.len().saturating_add(conflicts),
+        PermitStep::Conflict,
+    );
     holds(
-        is_expected,
+        steps == expected,
         key,
         "its statements are not those of its state",
     )?;
+    let stated = permit.statements.iter().rev().take(conflicts).rev();
+    let named = permit.contradictions.iter().map(|known| known.leaf);
+    holds(
+        stated.map(|known| known.leaf).eq(named),
+        key,
+        "its conflicts are not those stated",
+    )?;
+    holds(
+        conflicts == 0 || permit.completion.is_some(),
+        key,
+        "an outcome contradicts none",
+    )?;
     let mut before: Option<Digest> = None;
     for known in &permit.statements {
-        let leaf = usize::try_from(known.leaf).unwrap_or(usize::MAX);
-        let Some(statement) = statements.get(leaf) else {
+        let Some(statement) = statements.get(known.leaf) else {
             return broken(key, "its statement is not in the log");
         };
         let (step, previous) = said(&statement.body);
@@ -202,8 +259,8 @@ fn said(body: &Body) -> (Option<PermitStep>, Option<Digest>) {
         Body::Conflict { step, .. } => (Some(PermitStep::Conflict), Some(step.previous)),
         Body::Revoked(step) => (Some(PermitStep::Revoked), Some(step.previous)),
         Body::Superseded(step) => (Some(PermitStep::Superseded), Some(step.previous)),
-        Body::Released(_)
-        | Body::Policy(_)
+        Body::Released(step) => (Some(PermitStep::Released), Some(step.previous)),
+        Body::Policy(_)
         | Body::Keys(_)
         | Body::Approved(_)
         | Body::ApprovalRevoked(_)
@@ -211,87 +268,6 @@ fn said(body: &Body) -> (Option<PermitStep>, Option<Digest>) {
         | Body::Frozen(_)
         | Body::Drain(_) => (None, None),
     }
-}
-
-/// Adds the rows that follow from one permit. Two live permits on one operation, or two committed
-/// effects of one `once` key, show here: G1.
-fn follow(
-    space: &Space<'_>,
-    permit: &PermitRecord,
-    surfaces: &Surfaces,
-    follows: &mut Follows,
-) -> Result<(), Violation> {
-    let keys = &space.keys;
-    let own = keys.permit(&permit.id);
-    let id = encoded(&own, &permit.id)?;
-    let outline = surfaces.get(&(permit.policy.digest, permit.surface.clone()));
-    let Some(outline) = outline else {
-        return broken(&own, "its surface is not registered");
-    };
-    let declared = outline.bounds.iter().map(|bound| (&bound.name, bound.kind));
-    let claimed = permit.claims.iter().map(|claim| (&claim.name, claim.kind));
-    holds(
-        declared.eq(claimed),
-        &own,
-        "it does not claim the bounds of its surface",
-    )?;
-    let fence = keys.fence(permit.fence);
-    holds(
-        follows.fences.insert(fence, id.clone()).is_none(),
-        &own,
-        "its fence is not its own",
-    )?;
-    if permit.state.is_live() {
-        follows
-            .live
-            .insert(keys.live(&permit.surface, permit.fence), id.clone());
-        let (due, at, index) = match &permit.redemption {
-            None => (Kind::Expiry, permit.expires_at, &mut follows.expiries),
-            Some(redemption) => (Kind::Doubt, redemption.complete_by, &mut follows.doubts),
-        };
-        index.insert(keys.due(due, at, permit.fence), id.clone());
-        for claim in &permit.claims {
-            let holder = keys.operation(Kind::Holder, &permit.surface, &claim.name, &claim.key);
-            let before = follows.holders.insert(holder.clone(), id.clone());
-            holds(before.is_none(), &holder, "two live permits hold it")?;
-        }
-    }
-    let Some(completion) = &permit.completion else {
-        return Ok(());
-    };
-    if permit.state != PermitState::Committed {
-        return Ok(());
-    }
-    for (claim, bound) in permit.claims.iter().zip(&outline.bounds) {
-        if !matches!(claim.kind, BoundKind::Once { .. }) {
-            continue;
-        }
-        let key = keys.operation(Kind::Tombstone, &permit.surface, &claim.name, &claim.key);
-        let tombstone = TombstoneRecord {
-            permit: permit.id,
-            fence: permit.fence,
-            committed_at: completion.completed_at,
-            kept_until: None,
-        };
-        let row = encoded(&key, &tombstone)?;
-        let before = follows.tombstones.insert(key.clone(), row);
-        holds(before.is_none(), &key, "two effects were committed")?;
-        let once_key = keys.once(&permit.surface, &claim.name);
-        let once = follows
-            .onces
-            .entry(once_key.clone())
-            .or_insert_with(|| OnceRecord {
-                template: bound.template.clone(),
-                tombstones: 0,
-            });
-        holds(
-            once.template == bound.template,
-            &once_key,
-            "its template changed",
-        )?;
-        once.tombstones = once.tombstones.saturating_add(1);
-    }
-    Ok(())
 }
 
 /// Fences rise with time and with the log: G6.
@@ -313,7 +289,10 @@ fn check_order(
     let own = space.keys.single(Kind::Namespace);
     let last = by_fence.last().map(|permit| permit.fence);
     let first = Fence::before_first_of(context.epoch);
-    let is_last = last.or(first) == Some(context.namespace.fence);
+    // Retention may have taken the last one away.
+    let is_last = last.or(first) == Some(context.namespace.fence)
+        || (last < Some(context.namespace.fence)
+            && context.namespace.fence <= context.namespace.swept.fence);
     holds(is_last, &own, "the last fence given out is not a permit's")
 }
 
@@ -321,12 +300,11 @@ fn check_attempts(
     space: &Space<'_>,
     context: &Context,
     permits: &BTreeMap<PermitId, PermitRecord>,
-    statements: &[Statement],
+    statements: &Statements,
 ) -> Result<(), Violation> {
     let mut ends = Index::new();
     for (key, attempt) in space.records::<AttemptRecord>(Kind::Attempt)? {
-        let leaf = usize::try_from(attempt.leaf).unwrap_or(usize::MAX);
-        let Some(statement) = statements.get(leaf) else {
+        let Some(statement) = statements.get(attempt.leaf) else {
             return broken(key, "its decision is not in the log");
         };
         let Body::Decision(decision) = &statement.body else {

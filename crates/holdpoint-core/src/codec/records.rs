@@ -50,7 +50,8 @@ structs! {
     SessionRecord { owner, used_at, closed }
     SessionClosed { at, by, leaf }
     WaiterRecord {
-        ticket, request_digest, surface, claims, not_after, wait_until, since, offered_until,
+        ticket, request_digest, surface, claims, policy, not_after, wait_until, since, offered_until,
+        look_at,
     }
     OnceRecord { template, tombstones }
     TreeRecord { size, frontier }

@@ -7,11 +7,13 @@ use super::Verdict as Judgement;
 use super::decide::Attempt;
 use super::facts::{malformed, moved, unfit};
 use super::gate::Gate;
-use crate::command::{Authorize, Verdict};
+use crate::command::{AttemptName, Authorize, Verdict};
 use crate::fault::ApplyError;
 use crate::outcome::{self, AuthorizeOutcome, Decision, Outcome, PermitView};
 use crate::outline::SurfaceOutline;
-use crate::record::{ActivePolicy, AttemptRecord, Decided, PermitRecord, PermitState};
+use crate::record::{
+    ActivePolicy, AttemptRecord, Decided, PermitRecord, PermitState, WaiterRecord,
+};
 use crate::rejection::{EvaluationProblem, Rejection};
 use crate::view::View;
 
@@ -25,6 +27,11 @@ pub(super) fn authorize<V: View>(
     let key = gate.keys.attempt(&command.caller, &command.idempotency_key);
     let recorded = gate.draft.read::<AttemptRecord>(&key)?;
     let has_digest = |record: &AttemptRecord| record.request_digest == command.request_digest;
+    let attempt = AttemptName {
+        caller: command.caller.clone(),
+        idempotency_key: command.idempotency_key.clone(),
+    };
+    let waiter = gate.live_waiter(&attempt)?;
     // 1. Past the attempt's end nothing is decided any more.
     if gate.now() >= command.not_after {
         return match recorded {
@@ -36,6 +43,12 @@ pub(super) fn authorize<V: View>(
     // 2. A retry repeats the request and the end.
     if let Some(record) = &recorded
         && (!has_digest(record) || record.not_after != command.not_after)
+    {
+        return Ok(silent(Reason::IdempotencyKeyReused));
+    }
+    if let Some(waiter) = &waiter
+        && (waiter.request_digest != command.request_digest
+            || waiter.not_after != command.not_after)
     {
         return Ok(silent(Reason::IdempotencyKeyReused));
     }
@@ -53,16 +66,37 @@ pub(super) fn authorize<V: View>(
         Some(record) if record.policy.version == active.version => return replay(gate, record),
         earlier => earlier,
     };
-    decide(gate, command, active, earlier)
+    // Who waits is evaluated again when it is its turn.
+    if command.evaluation.is_none()
+        && let Some(waiter) = &waiter
+        && let Some(waiting) = gate.still_waiting(waiter)?
+    {
+        return Ok(waiting);
+    }
+    let asked = Asked {
+        command,
+        attempt,
+        waiter,
+    };
+    decide(gate, asked, active, earlier)
+}
+
+/// A command with what the state knows of its attempt.
+struct Asked<'c> {
+    command: &'c Authorize,
+    attempt: AttemptName,
+    /// Its live ticket.
+    waiter: Option<WaiterRecord>,
 }
 
 /// Steps 4 to 8: what is not decided under the active policy.
 fn decide<V: View>(
     gate: &mut Gate<'_, V>,
-    command: &Authorize,
+    asked: Asked<'_>,
     active: ActivePolicy,
     earlier: Option<AttemptRecord>,
 ) -> Result<Judgement, ApplyError<V::Error>> {
+    let command = asked.command;
     let standing = standing(gate, earlier)?;
     let supersedes = match &standing {
         Standing::Superseding(permit) => Some(permit.id),
@@ -111,11 +145,21 @@ fn decide<V: View>(
             return Ok(silent(Reason::PrerequisiteNotCommitted));
         }
     }
+    if let Verdict::Permit { .. } = &evaluation.verdict
+        && !gate.make_room(&command.surface, &evaluation.claims)?
+    {
+        // So much has expired that one command does not let all of it go: the next continues.
+        let reason = Reason::FactsMoved;
+        let outcome = AuthorizeOutcome::NotCurrent { reason, current };
+        return Ok(Judgement::Changed(Outcome::Authorized(outcome)));
+    }
     if let Some(permit) = replaced {
         supersede(gate, *permit, command)?;
     }
     Attempt {
         command,
+        name: asked.attempt,
+        waiter: asked.waiter,
         evaluation,
         surface,
         active,
@@ -152,11 +196,10 @@ fn standing<V: View>(
         | PermitState::Committed
         | PermitState::Revoked
         | PermitState::Released => Standing::Final(Box::new(record)),
-        PermitState::Expired | PermitState::Aborted => Standing::New,
-        PermitState::Superseded => {
-            let key = gate.keys.permit(&id);
-            return Err(ApplyError::contradiction(key, "an attempt still names it"));
-        }
+        // Where executors need not redeem, somebody may have acted on it.
+        PermitState::Expired if permit.in_doubt_at(gate.now()) => Standing::Final(Box::new(record)),
+        // A superseded one whose attempt has not been decided since: it waited.
+        PermitState::Expired | PermitState::Aborted | PermitState::Superseded => Standing::New,
     })
 }
 

@@ -3,14 +3,37 @@
 use holdpoint_receipt::{ClusterTime, Name, PermitId, Reason};
 
 use super::gate::Gate;
+use super::usage::Meter;
 use crate::command::BoundClaim;
 use crate::fault::ApplyError;
 use crate::key::Kind;
+use crate::limits::CLAIM_EXPIRIES_MAX;
 use crate::outline::BoundKind;
-use crate::record::{PermitState, RefusedBound, TombstoneRecord};
+use crate::record::{RefusedBound, TombstoneRecord};
 use crate::view::View;
 
 impl<V: View> Gate<'_, V> {
+    /// Lets permits go whose time has passed, as far as `claims` need it, and says whether what is
+    /// left to let go makes no difference to them. If it says no, the next evaluation continues.
+    pub(super) fn make_room(
+        &mut self,
+        surface: &Name,
+        claims: &[BoundClaim],
+    ) -> Result<bool, ApplyError<V::Error>> {
+        let mut is_settled = true;
+        for claim in claims {
+            let Some(meter) = self.meter(surface, claim, self.now()) else {
+                continue;
+            };
+            if claim.amount > meter.limit || self.excess(&meter, claim)? == 0 {
+                continue;
+            }
+            let is_none_left = self.let_holders_go(&meter, CLAIM_EXPIRIES_MAX)?;
+            is_settled &= is_none_left || self.excess(&meter, claim)? == 0;
+        }
+        Ok(is_settled)
+    }
+
     /// The claims that cannot be granted now, in their order. Expired permits go first.
     pub(super) fn refused_claims(
         &mut self,
@@ -19,39 +42,34 @@ impl<V: View> Gate<'_, V> {
     ) -> Result<Vec<RefusedBound>, ApplyError<V::Error>> {
         let mut refused = Vec::new();
         for claim in claims {
-            refused.extend(self.refused_claim(surface, claim)?);
+            refused.extend(match claim.kind {
+                BoundKind::Exclusive | BoundKind::Once { .. } => {
+                    self.refused_alone(surface, claim)?
+                }
+                BoundKind::Capacity { .. } | BoundKind::Budget { .. } => {
+                    match self.meter(surface, claim, self.now()) {
+                        Some(meter) => self.refused_by_sum(&meter, claim)?,
+                        None => None,
+                    }
+                }
+            });
         }
         Ok(refused)
     }
 
-    fn refused_claim(
+    /// Refuses a claim that one permit holds at a time.
+    fn refused_alone(
         &mut self,
         surface: &Name,
         claim: &BoundClaim,
     ) -> Result<Option<RefusedBound>, ApplyError<V::Error>> {
-        let key = self
-            .keys
-            .operation(Kind::Tombstone, surface, &claim.name, &claim.key);
-        let tombstone = self.draft.read::<TombstoneRecord>(&key)?;
-        match (claim.kind, tombstone) {
-            (BoundKind::Once { .. }, Some(tombstone)) => {
-                return Ok(Some(RefusedBound {
-                    claim: claim.clone(),
-                    reason: Reason::AlreadyCommitted,
-                    fence: Some(tombstone.fence),
-                    until: None,
-                }));
-            }
-            (
-                BoundKind::Exclusive | BoundKind::Capacity { .. } | BoundKind::Budget { .. },
-                Some(_),
-            ) => {
-                return Err(ApplyError::contradiction(
-                    key,
-                    "a bound with tombstones is not once",
-                ));
-            }
-            (_, None) => {}
+        if let Some(tombstone) = self.tombstone(surface, claim)? {
+            return Ok(Some(RefusedBound {
+                claim: claim.clone(),
+                reason: Reason::AlreadyCommitted,
+                fence: Some(tombstone.fence),
+                until: tombstone.kept_until,
+            }));
         }
         let key = self
             .keys
@@ -60,34 +78,77 @@ impl<V: View> Gate<'_, V> {
             return Ok(None);
         };
         let mut holder = self.must_permit(&holder)?;
-        if !holder.state.is_live() {
-            return Err(ApplyError::contradiction(
-                key,
-                "a permit that is not live holds it",
-            ));
-        }
         self.expire_if_due(&mut holder)?;
-        Ok(holder.state.is_live().then(|| RefusedBound {
+        if !holder.held.holds(claim.kind) {
+            return Ok(None);
+        }
+        Ok(Some(RefusedBound {
             claim: claim.clone(),
             reason: Reason::BoundHeld,
             fence: Some(holder.fence),
-            until: (holder.state == PermitState::Issued).then_some(holder.expires_at),
+            until: holder.lets_go_at(claim.kind),
         }))
+    }
+
+    /// The committed effect that stands in the way. One whose time has passed is taken away.
+    fn tombstone(
+        &mut self,
+        surface: &Name,
+        claim: &BoundClaim,
+    ) -> Result<Option<TombstoneRecord>, ApplyError<V::Error>> {
+        let key = self
+            .keys
+            .operation(Kind::Tombstone, surface, &claim.name, &claim.key);
+        let Some(tombstone) = self.draft.read::<TombstoneRecord>(&key)? else {
+            return Ok(None);
+        };
+        if !matches!(claim.kind, BoundKind::Once { .. }) {
+            let what = "a bound with tombstones is not once";
+            return Err(ApplyError::contradiction(key, what));
+        }
+        if tombstone.counts_at(self.now()) {
+            return Ok(Some(tombstone));
+        }
+        self.unbury(&key, &tombstone)?;
+        Ok(None)
+    }
+
+    /// Refuses a claim that is charged to a sum.
+    fn refused_by_sum(
+        &mut self,
+        meter: &Meter,
+        claim: &BoundClaim,
+    ) -> Result<Option<RefusedBound>, ApplyError<V::Error>> {
+        if self.excess(meter, claim)? > 0 {
+            self.let_holders_go(meter, CLAIM_EXPIRIES_MAX)?;
+        }
+        let excess = self.excess(meter, claim)?;
+        if excess == 0 {
+            return Ok(None);
+        }
+        Ok(Some(RefusedBound {
+            claim: claim.clone(),
+            reason: Reason::BoundExhausted,
+            fence: None,
+            until: self.frees_at(meter, claim, excess)?,
+        }))
+    }
+
+    fn excess(&self, meter: &Meter, claim: &BoundClaim) -> Result<u64, ApplyError<V::Error>> {
+        Ok(meter.excess(self.usage(meter)?, claim.amount))
     }
 }
 
 /// Why claims were refused, and when a new attempt can first succeed, where that is known.
 ///
-/// What can never succeed outweighs what may: a committed effect is named before a held bound.
+/// What lasts longest is named first: a committed effect before what is used up, and that before
+/// what one permit holds.
 pub(super) fn summary(refused: &[RefusedBound]) -> (Reason, Option<ClusterTime>) {
-    let is_committed = refused
-        .iter()
-        .any(|bound| bound.reason == Reason::AlreadyCommitted);
-    let reason = if is_committed {
-        Reason::AlreadyCommitted
-    } else {
-        Reason::BoundHeld
-    };
+    let is_any = |reason| refused.iter().any(|bound| bound.reason == reason);
+    let reason = [Reason::AlreadyCommitted, Reason::BoundExhausted]
+        .into_iter()
+        .find(|reason| is_any(*reason))
+        .unwrap_or(Reason::BoundHeld);
     let retry_at = refused
         .iter()
         .map(|bound| bound.until)

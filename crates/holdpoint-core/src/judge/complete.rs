@@ -1,23 +1,31 @@
-//! Complete and revoke: how a permit ends.
+//! Complete: how the effect of a permit ended.
+//!
+//! An outcome is recorded once and never replaced. What contradicts it is counted, stated, and
+//! changes nothing else.
 
-use holdpoint_receipt::Reason;
-use holdpoint_receipt::statement::Body;
+use holdpoint_receipt::statement::{Body, commit};
+use holdpoint_receipt::{ClusterTime, Digest, Reason};
 
 use super::Verdict;
 use super::gate::Gate;
 use super::redeem::{done, is_executor};
 use super::statements::stated;
-use crate::command::{Complete, CompletionResult, Revoke};
+use crate::command::{Complete, CompletionResult};
 use crate::fault::ApplyError;
+use crate::limits::{CONFLICTS_STATED_MAX, WORD_BYTES_MAX};
 use crate::outcome::{Outcome, PermitView, Statement, StepOutcome};
 use crate::outline::SurfaceOutline;
-use crate::record::{Completion, PermitRecord, PermitState, PermitStep};
+use crate::record::{Completion, Contradiction, PermitRecord, PermitState, PermitStep};
+use crate::rejection::{Bounded, Rejection};
 use crate::view::View;
 
 pub(super) fn complete<V: View>(
     gate: &mut Gate<'_, V>,
     command: &Complete,
 ) -> Result<Verdict, ApplyError<V::Error>> {
+    if let Some(rejection) = too_long(command.reason.as_deref()) {
+        return Ok(Verdict::reject(rejection));
+    }
     let Some(permit) = gate.permit(&command.permit)? else {
         return Ok(not_completed(Reason::UnknownPermit, None));
     };
@@ -25,16 +33,29 @@ pub(super) fn complete<V: View>(
         return Ok(not_completed(Reason::NotExecutor, None));
     }
     let view = PermitView::at(permit, gate.now());
+    let is_offline = view.record.is_offline();
     let reason = match view.state {
         PermitState::Redeemed => return settle(gate, view.record, command),
         PermitState::Committed | PermitState::Aborted => {
-            return complete_again(gate, view.record, command);
+            return complete_again(gate, view.record, command, Reason::OutcomeConflict);
+        }
+        // Somebody may have acted on it who only verified it.
+        PermitState::Issued | PermitState::Expired if is_offline => {
+            return settle(gate, view.record, command);
+        }
+        PermitState::Revoked if is_offline => {
+            return complete_late(gate, view.record, command, Reason::Revoked);
+        }
+        PermitState::Superseded if is_offline => {
+            return complete_late(gate, view.record, command, Reason::Superseded);
+        }
+        PermitState::Released => {
+            return complete_late(gate, view.record, command, Reason::Released);
         }
         PermitState::Issued => Reason::NotRedeemed,
         PermitState::Expired => Reason::Expired,
         PermitState::Revoked => Reason::Revoked,
         PermitState::Superseded => Reason::Superseded,
-        PermitState::Released => Reason::Released,
     };
     Ok(not_completed(reason, Some(view)))
 }
@@ -57,41 +78,56 @@ fn may_complete<V: View>(
     Ok(is_executor(permit, &surface, &command.principal))
 }
 
-/// REDEEMED becomes COMMITTED or ABORTED.
+/// An outcome becomes known: the permit becomes COMMITTED or ABORTED, unless it had ended otherwise.
 fn settle<V: View>(
     gate: &mut Gate<'_, V>,
     mut permit: PermitRecord,
     command: &Complete,
 ) -> Result<Verdict, ApplyError<V::Error>> {
-    let state = match command.result {
-        CompletionResult::Committed { .. } => PermitState::Committed,
-        CompletionResult::Aborted => PermitState::Aborted,
-    };
     let (outcome, evidence_digest) = stated(command.result);
     let body = Body::Completed {
         step: gate.step(&permit, Some((&command.salt, command.principal.as_str())))?,
         outcome,
         evidence_digest,
-        reason_commitment: None,
+        reason_commitment: reason_commitment(command),
     };
     let statement = gate.append_step(&mut permit, command.salt, body)?;
-    let completion = Completion {
-        result: command.result,
-        principal: command.principal.clone(),
-        operator: command.operator,
-        reason: command.reason.clone(),
-        completed_at: gate.now(),
-    };
-    gate.complete(&mut permit, state, completion)?;
+    let completion = completion(command, gate.now());
+    gate.complete(&mut permit, completion)?;
     let done = done(PermitView::at(permit, gate.now()), statement, false);
     Ok(Verdict::Changed(Outcome::Completed(Box::new(done))))
 }
 
-/// The same outcome again is a replay. Another is refused, and the first such is recorded.
+/// An outcome of a permit that had ended without one: it is recorded, and the state stays.
+fn complete_late<V: View>(
+    gate: &mut Gate<'_, V>,
+    mut permit: PermitRecord,
+    command: &Complete,
+    ended: Reason,
+) -> Result<Verdict, ApplyError<V::Error>> {
+    if permit.completion.is_some() {
+        return complete_again(gate, permit, command, ended);
+    }
+    match command.result {
+        // As it should be.
+        CompletionResult::Aborted => settle(gate, permit, command),
+        // The effect happened although the gate had given its bounds to others, or still may.
+        CompletionResult::Committed { .. } => {
+            let statement = contradict(gate, &mut permit, command)?;
+            let completion = completion(command, gate.now());
+            gate.complete(&mut permit, completion)?;
+            let view = PermitView::at(permit, gate.now());
+            Ok(Verdict::Changed(conflict(ended, view, statement)))
+        }
+    }
+}
+
+/// The same outcome again is a replay. Another is refused with `reason`, and recorded.
 fn complete_again<V: View>(
     gate: &mut Gate<'_, V>,
     mut permit: PermitRecord,
     command: &Complete,
+    reason: Reason,
 ) -> Result<Verdict, ApplyError<V::Error>> {
     let now = gate.now();
     let recorded = permit
@@ -105,31 +141,70 @@ fn complete_again<V: View>(
             "a completed permit has no outcome",
         ));
     };
-    if is_same(recorded, command.result) {
+    let is_settled = permit.leaf_of(PermitStep::Completed).is_some();
+    if is_settled && is_same(recorded, command.result) {
         let statement = gate.statement_of(&permit, PermitStep::Completed)?;
         let done = done(PermitView::at(permit, now), statement, true);
         return Ok(Verdict::Unchanged(Outcome::Completed(Box::new(done))));
     }
-    if permit.leaf_of(PermitStep::Conflict).is_some() {
-        let statement = gate.statement_of(&permit, PermitStep::Conflict)?;
-        return Ok(Verdict::Unchanged(conflict(
-            PermitView::at(permit, now),
-            statement,
-        )));
+    let is_known = |known: &&Contradiction| {
+        is_same(known.result, command.result) && known.principal == command.principal
+    };
+    if let Some(known) = permit.contradictions.iter().find(is_known) {
+        let statement = gate.statement(known.leaf)?;
+        let view = PermitView::at(permit, now);
+        return Ok(Verdict::Unchanged(conflict(reason, view, Some(statement))));
+    }
+    let statement = contradict(gate, &mut permit, command)?;
+    gate.draft.write(gate.keys.permit(&permit.id), &permit)?;
+    let view = PermitView::at(permit, now);
+    Ok(Verdict::Changed(conflict(reason, view, statement)))
+}
+
+/// Counts an outcome that contradicts what is recorded, and states it unless too many are stated.
+fn contradict<V: View>(
+    gate: &mut Gate<'_, V>,
+    permit: &mut PermitRecord,
+    command: &Complete,
+) -> Result<Option<Statement>, ApplyError<V::Error>> {
+    permit.conflicts = permit.conflicts.saturating_add(1);
+    gate.namespace.conflicts = gate.namespace.conflicts.saturating_add(1);
+    if permit.contradictions.len() >= CONFLICTS_STATED_MAX {
+        return Ok(None);
     }
     let (outcome, evidence_digest) = stated(command.result);
     let body = Body::Conflict {
-        step: gate.step(&permit, Some((&command.salt, command.principal.as_str())))?,
+        step: gate.step(permit, Some((&command.salt, command.principal.as_str())))?,
         outcome,
         evidence_digest,
-        reason_commitment: None,
+        reason_commitment: reason_commitment(command),
     };
-    let statement = gate.append_step(&mut permit, command.salt, body)?;
-    gate.draft.write(gate.keys.permit(&permit.id), &permit)?;
-    Ok(Verdict::Changed(conflict(
-        PermitView::at(permit, now),
-        statement,
-    )))
+    let statement = gate.append_step(permit, command.salt, body)?;
+    permit.contradictions.push(Contradiction {
+        result: command.result,
+        principal: command.principal.clone(),
+        leaf: statement.leaf,
+    });
+    Ok(Some(statement))
+}
+
+fn completion(command: &Complete, completed_at: ClusterTime) -> Completion {
+    Completion {
+        result: command.result,
+        principal: command.principal.clone(),
+        operator: command.operator,
+        reason: command.reason.clone(),
+        completed_at,
+    }
+}
+
+fn reason_commitment(command: &Complete) -> Option<Digest> {
+    let reason = command.reason.as_ref()?;
+    Some(commit(
+        &command.salt,
+        "reason_commitment",
+        reason.as_bytes(),
+    ))
 }
 
 /// Whether `again` says what was recorded. Evidence may be left out, not replaced.
@@ -145,11 +220,11 @@ fn is_same(recorded: CompletionResult, again: CompletionResult) -> bool {
     }
 }
 
-fn conflict(permit: PermitView, statement: Statement) -> Outcome {
+fn conflict(reason: Reason, permit: PermitView, conflict: Option<Statement>) -> Outcome {
     Outcome::Completed(Box::new(StepOutcome::Refused {
-        reason: Reason::OutcomeConflict,
+        reason,
         permit: Some(permit),
-        conflict: Some(statement),
+        conflict,
     }))
 }
 
@@ -157,7 +232,7 @@ fn not_completed(reason: Reason, permit: Option<PermitView>) -> Verdict {
     Verdict::Unchanged(Outcome::Completed(Box::new(refused(reason, permit))))
 }
 
-fn refused(reason: Reason, permit: Option<PermitView>) -> StepOutcome {
+pub(super) fn refused(reason: Reason, permit: Option<PermitView>) -> StepOutcome {
     StepOutcome::Refused {
         reason,
         permit,
@@ -165,46 +240,13 @@ fn refused(reason: Reason, permit: Option<PermitView>) -> StepOutcome {
     }
 }
 
-pub(super) fn revoke<V: View>(
-    gate: &mut Gate<'_, V>,
-    command: &Revoke,
-) -> Result<Verdict, ApplyError<V::Error>> {
-    let Some(permit) = gate.permit(&command.permit)? else {
-        return Ok(not_revoked(Reason::UnknownPermit, None));
-    };
-    if !command.operator && permit.caller != command.principal {
-        return Ok(not_revoked(Reason::Forbidden, None));
-    }
-    let view = PermitView::at(permit, gate.now());
-    let reason = match view.state {
-        PermitState::Issued => return take_back(gate, view.record, command),
-        PermitState::Revoked => {
-            let statement = gate.statement_of(&view.record, PermitStep::Revoked)?;
-            let done = done(view, statement, true);
-            return Ok(Verdict::Unchanged(Outcome::Revoked(Box::new(done))));
-        }
-        PermitState::Redeemed => Reason::AlreadyRedeemed,
-        PermitState::Committed | PermitState::Aborted => Reason::NotAllowed,
-        PermitState::Expired => Reason::Expired,
-        PermitState::Superseded => Reason::Superseded,
-        PermitState::Released => Reason::Released,
-    };
-    Ok(not_revoked(reason, Some(view)))
-}
-
-/// ISSUED becomes REVOKED.
-fn take_back<V: View>(
-    gate: &mut Gate<'_, V>,
-    mut permit: PermitRecord,
-    command: &Revoke,
-) -> Result<Verdict, ApplyError<V::Error>> {
-    let step = gate.step(&permit, Some((&command.salt, command.principal.as_str())))?;
-    let statement = gate.append_step(&mut permit, command.salt, Body::Revoked(step))?;
-    gate.end(&mut permit, PermitState::Revoked)?;
-    let done = done(PermitView::at(permit, gate.now()), statement, false);
-    Ok(Verdict::Changed(Outcome::Revoked(Box::new(done))))
-}
-
-fn not_revoked(reason: Reason, permit: Option<PermitView>) -> Verdict {
-    Verdict::Unchanged(Outcome::Revoked(Box::new(refused(reason, permit))))
+/// Refuses a reason that is longer than records hold.
+pub(super) fn too_long(reason: Option<&str>) -> Option<Rejection> {
+    let bytes = reason.map_or(0, str::len);
+    (bytes > WORD_BYTES_MAX).then_some(Rejection::TooMuch {
+        what: Bounded::ReasonBytes,
+        // usize has at most 64 bits on every target that exists, so this loses nothing.
+        count: bytes as u64,
+        count_max: WORD_BYTES_MAX as u64,
+    })
 }

@@ -4,16 +4,17 @@
 use holdpoint_receipt::statement::{
     Body, BoundCommitments, DecisionStatement, Grant, Verdict as Stated, commit,
 };
-use holdpoint_receipt::{Digest, Reason, StatementText};
+use holdpoint_receipt::{ClusterTime, Digest, Reason, StatementText};
 
 use super::Verdict as Judgement;
 use super::authorize::silent;
 use super::bounds::summary;
 use super::gate::Gate;
+use super::queue::{Wanted, may_go};
 use super::statements::{evaluator, permit_id};
 use crate::codec::encode_evaluation;
 use crate::codec::records::Present;
-use crate::command::{Authorize, Evaluation, Verdict};
+use crate::command::{AttemptName, Authorize, Evaluation, Verdict};
 use crate::fault::{ApplyError, Corruption};
 use crate::key::StateKey;
 use crate::limits::{ATTEMPT_KEPT_MS, SKEW_MS_MAX};
@@ -21,13 +22,16 @@ use crate::outcome::{self, AuthorizeOutcome, Decision, Outcome, PermitView};
 use crate::outline::SurfaceOutline;
 use crate::record::{
     ActivePolicy, AttemptRecord, Decided, Denial, DisclosureRecord, Held, PermitRecord,
-    PermitState, PermitStep, StatementRef,
+    PermitState, PermitStep, RefusedBound, StatementRef, WaiterRecord,
 };
 use crate::view::View;
 
 /// An attempt whose evaluation is current.
 pub(super) struct Attempt<'c> {
     pub(super) command: &'c Authorize,
+    pub(super) name: AttemptName,
+    /// Its live ticket, if it has waited.
+    pub(super) waiter: Option<WaiterRecord>,
     pub(super) evaluation: &'c Evaluation,
     pub(super) surface: SurfaceOutline,
     pub(super) active: ActivePolicy,
@@ -56,9 +60,14 @@ impl Attempt<'_> {
                 return self.deny(gate, denial, policies.clone());
             }
         };
-        // 7. Every bound, or none.
-        let refused = gate.refused_claims(&self.command.surface, &self.evaluation.claims)?;
+        // 7. Every bound, or none, and nobody who has waited longer is overtaken.
+        let ticket = self.waiter.as_ref().map(|waiter| waiter.ticket);
+        let claims = &self.evaluation.claims;
+        let refused = gate.refused_or_behind(&self.command.surface, claims, ticket)?;
         if !refused.is_empty() {
+            if let Some(wait_until) = self.waits_until(gate.now(), &refused) {
+                return self.wait(gate, wait_until, refused);
+            }
             let (reason, retry_at) = summary(&refused);
             let denial = Denial {
                 reason,
@@ -70,6 +79,31 @@ impl Attempt<'_> {
         }
         // 8. Grant.
         self.grant(gate, policies)
+    }
+
+    /// Until when it may wait for what refuses it; none if it may not, or in vain.
+    fn waits_until(&self, now: ClusterTime, refused: &[RefusedBound]) -> Option<ClusterTime> {
+        let since_before = self.waiter.as_ref().map(|waiter| waiter.wait_until);
+        let wait_until = since_before.or(self.command.wait_until)?;
+        (now < wait_until && may_go(refused, wait_until)).then_some(wait_until)
+    }
+
+    fn wait<V: View>(
+        &self,
+        gate: &mut Gate<'_, V>,
+        wait_until: ClusterTime,
+        refused: Vec<RefusedBound>,
+    ) -> Result<Judgement, ApplyError<V::Error>> {
+        let command = self.command;
+        let wanted = Wanted {
+            request_digest: command.request_digest,
+            surface: &command.surface,
+            claims: &self.evaluation.claims,
+            policy: self.active,
+            not_after: command.not_after,
+            wait_until,
+        };
+        gate.wait(&self.name, wanted, self.waiter.as_ref(), refused)
     }
 
     fn deny<V: View>(
@@ -162,6 +196,9 @@ impl Attempt<'_> {
         policies: Vec<String>,
         statement: outcome::Statement,
     ) -> Result<Judgement, ApplyError<V::Error>> {
+        if let Some(waiter) = &self.waiter {
+            gate.leave(&self.name, waiter)?;
+        }
         let (caller, key) = (&self.command.caller, &self.command.idempotency_key);
         let not_after = self.command.not_after;
         let record = AttemptRecord {

@@ -6,11 +6,11 @@ use super::gate::Gate;
 use crate::command::{Authorize, Evaluation, Facts, Verdict};
 use crate::fault::ApplyError;
 use crate::limits::{
-    APPROVALS_MAX, FACT_AGE_MS_MAX, POLICIES_MAX, PREREQUISITES_MAX, WORD_BYTES_MAX,
+    AMOUNT_MAX, APPROVALS_MAX, FACT_AGE_MS_MAX, POLICIES_MAX, PREREQUISITES_MAX, WORD_BYTES_MAX,
 };
 use crate::limits::{HORIZON_SLACK_MS, REQUEST_BYTES_MAX, RETRY_HORIZON_MS};
 use crate::outcome::Current;
-use crate::outline::SurfaceOutline;
+use crate::outline::{BoundKind, SurfaceOutline};
 use crate::record::{ActivePolicy, PermitState};
 use crate::rejection::{Bounded, EvaluationProblem, Rejection};
 use crate::view::View;
@@ -120,6 +120,13 @@ pub(super) fn malformed(command: &Authorize, now: ClusterTime) -> Option<Rejecti
     })
     .or_else(|| (not_after > horizon).then_some(Rejection::NotAfterTooFar { not_after, now }))
     .or_else(|| {
+        let wait_until = command.wait_until.filter(|until| *until > not_after)?;
+        Some(Rejection::WaitTooLong {
+            wait_until,
+            not_after,
+        })
+    })
+    .or_else(|| {
         let problem = ill_formed(command)?;
         Some(Rejection::Evaluation(problem))
     })
@@ -182,6 +189,12 @@ pub(super) fn unfit(
         Verdict::Deny { .. } => evaluation.claims.is_empty(),
         Verdict::Permit { .. } => false,
     };
-    let is_fit = is_denial_without_claims || claimed.eq(declared);
+    let are_amounts = evaluation.claims.iter().all(|claim| match claim.kind {
+        BoundKind::Budget { .. } => claim.amount <= AMOUNT_MAX,
+        BoundKind::Exclusive | BoundKind::Once { .. } | BoundKind::Capacity { .. } => {
+            claim.amount == 1
+        }
+    });
+    let is_fit = is_denial_without_claims || (claimed.eq(declared) && are_amounts);
     (!is_fit).then_some(EvaluationProblem::Claims)
 }

@@ -3,8 +3,10 @@
 use holdpoint_receipt::{ClusterId, ClusterTime, Name, PermitId};
 
 use super::draft::Draft;
+use super::queue::Queues;
 use crate::fault::ApplyError;
 use crate::key::{KeySpace, Kind};
+use crate::outcome::Offer;
 use crate::record::{GroupRecord, NamespaceRecord, PermitRecord};
 use crate::view::View;
 
@@ -17,6 +19,8 @@ pub(crate) struct Gate<'a, V> {
     pub(super) is_dev: bool,
     /// Written back by [`Gate::close`] if it changed.
     pub(super) namespace: NamespaceRecord,
+    /// What is to be offered to those that wait.
+    pub(super) queues: Queues,
     found: NamespaceRecord,
 }
 
@@ -35,13 +39,15 @@ impl<'a, V: View> Gate<'a, V> {
             name: name.clone(),
             cluster: group.cluster,
             is_dev: group.is_dev,
+            queues: Queues::default(),
             found: namespace.clone(),
             namespace,
         }))
     }
 
-    /// Writes the counters back and gives the draft out again.
-    pub(crate) fn close(mut self) -> Result<Draft<'a, V>, ApplyError<V::Error>> {
+    /// Makes the offers, writes the counters back, and gives the draft out again.
+    pub(crate) fn close(mut self) -> Result<(Draft<'a, V>, Vec<Offer>), ApplyError<V::Error>> {
+        self.make_offers()?;
         let key = self.keys.single(Kind::Namespace);
         if self.namespace.fence < self.found.fence {
             return Err(ApplyError::contradiction(key, "the last fence went back"));
@@ -49,7 +55,7 @@ impl<'a, V: View> Gate<'a, V> {
         if self.namespace != self.found {
             self.draft.write(key, &self.namespace)?;
         }
-        Ok(self.draft)
+        Ok((self.draft, self.queues.offers))
     }
 
     pub(super) fn now(&self) -> ClusterTime {

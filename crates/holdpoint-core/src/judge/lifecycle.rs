@@ -1,34 +1,39 @@
 //! The transitions of a permit and the rows that follow from them.
 //!
 //! ```text
-//! ISSUED    holders of its claims · Live · Expiry
-//! REDEEMED  holders of its claims · Live · Doubt
-//! others    none; COMMITTED leaves the tombstones of its `once` claims
+//!                        holds        rows besides its own and Fence
+//! ISSUED                 all          Live · Expiry; Doubt at expires_at where it is offline
+//! REDEEMED               all          Live · Doubt at complete_by · ReleaseAt where its surface says so
+//! EXPIRED                nothing      none
+//!   offline              all          Live · Doubt · HeldEnd, until held_until has passed
+//!   offline, then        consumables  Live while it holds any · Doubt
+//! REVOKED SUPERSEDED     nothing      none
+//!   offline              all          Live · HeldEnd, until held_until has passed
+//! COMMITTED ABORTED      nothing      none; a committed one leaves tombstones and charges
+//! RELEASED               nothing      none
 //! ```
 //!
-//! Every change of a permit's state is made here, so that no row is left behind.
+//! What it holds is a Holder row for each claim of `exclusive` and `once`, and a charge on the usage of
+//! every other. Every change of a permit's state is made here, so that no row is left behind.
 
-use holdpoint_receipt::{Name, PermitId};
+use holdpoint_receipt::{ClusterTime, Name, PermitId};
 
 use super::draft::{Draft, decoded};
 use super::gate::Gate;
-use crate::command::BoundClaim;
+use super::usage::time_at;
+use crate::command::{BoundClaim, CompletionResult};
 use crate::fault::ApplyError;
 use crate::key::{KeySpace, Kind, StateKey};
-use crate::outline::{BoundKind, SurfaceOutline};
+use crate::limits::RETENTION_MS_MAX;
+use crate::outcome::Offer;
+use crate::outline::BoundKind;
 use crate::position::LogPosition;
 use crate::record::{
-    Completion, GroupRecord, OnceRecord, PermitRecord, PermitState, Redemption, TombstoneRecord,
+    Completion, GroupRecord, Held, PermitRecord, PermitState, Redemption, ReleaseRecord,
 };
 use crate::view::{View, Write};
-use holdpoint_receipt::ClusterTime;
 
 impl<V: View> Gate<'_, V> {
-    fn holder_key(&self, surface: &Name, claim: &BoundClaim) -> StateKey {
-        self.keys
-            .operation(Kind::Holder, surface, &claim.name, &claim.key)
-    }
-
     /// Nothing becomes ISSUED: `permit` is new, and takes every bound that it claims.
     pub(super) fn issue(&mut self, permit: &PermitRecord) -> Result<(), ApplyError<V::Error>> {
         assert_eq!(permit.state, PermitState::Issued, "a new permit is issued");
@@ -44,21 +49,13 @@ impl<V: View> Gate<'_, V> {
             ));
         }
         for claim in &permit.claims {
-            let holder = self.holder_key(&permit.surface, claim);
-            if self.draft.read::<PermitId>(&holder)?.is_some() {
-                return Err(ApplyError::contradiction(
-                    holder,
-                    "a held bound was granted",
-                ));
-            }
-            self.draft.write(holder, &permit.id)?;
+            self.take_hold(permit, claim)?;
         }
-        let fence = permit.fence;
-        self.draft.write(self.keys.fence(fence), &permit.id)?;
         self.draft
-            .write(self.keys.live(&permit.surface, fence), &permit.id)?;
-        let expiry = self.keys.due(Kind::Expiry, permit.expires_at, fence);
-        self.draft.write(expiry, &permit.id)?;
+            .write(self.keys.fence(permit.fence), &permit.id)?;
+        for row in self.rows_of(permit) {
+            self.draft.write(row, &permit.id)?;
+        }
         self.draft.write(key, permit)
     }
 
@@ -74,141 +71,347 @@ impl<V: View> Gate<'_, V> {
             "only an issued permit is redeemed"
         );
         assert!(permit.redemption.is_none(), "a permit is redeemed once");
-        let fence = permit.fence;
-        self.draft
-            .delete(self.keys.due(Kind::Expiry, permit.expires_at, fence));
-        let doubt = self.keys.due(Kind::Doubt, redemption.complete_by, fence);
-        self.draft.write(doubt, &permit.id)?;
-        permit.state = PermitState::Redeemed;
-        permit.redemption = Some(redemption);
-        self.draft.write(self.keys.permit(&permit.id), permit)
+        self.change(permit, self.now(), |permit| {
+            permit.state = PermitState::Redeemed;
+            permit.redemption = Some(redemption);
+        })
     }
 
-    /// REDEEMED becomes COMMITTED or ABORTED, and lets its bounds go.
+    /// An outcome becomes known: COMMITTED or ABORTED, and all bounds go. A permit that had ended
+    /// otherwise stays in its state.
     pub(super) fn complete(
         &mut self,
         permit: &mut PermitRecord,
-        state: PermitState,
         completion: Completion,
     ) -> Result<(), ApplyError<V::Error>> {
-        assert_eq!(
-            permit.state,
-            PermitState::Redeemed,
-            "only a redeemed permit is completed"
-        );
         assert!(permit.completion.is_none(), "a permit is completed once");
-        permit.completion = Some(completion);
-        if state == PermitState::Committed {
-            self.bury(permit)?;
-        }
-        self.end(permit, state)
-    }
-
-    /// Leaves a tombstone for each `once` claim of a committed permit.
-    fn bury(&mut self, permit: &PermitRecord) -> Result<(), ApplyError<V::Error>> {
-        let outline_key = self.keys.surface(&permit.policy.digest, &permit.surface);
-        let outline: SurfaceOutline = self.draft.must_read(&outline_key)?;
-        let once = permit
-            .claims
-            .iter()
-            .filter(|claim| matches!(claim.kind, BoundKind::Once { .. }));
-        for claim in once {
-            let key =
-                self.keys
-                    .operation(Kind::Tombstone, &permit.surface, &claim.name, &claim.key);
-            if self.draft.read::<TombstoneRecord>(&key)?.is_some() {
-                return Err(ApplyError::contradiction(
-                    key,
-                    "an effect was committed twice",
-                ));
+        let state = match (permit.state, completion.result) {
+            (PermitState::Redeemed, result) => completed(result),
+            (PermitState::Issued | PermitState::Expired, result) if permit.is_offline() => {
+                completed(result)
             }
-            let tombstone = TombstoneRecord {
-                permit: permit.id,
-                fence: permit.fence,
-                committed_at: self.now(),
-                kept_until: None,
-            };
-            self.draft.write(key, &tombstone)?;
-            let bound = outline.bounds.iter().find(|bound| bound.name == claim.name);
-            let template = bound.map(|bound| bound.template.clone()).ok_or_else(|| {
-                ApplyError::contradiction(outline_key.clone(), "a claimed bound is not declared")
-            })?;
-            let key = self.keys.once(&permit.surface, &claim.name);
-            let found = self.draft.read::<OnceRecord>(&key)?;
-            let tombstones = found.map_or(0, |once| once.tombstones).saturating_add(1);
-            let once = OnceRecord {
-                template,
-                tombstones,
-            };
-            self.draft.write(key, &once)?;
-        }
-        Ok(())
+            (PermitState::Revoked | PermitState::Superseded, _) if permit.is_offline() => {
+                permit.state
+            }
+            (PermitState::Released, _) => PermitState::Released,
+            _ => {
+                let key = self.keys.permit(&permit.id);
+                let what = "an outcome of a permit that nobody could use";
+                return Err(ApplyError::contradiction(key, what));
+            }
+        };
+        self.change(permit, self.now(), |permit| {
+            permit.state = state;
+            permit.completion = Some(completion);
+            permit.held = Held::Nothing;
+        })
     }
 
-    /// A live permit ends in `state` and lets its bounds go.
+    /// ISSUED becomes REVOKED or SUPERSEDED. Where executors need not redeem, the bounds stay held.
     pub(super) fn end(
         &mut self,
         permit: &mut PermitRecord,
         state: PermitState,
     ) -> Result<(), ApplyError<V::Error>> {
-        assert!(permit.state.is_live(), "only a live permit ends");
+        assert_eq!(
+            permit.state,
+            PermitState::Issued,
+            "only an issued permit is taken back"
+        );
         assert!(!state.is_live(), "an ended permit is not live");
-        for claim in &permit.claims {
-            let holder = self.holder_key(&permit.surface, claim);
-            if self.draft.read::<PermitId>(&holder)? != Some(permit.id) {
-                return Err(ApplyError::contradiction(
-                    holder,
-                    "a live permit does not hold it",
-                ));
+        self.change(permit, self.now(), |permit| {
+            permit.state = state;
+            if !permit.is_offline() {
+                permit.held = Held::Nothing;
             }
-            self.draft.delete(holder);
-        }
-        let fence = permit.fence;
-        self.draft.delete(self.keys.live(&permit.surface, fence));
-        let due = match &permit.redemption {
-            Some(redemption) => self.keys.due(Kind::Doubt, redemption.complete_by, fence),
-            None => self.keys.due(Kind::Expiry, permit.expires_at, fence),
-        };
-        self.draft.delete(due);
-        permit.state = state;
-        self.draft.write(self.keys.permit(&permit.id), permit)
+        })
     }
 
-    /// Lets `permit` go if its time has passed.
+    /// REDEEMED and in doubt becomes RELEASED. The caller has appended the statement.
+    pub(super) fn release(
+        &mut self,
+        permit: &mut PermitRecord,
+        release: ReleaseRecord,
+    ) -> Result<(), ApplyError<V::Error>> {
+        assert_eq!(
+            permit.state,
+            PermitState::Redeemed,
+            "only a redeemed permit is released"
+        );
+        assert!(
+            permit.in_doubt_at(self.now()),
+            "only a permit in doubt is released"
+        );
+        self.change(permit, self.now(), |permit| {
+            permit.state = PermitState::Released;
+            permit.release = Some(release);
+            permit.held = Held::Nothing;
+        })
+    }
+
+    /// Does to `permit` what time has done: lets it expire, and lets its bounds go.
     pub(super) fn expire_if_due(
         &mut self,
         permit: &mut PermitRecord,
     ) -> Result<(), ApplyError<V::Error>> {
-        let is_due = permit.state_at(self.now()) == PermitState::Expired;
-        if is_due && permit.state == PermitState::Issued {
-            self.end(permit, PermitState::Expired)?;
+        let now = self.now();
+        if permit.state == PermitState::Issued && now >= permit.expires_at {
+            self.change(permit, permit.expires_at, |permit| {
+                permit.state = PermitState::Expired;
+                if !permit.is_offline() {
+                    permit.held = Held::Nothing;
+                }
+            })?;
+        }
+        let held = permit.held_at(now);
+        if held != permit.held {
+            let at = permit.held_until.unwrap_or(permit.expires_at);
+            self.change(permit, at, |permit| permit.held = held)?;
         }
         Ok(())
+    }
+
+    /// Changes a permit at `at`, and every row that follows from it.
+    fn change(
+        &mut self,
+        permit: &mut PermitRecord,
+        at: ClusterTime,
+        change: impl FnOnce(&mut PermitRecord),
+    ) -> Result<(), ApplyError<V::Error>> {
+        let before = permit.clone();
+        change(permit);
+        assert!(
+            permit.held == Held::All || !permit.state.is_live(),
+            "a live permit holds what it claims"
+        );
+        if before.ended_at.is_none() && has_ended(permit) {
+            permit.ended_at = Some(at);
+        }
+        let is_consumed = before.completion.is_none() && is_committed(permit);
+        let mut freed: Vec<BoundClaim> = Vec::new();
+        for claim in &before.claims {
+            let (was, is) = (before.held.holds(claim.kind), permit.held.holds(claim.kind));
+            assert!(was || !is, "what was let go is not held again");
+            if was && is {
+                self.move_hold(&before, permit, claim)?;
+            } else if was {
+                self.let_go(&before, claim, is_consumed)?;
+                freed.push(claim.clone());
+            } else if is_consumed {
+                self.consume_late(permit, claim)?;
+            }
+        }
+        self.offer_freed(&permit.surface, &freed);
+        let rows = self.rows_of(permit);
+        for row in self.rows_of(&before) {
+            if !rows.contains(&row) {
+                self.draft.delete(row);
+            }
+        }
+        for row in rows {
+            self.draft.write(row, &permit.id)?;
+        }
+        self.draft.write(self.keys.permit(&permit.id), permit)
+    }
+
+    /// The rows of indexes that follow from a permit, but for those of its claims and its fence.
+    fn rows_of(&self, permit: &PermitRecord) -> Vec<StateKey> {
+        let due = |kind, at| self.keys.due(kind, at, permit.fence);
+        let mut rows = Vec::new();
+        if permit.state.is_live() || permit.held != Held::Nothing {
+            rows.push(self.keys.live(&permit.surface, permit.fence));
+        }
+        let is_undecided = match permit.state {
+            PermitState::Issued => {
+                rows.push(due(Kind::Expiry, permit.expires_at));
+                true
+            }
+            PermitState::Expired => true,
+            PermitState::Redeemed
+            | PermitState::Committed
+            | PermitState::Aborted
+            | PermitState::Revoked
+            | PermitState::Superseded
+            | PermitState::Released => false,
+        };
+        if let Some(until) = permit.held_until {
+            if is_undecided {
+                rows.push(due(Kind::Doubt, permit.expires_at));
+            }
+            if !permit.state.is_live() && permit.held == Held::All {
+                rows.push(due(Kind::HeldEnd, until));
+            }
+        }
+        if let Some(redemption) = &permit.redemption
+            && permit.state == PermitState::Redeemed
+        {
+            rows.push(due(Kind::Doubt, redemption.complete_by));
+            if let Some(at) = redemption.release_at {
+                rows.push(due(Kind::ReleaseAt, at));
+            }
+        }
+        if let Some(ended_at) = permit.ended_at
+            && permit.fence <= self.namespace.swept.fence
+        {
+            rows.push(due(Kind::PermitEnd, self.kept_until(ended_at)));
+        }
+        rows
+    }
+
+    /// Until when a permit is kept at least that has ended at `ended_at`. Retention looks again then.
+    pub(super) fn kept_until(&self, ended_at: ClusterTime) -> ClusterTime {
+        let permits_ms = self.namespace.retention.permits_ms;
+        ended_at.saturating_add(permits_ms.unwrap_or(RETENTION_MS_MAX))
+    }
+
+    fn holder_key(&self, surface: &Name, claim: &BoundClaim) -> StateKey {
+        self.keys
+            .operation(Kind::Holder, surface, &claim.name, &claim.key)
+    }
+
+    fn take_hold(
+        &mut self,
+        permit: &PermitRecord,
+        claim: &BoundClaim,
+    ) -> Result<(), ApplyError<V::Error>> {
+        match claim.kind {
+            BoundKind::Exclusive | BoundKind::Once { .. } => {
+                let holder = self.holder_key(&permit.surface, claim);
+                if self.draft.read::<PermitId>(&holder)?.is_some() {
+                    let what = "a held bound was granted";
+                    return Err(ApplyError::contradiction(holder, what));
+                }
+                self.draft.write(holder, &permit.id)
+            }
+            BoundKind::Capacity { .. } | BoundKind::Budget { .. } => {
+                match self.meter(&permit.surface, claim, permit.issued_at) {
+                    Some(meter) => self.charge(&meter, permit, claim),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// A claim stays held, but time may now let it go at another moment.
+    fn move_hold(
+        &mut self,
+        before: &PermitRecord,
+        permit: &PermitRecord,
+        claim: &BoundClaim,
+    ) -> Result<(), ApplyError<V::Error>> {
+        if let Some(meter) = self.meter(&permit.surface, claim, permit.issued_at) {
+            self.unhold(&meter, before, claim);
+            self.hold(&meter, permit, claim)?;
+        }
+        Ok(())
+    }
+
+    fn let_go(
+        &mut self,
+        before: &PermitRecord,
+        claim: &BoundClaim,
+        is_consumed: bool,
+    ) -> Result<(), ApplyError<V::Error>> {
+        if let Some(meter) = self.meter(&before.surface, claim, before.issued_at) {
+            self.unhold(&meter, before, claim);
+            return self.give_back(&meter, claim, is_consumed && claim.kind.is_consumed());
+        }
+        match claim.kind {
+            // Nothing was charged.
+            BoundKind::Capacity { .. } | BoundKind::Budget { .. } => return Ok(()),
+            BoundKind::Exclusive | BoundKind::Once { .. } => {}
+        }
+        let holder = self.holder_key(&before.surface, claim);
+        if self.draft.read::<PermitId>(&holder)? != Some(before.id) {
+            let what = "a permit does not hold what it says";
+            return Err(ApplyError::contradiction(holder, what));
+        }
+        self.draft.delete(holder);
+        if is_consumed {
+            self.bury(before, claim)?;
+        }
+        Ok(())
+    }
+
+    /// Charges an effect to a claim that was let go before it became known.
+    fn consume_late(
+        &mut self,
+        permit: &PermitRecord,
+        claim: &BoundClaim,
+    ) -> Result<(), ApplyError<V::Error>> {
+        match claim.kind {
+            BoundKind::Exclusive | BoundKind::Capacity { .. } => Ok(()),
+            BoundKind::Once { .. } if self.is_still_once(permit, claim)? => {
+                self.bury(permit, claim)
+            }
+            BoundKind::Once { .. } => Ok(()),
+            BoundKind::Budget { .. } => {
+                match self.meter(&permit.surface, claim, permit.issued_at) {
+                    Some(meter) => self.charge_late(&meter, claim),
+                    None => Ok(()),
+                }
+            }
+        }
     }
 
     /// Lets at most `limit` permits go whose time has passed, the earliest first, and says whether
     /// none is left.
     pub(super) fn let_expired_go(&mut self, limit: usize) -> Result<bool, ApplyError<V::Error>> {
-        let prefix = self.keys.prefix(Kind::Expiry);
+        let (count, is_none_left) = self.let_due_go(Kind::Expiry, limit)?;
+        let (_, is_none_held) = self.let_due_go(Kind::HeldEnd, limit.saturating_sub(count))?;
+        Ok(is_none_left && is_none_held)
+    }
+
+    /// Does what time has done to at most `limit` permits of an index of ends. Gives how many, and
+    /// whether none is left.
+    pub(super) fn let_due_go(
+        &mut self,
+        kind: Kind,
+        limit: usize,
+    ) -> Result<(usize, bool), ApplyError<V::Error>> {
+        let prefix = self.keys.prefix(kind);
         // One more than may go, to see whether one is left.
         let rows = self.draft.first_rows(&prefix, limit.saturating_add(1))?;
         for (place, (key, row)) in rows.iter().enumerate() {
-            let id: PermitId = decoded(key, row)?;
-            let mut permit = self.must_permit(&id)?;
-            if permit.state != PermitState::Issued {
-                let what = "a permit that is not issued is due to expire";
-                return Err(ApplyError::contradiction(key.clone(), what));
-            }
-            if permit.state_at(self.now()) != PermitState::Expired {
-                return Ok(true);
+            if time_at(key, prefix.len())? > self.now() {
+                return Ok((place, true));
             }
             if place == limit {
-                return Ok(false);
+                return Ok((place, false));
             }
-            self.end(&mut permit, PermitState::Expired)?;
+            let id: PermitId = decoded(key, row)?;
+            let mut permit = self.must_permit(&id)?;
+            let before = permit.state;
+            let held = permit.held;
+            self.expire_if_due(&mut permit)?;
+            if permit.state == before && permit.held == held {
+                let what = "nothing is due of the permit that it names";
+                return Err(ApplyError::contradiction(key.clone(), what));
+            }
         }
-        Ok(true)
+        Ok((rows.len(), true))
     }
+}
+
+fn completed(result: CompletionResult) -> PermitState {
+    match result {
+        CompletionResult::Committed { .. } => PermitState::Committed,
+        CompletionResult::Aborted => PermitState::Aborted,
+    }
+}
+
+fn is_committed(permit: &PermitRecord) -> bool {
+    permit
+        .completion
+        .as_ref()
+        .is_some_and(|completion| matches!(completion.result, CompletionResult::Committed { .. }))
+}
+
+/// Whether it holds nothing more, and nobody waits for its outcome.
+fn has_ended(permit: &PermitRecord) -> bool {
+    let may_have_been_used =
+        permit.state == PermitState::Expired && permit.is_offline() && permit.completion.is_none();
+    !permit.state.is_live() && permit.held == Held::Nothing && !may_have_been_used
 }
 
 /// Lets expired permits of one namespace go, at most `limit`.
@@ -221,15 +424,16 @@ pub(crate) fn let_expired_go<V: View>(
     now: ClusterTime,
     namespace: &Name,
     limit: usize,
-) -> Result<Vec<Write>, ApplyError<V::Error>> {
+) -> Result<(Vec<Write>, Vec<Offer>), ApplyError<V::Error>> {
     let draft = Draft::new(view, at, now);
     let group_key = KeySpace::group(at.group).single(Kind::Group);
     let Some(group) = draft.read::<GroupRecord>(&group_key)? else {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     };
     let Some(mut gate) = Gate::open(draft, &group, namespace)? else {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     };
     gate.let_expired_go(limit)?;
-    Ok(gate.close()?.into_writes())
+    let (draft, offers) = gate.close()?;
+    Ok((draft.into_writes(), offers))
 }

@@ -1,10 +1,11 @@
 //! What an outline must be like, and what it changes.
 
 use crate::limits::{
-    ACTIONS_MAX, BOUNDS_MAX, COMPLETE_WITHIN_MS_MAX, EXECUTORS_MAX, PERMIT_FOR_MS_MAX,
-    PERMIT_FOR_MS_MIN, SURFACES_MAX, WORD_BYTES_MAX,
+    ACTIONS_MAX, AMOUNT_MAX, BOUNDS_MAX, COMPLETE_WITHIN_MS_MAX, EXECUTORS_MAX, ONCE_KEPT_MS_MAX,
+    ONCE_KEPT_MS_MIN, PERMIT_FOR_MS_MAX, PERMIT_FOR_MS_MIN, RELEASE_AFTER_MS_MAX, SURFACES_MAX,
+    WINDOW_MS_MAX, WINDOW_MS_MIN, WORD_BYTES_MAX,
 };
-use crate::outline::{BoundKind, PolicyOutline, SurfaceOutline};
+use crate::outline::{BoundKind, BoundOutline, PolicyOutline, SurfaceOutline};
 use crate::rejection::OutlineProblem;
 
 /// What is wrong with `outline`; none if nothing is.
@@ -43,18 +44,54 @@ fn problem_of_surface(surface: &SurfaceOutline) -> Option<OutlineProblem> {
     {
         return Some(OutlineProblem::Template);
     }
-    let is_counted = surface.bounds.iter().any(|bound| {
-        matches!(
-            bound.kind,
-            BoundKind::Capacity { .. } | BoundKind::Budget { .. }
-        )
-    });
-    if is_counted {
+    if !surface.bounds.iter().all(is_bounded) {
         return Some(OutlineProblem::Bound);
     }
     let is_living = (PERMIT_FOR_MS_MIN..=PERMIT_FOR_MS_MAX).contains(&surface.permit_for_ms)
         && (PERMIT_FOR_MS_MIN..=COMPLETE_WITHIN_MS_MAX).contains(&surface.complete_within_ms);
-    (!is_living).then_some(OutlineProblem::Lifetime)
+    if !is_living || !may_release(surface) {
+        return Some(OutlineProblem::Lifetime);
+    }
+    // An effect that still may be committed must not be forgotten before it is.
+    let shortest_ms = surface
+        .permit_for_ms
+        .saturating_add(surface.complete_within_ms);
+    let is_kept = surface.bounds.iter().all(|bound| match bound.kind {
+        BoundKind::Once { kept_for_ms } => kept_for_ms.is_none_or(|kept| kept >= shortest_ms),
+        BoundKind::Exclusive | BoundKind::Capacity { .. } | BoundKind::Budget { .. } => true,
+    });
+    (!is_kept).then_some(OutlineProblem::Lifetime)
+}
+
+/// Whether a bound's numbers are within their limits, and it sums a parameter if and only if it is a
+/// budget.
+fn is_bounded(bound: &BoundOutline) -> bool {
+    let field_bytes = bound.field.as_ref().map(String::len);
+    let is_limited = |limit| (1..=AMOUNT_MAX).contains(&limit);
+    match bound.kind {
+        BoundKind::Exclusive => field_bytes.is_none(),
+        BoundKind::Once { kept_for_ms } => {
+            let is_kept = |kept| (ONCE_KEPT_MS_MIN..=ONCE_KEPT_MS_MAX).contains(&kept);
+            field_bytes.is_none() && kept_for_ms.is_none_or(is_kept)
+        }
+        BoundKind::Capacity { limit } => field_bytes.is_none() && is_limited(limit),
+        BoundKind::Budget { limit, window_ms } => {
+            field_bytes.is_some_and(|bytes| (1..=WORD_BYTES_MAX).contains(&bytes))
+                && is_limited(limit)
+                && (WINDOW_MS_MIN..=WINDOW_MS_MAX).contains(&window_ms)
+        }
+    }
+}
+
+/// Whether the surface gives bounds up only where that can be: not where an effect must not happen
+/// twice, and not where executors need not redeem.
+fn may_release(surface: &SurfaceOutline) -> bool {
+    let is_once = |kind| matches!(kind, BoundKind::Once { .. });
+    surface.release_after_ms.is_none_or(|release_after_ms| {
+        (1..=RELEASE_AFTER_MS_MAX).contains(&release_after_ms)
+            && !surface.offline
+            && !surface.bounds.iter().any(|bound| is_once(bound.kind))
+    })
 }
 
 /// Whether each item is greater than the one before.

@@ -83,7 +83,9 @@ fn take<V: View>(
         principal: command.principal.clone(),
         redeemed_at: now,
         complete_by,
-        release_at: None,
+        release_at: surface
+            .release_after_ms
+            .map(|release_after_ms| complete_by.saturating_add(release_after_ms)),
     };
     gate.redeem(&mut permit, redemption)?;
     let done = done(PermitView::at(permit, now), statement, false);

@@ -170,8 +170,8 @@ impl<V: View> Gate<'_, V> {
             StatementKind::Conflict => PermitStep::Conflict,
             StatementKind::Revoked => PermitStep::Revoked,
             StatementKind::Superseded => PermitStep::Superseded,
+            StatementKind::Released => PermitStep::Released,
             StatementKind::Decision
-            | StatementKind::Released
             | StatementKind::Policy
             | StatementKind::Keys
             | StatementKind::Approved

@@ -102,6 +102,9 @@ pub struct WaiterRecord {
     pub surface: Name,
     /// What it wants to claim.
     pub claims: Vec<BoundClaim>,
+    /// The policy whose bounds they are. Under another one they mean nothing until it is evaluated
+    /// again.
+    pub policy: ActivePolicy,
     /// The attempt's end.
     pub not_after: ClusterTime,
     /// Until when it waits.
@@ -110,6 +113,9 @@ pub struct WaiterRecord {
     pub since: ClusterTime,
     /// Until when what it wants is kept for it; none while it is held by others.
     pub offered_until: Option<ClusterTime>,
+    /// When what stands in its way is known to go by time alone.
+    // INVARIANT: none while it has an offer.
+    pub look_at: Option<ClusterTime>,
 }
 
 impl WaiterRecord {
@@ -117,6 +123,13 @@ impl WaiterRecord {
     #[must_use]
     pub fn is_live_at(&self, now: ClusterTime) -> bool {
         now < self.wait_until && self.offered_until.is_none_or(|until| now < until)
+    }
+
+    /// When it is to be looked at next: its offer lapses, it may fit, or its wait is over.
+    #[must_use]
+    pub fn ends_at(&self) -> ClusterTime {
+        let sooner = self.offered_until.or(self.look_at);
+        sooner.map_or(self.wait_until, |at| at.min(self.wait_until))
     }
 }
 

@@ -1,10 +1,12 @@
 //! Stories as text: one command a line, one answer a line.
 //!
 //! ```text
-//! put P SURFACE BOUND… [; OPTION…]    register bundle P: `account!` is exclusive, `invoice*` once;
+//! put P SURFACE BOUND… [; OPTION…]    register bundle P: `account!` is exclusive, `invoice*` once,
+//!                                     `invoice*2h` once for that time, `seats#3` a capacity,
+//!                                     `spend$100/1h` a budget that sums the parameter `amount`;
 //!                                     `+ SURFACE BOUND…` adds another surface
 //!                                     options: for 10s, within 60s, executors caller,runner, honour,
-//!                                     template BOUND=TEXT
+//!                                     offline, release 60s, template BOUND=TEXT
 //! activate P [; expect N]
 //! authorize KEY SURFACE NAME=VALUE… [; OPTION…]
 //!                                     options: by CALLER, end 60s, deny REASON, version N, age 2s,
@@ -12,6 +14,11 @@
 //! redeem FENCE [; by CALLER] [; id ID] [; fence N] [; other bytes]
 //! complete FENCE committed|aborted [; by CALLER] [; operator] [; evidence TEXT]
 //! revoke FENCE [; by CALLER] [; operator]
+//! release FENCE [; by CALLER] [; operator]
+//! retain permits 90d disclosures 90d statements 1d    how long what has ended is kept; `ever` for ever
+//! sweep                               one bounded step; `sweep all` until nothing is due
+//! due                                 whether a sweep is, and when next
+//! used SURFACE BOUND VALUE            how much of a capacity or a budget is used
 //! wait 5s                             the voters' clocks move on
 //! tick 5s                             one leader's clock moves on
 //! get FENCE
@@ -28,8 +35,8 @@ use holdpoint_core::outcome::{
     ActivateOutcome, ApprovalOutcome, AuthorizeOutcome, ChangeOutcome, Decided, Outcome,
     PermitView, PutOutcome, StepOutcome, SweepOutcome, Waiting,
 };
-use holdpoint_core::outline::{BoundKind, BoundOutline, Executor, SurfaceOutline};
-use holdpoint_core::record::{ApprovalState, Denial, PermitState, RefusedBound};
+use holdpoint_core::outline::{BoundKind, BoundOutline, Executor, SurfaceOutline, Window};
+use holdpoint_core::record::{ApprovalState, Denial, PermitState, RefusedBound, UsageRecord};
 use holdpoint_core::{Command, GroupId, look};
 use holdpoint_receipt::{BoundKey, ClusterTime, Fence, Name, PolicyVersion, Reason, sha256};
 
@@ -91,10 +98,17 @@ impl<'a> Line<'a> {
 }
 
 fn duration(text: &str) -> u64 {
-    match text.strip_suffix("ms") {
-        Some(number) => number.parse().unwrap(),
-        None => text.strip_suffix('s').unwrap().parse::<u64>().unwrap() * 1_000,
+    if let Some(number) = text.strip_suffix("ms") {
+        return number.parse().unwrap();
     }
+    let (number, unit) = text.split_at(text.len() - 1);
+    let unit_ms = match unit {
+        "s" => 1_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        other => panic!("no unit `{other}`"),
+    };
+    number.parse::<u64>().unwrap() * unit_ms
 }
 
 fn answer(world: &mut World, line: &Line<'_>) -> String {
@@ -112,6 +126,13 @@ fn answer(world: &mut World, line: &Line<'_>) -> String {
             revoke.operator = line.option("operator").is_some();
             Command::Revoke(revoke)
         }
+        "release" => {
+            let mut release = world.release(line.number(1), line.by());
+            release.operator = line.option("operator").is_some();
+            Command::Release(release)
+        }
+        "used" => return used(world, line),
+        "doubts" => return doubts(world),
         "wait" => {
             world.clock_ms += duration(line.word(1));
             step_time(world.clock_ms)
@@ -160,12 +181,27 @@ fn surface(words: &[&str], line: &Line<'_>) -> SurfaceOutline {
 }
 
 fn bound(word: &str, line: &Line<'_>) -> BoundOutline {
-    let (text, kind) = match word.strip_suffix('!') {
-        Some(text) => (text, BoundKind::Exclusive),
-        None => (
-            word.strip_suffix('*').unwrap(),
-            BoundKind::Once { kept_for_ms: None },
-        ),
+    let at = word.find(['!', '*', '#', '$']).unwrap();
+    let (text, kind) = word.split_at(at);
+    let (kind, rest) = kind.split_at(1);
+    let (kind, field) = match kind {
+        "!" => (BoundKind::Exclusive, None),
+        "*" => {
+            let kept_for_ms = (!rest.is_empty()).then(|| duration(rest));
+            (BoundKind::Once { kept_for_ms }, None)
+        }
+        "#" => {
+            let limit = rest.parse().unwrap();
+            (BoundKind::Capacity { limit }, None)
+        }
+        _ => {
+            let (limit, window) = rest.split_once('/').unwrap();
+            let (limit, window_ms) = (limit.parse().unwrap(), duration(window));
+            (
+                BoundKind::Budget { limit, window_ms },
+                Some("amount".to_owned()),
+            )
+        }
     };
     let other = line
         .option("template")
@@ -178,7 +214,7 @@ fn bound(word: &str, line: &Line<'_>) -> BoundOutline {
         name: name(text),
         kind,
         template,
-        field: None,
+        field,
     }
 }
 
@@ -290,6 +326,38 @@ fn who(world: &World, line: &Line<'_>) -> String {
         fence(operation.holder),
         fence(operation.committed)
     )
+}
+
+fn used(world: &World, line: &Line<'_>) -> String {
+    let namespace = world
+        .query()
+        .namespace(&default_namespace())
+        .unwrap()
+        .unwrap();
+    let key = BoundKey::new(format!("{}/{}", line.word(2), line.word(3))).unwrap();
+    let usages = namespace
+        .usages(&name(line.word(1)), &name(line.word(2)), &key)
+        .unwrap();
+    if usages.is_empty() {
+        return "nothing".to_owned();
+    }
+    let one = |(window, usage): &(Option<Window>, UsageRecord)| {
+        let until = window.map(|window| format!(" until {}", shown(window.end())));
+        let until = until.unwrap_or_default();
+        format!("live {} committed {}{until}", usage.live, usage.committed)
+    };
+    usages.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn doubts(world: &World) -> String {
+    let namespace = world
+        .query()
+        .namespace(&default_namespace())
+        .unwrap()
+        .unwrap();
+    let permits = namespace.doubts(None, 100).unwrap();
+    let each = permits.iter().map(|(_, permit)| stands(permit));
+    format!("in doubt: [{}]", each.collect::<Vec<_>>().join(", "))
 }
 
 fn shown(at: ClusterTime) -> String {

@@ -2,7 +2,7 @@
 
 use holdpoint_core::command::{
     ActivatePolicy, ActivationMode, Authorize, Bootstrap, BoundClaim, Complete, CompletionResult,
-    Evaluation, Facts, PutPolicy, Redeem, Revoke, StepTime, Verdict,
+    Evaluation, Facts, PutPolicy, Redeem, Release, Revoke, StepTime, Verdict,
 };
 use holdpoint_core::outcome::{AuthorizeOutcome, Decided, Outcome};
 use holdpoint_core::outline::{BoundOutline, PolicyOutline, SurfaceOutline};
@@ -276,6 +276,17 @@ impl World {
             principal: caller(by),
             operator: false,
             result,
+            reason: None,
+            salt: self.salt(),
+        }
+    }
+
+    pub(crate) fn release(&mut self, fence: u64, by: &str) -> Release {
+        Release {
+            namespace: default_namespace(),
+            permit: self.permit(fence).0,
+            principal: caller(by),
+            operator: false,
             reason: None,
             salt: self.salt(),
         }

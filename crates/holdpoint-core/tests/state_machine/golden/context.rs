@@ -160,10 +160,12 @@ pub(super) fn records() -> Vec<(&'static str, Vec<u8>)> {
         request_digest: OTHER_DIGEST,
         surface: name("pay"),
         claims: vec![claim()],
+        policy: policy(),
         not_after: time(605_000),
         wait_until: time(65_000),
         since: time(5_000),
         offered_until: Some(time(7_000)),
+        look_at: None,
     };
     vec![
         record("approval, given", &approval(ApprovalState::Given)),

@@ -256,7 +256,7 @@ fn records_have_these_bytes() {
             pending: 0102"{}"05"alice"fb8813fc88"o&"0503(d1*32)0109"four-eyes"02"{}"(d1*32)02
             session, open: 0105"alice"fb881300
             session, closed: 0105"alice"fb881301fb881305"admin"fb"."01
-            waiter: 0109(d2*32)03"pay"0107"invoice"0201fc80ee"6"0009"invoice/7"01fc"H;"0900fbe8fdfb881301fb"X"1b
+            waiter: 0109(d2*32)03"pay"0107"invoice"0201fc80ee"6"0009"invoice/7"0103(d1*32)fc"H;"0900fbe8fdfb881301fb"X"1b00
             place in a queue: 010905"alice"02"k1"
             attempt, permitted: 01(d2*32)fc"H;"090001(a1*16)0105"allow"03(d1*32)fb8813fb","01
             attempt, denied: 01(d2*32)fc"H;"090002ca000107"invoice"0201fc80ee"6"0009"invoice/7"01ca01"("01fb"(#"01fb"(#"0105"allow"03(d1*32)fb8813fb","01

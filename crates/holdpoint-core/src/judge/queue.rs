@@ -1,0 +1,478 @@
+//! Waiting for bounds: one ticket for everything that an attempt claims.
+//!
+//! ```text
+//! Waiter     attempt            what it wants, and its ticket
+//! Queue      operation, ticket  the attempt; the oldest live ticket is the head
+//! WaiterEnd  time, ticket       the attempt: its wait or its offer ends, or it is looked at again
+//! ```
+//!
+//! A claim fits only if no older live ticket names its operation. So the oldest ticket of all waits for
+//! no other, and no two attempts wait for each other. Whoever lets something go notes it with
+//! [`Gate::offer_freed`]; at the end of the command the heads of what was freed are looked at. An offer
+//! claims nothing: its ticket keeps everybody behind it away until it is granted or has lapsed.
+//!
+//! Nothing here grants. A waiting attempt is decided by its own command only, evaluated again.
+
+use std::collections::BTreeSet;
+
+use holdpoint_receipt::{ClusterTime, Name, Reason};
+
+use super::Verdict as Judgement;
+use super::authorize::silent;
+use super::bounds::summary;
+use super::draft::decoded;
+use super::gate::Gate;
+use crate::command::{AttemptName, BoundClaim, LeaveQueue, Ticket};
+use crate::fault::ApplyError;
+use crate::key::{Kind, StateKey};
+use crate::limits::{
+    LEAVES_MAX, QUEUE_PAGE_MAX, WAIT_OFFER_MS, WAITERS_MAX, WAITERS_MET_MAX,
+    WAITERS_PER_OPERATION_MAX,
+};
+use crate::outcome::{AuthorizeOutcome, ChangeOutcome, Offer, Outcome, Waiting};
+use crate::outline::BoundKind;
+use crate::record::{ActivePolicy, RefusedBound, WaiterRecord};
+use crate::rejection::{Bounded, Rejection};
+use crate::view::View;
+
+/// What one command has done to the queues so far.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    /// The beginnings of the queues of operations that may have room now.
+    freed: BTreeSet<Vec<u8>>,
+    /// The offers made, in their order.
+    pub(super) offers: Vec<Offer>,
+    /// Ended tickets that were taken out on the way.
+    met: usize,
+}
+
+/// What is to become of a waiting attempt.
+enum Outlook {
+    /// It is to be evaluated again: its claims fit, or can never fit, or are of another policy.
+    Decide,
+    /// It goes on waiting.
+    Wait {
+        /// What stands in its way.
+        refused: Vec<RefusedBound>,
+    },
+}
+
+/// A waiting attempt and its name.
+type Waiter = (AttemptName, WaiterRecord);
+
+impl<V: View> Gate<'_, V> {
+    /// Notes that `claims` on `surface` were let go, wholly or in part: who waits for them may fit.
+    pub(super) fn offer_freed(&mut self, surface: &Name, claims: &[BoundClaim]) {
+        if self.namespace.waiters == 0 {
+            return;
+        }
+        for claim in claims {
+            let queue = self.keys.queue_of(surface, &claim.name, &claim.key);
+            self.queues.freed.insert(queue);
+        }
+    }
+
+    /// Looks at the heads of everything that was let go.
+    ///
+    /// One pass is enough. Heads of different queues do not name each other's operations unless one
+    /// of them waits for the other, and a head that does not fit is looked at again when what stands
+    /// in its way goes.
+    pub(super) fn make_offers(&mut self) -> Result<(), ApplyError<V::Error>> {
+        // Looking may end tickets and permits, which frees more: each once, so this ends.
+        while let Some(queue) = self.queues.freed.pop_first() {
+            if let Some(head) = self.head(&queue, None)?
+                && head.1.offered_until.is_none()
+            {
+                self.look_at(&head)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at(&mut self, (attempt, waiter): &Waiter) -> Result<(), ApplyError<V::Error>> {
+        let mut next = waiter.clone();
+        match self.outlook(waiter)? {
+            Outlook::Decide => {
+                let until = self.now().saturating_add(WAIT_OFFER_MS);
+                let until = until.min(waiter.wait_until);
+                next.offered_until = Some(until);
+                next.look_at = None;
+                self.queues.offers.push(Offer {
+                    namespace: self.name.clone(),
+                    attempt: attempt.clone(),
+                    ticket: waiter.ticket,
+                    until,
+                });
+            }
+            Outlook::Wait { refused } => next.look_at = self.next_look(&refused),
+        }
+        if next == *waiter {
+            return Ok(());
+        }
+        self.draft
+            .delete(self.keys.waiter_end(waiter.ends_at(), waiter.ticket));
+        self.write_waiter(attempt, &next)
+    }
+
+    /// When what refuses claims is known to go by time alone.
+    fn next_look(&self, refused: &[RefusedBound]) -> Option<ClusterTime> {
+        let (_, at) = summary(refused);
+        at.filter(|at| *at > self.now())
+    }
+
+    fn outlook(&mut self, waiter: &WaiterRecord) -> Result<Outlook, ApplyError<V::Error>> {
+        // Claims of another policy are not this policy's bounds: they are not even compared.
+        if self.namespace.active != Some(waiter.policy) {
+            return Ok(Outlook::Decide);
+        }
+        let refused =
+            self.refused_or_behind(&waiter.surface, &waiter.claims, Some(waiter.ticket))?;
+        let is_free = refused.is_empty();
+        Ok(if is_free || !may_go(&refused, waiter.wait_until) {
+            Outlook::Decide
+        } else {
+            Outlook::Wait { refused }
+        })
+    }
+
+    /// The claims that cannot be granted now to the holder of `ticket`, in their order: those refused
+    /// by themselves, and those for which somebody has waited longer.
+    pub(super) fn refused_or_behind(
+        &mut self,
+        surface: &Name,
+        claims: &[BoundClaim],
+        ticket: Option<u64>,
+    ) -> Result<Vec<RefusedBound>, ApplyError<V::Error>> {
+        let mut refused = self.refused_claims(surface, claims)?;
+        if self.namespace.waiters == 0 {
+            return Ok(refused);
+        }
+        for claim in claims {
+            let queue = self.keys.queue_of(surface, &claim.name, &claim.key);
+            if self.head(&queue, ticket)?.is_none() {
+                continue;
+            }
+            match refused.iter_mut().find(|bound| bound.claim == *claim) {
+                // Nobody knows how long those before it take. A committed effect stays for its time.
+                Some(bound) if bound.reason != Reason::AlreadyCommitted => bound.until = None,
+                Some(_) => {}
+                None => refused.push(RefusedBound {
+                    claim: claim.clone(),
+                    reason: Reason::BoundHeld,
+                    fence: None,
+                    until: None,
+                }),
+            }
+        }
+        refused.sort_by(|before, after| before.claim.name.cmp(&after.claim.name));
+        Ok(refused)
+    }
+
+    /// The oldest live ticket of a queue; none if there is none older than `before`.
+    fn head(
+        &mut self,
+        queue: &[u8],
+        before: Option<u64>,
+    ) -> Result<Option<Waiter>, ApplyError<V::Error>> {
+        let mut after: Option<StateKey> = None;
+        loop {
+            let rows = self
+                .draft
+                .rows_after(queue, after.as_ref(), QUEUE_PAGE_MAX)?;
+            for (key, row) in &rows {
+                let ticket: Ticket = decoded(key, row)?;
+                if before.is_some_and(|own| ticket.number >= own) {
+                    return Ok(None);
+                }
+                let waiter = self.must_waiter(&ticket)?;
+                if waiter.is_live_at(self.now()) {
+                    return Ok(Some((ticket.attempt, waiter)));
+                }
+                // An ended ticket counts for nothing whether or not its rows are there, so how
+                // many are taken out on the way may be bounded. Sweeps find the others.
+                if self.queues.met < WAITERS_MET_MAX {
+                    self.queues.met = self.queues.met.saturating_add(1);
+                    self.leave(&ticket.attempt, &waiter)?;
+                }
+            }
+            match rows.last() {
+                Some((key, _)) if rows.len() == QUEUE_PAGE_MAX => after = Some(key.clone()),
+                Some(_) | None => return Ok(None),
+            }
+        }
+    }
+
+    /// A waiting attempt that another row names.
+    fn must_waiter(&self, ticket: &Ticket) -> Result<WaiterRecord, ApplyError<V::Error>> {
+        let AttemptName {
+            caller,
+            idempotency_key,
+        } = &ticket.attempt;
+        let key = self.keys.waiter(caller, idempotency_key);
+        let waiter: WaiterRecord = self.draft.must_read(&key)?;
+        if waiter.ticket == ticket.number {
+            Ok(waiter)
+        } else {
+            Err(ApplyError::contradiction(key, "it has another ticket"))
+        }
+    }
+
+    /// What waits under the name of an attempt, live or not.
+    fn waiter(&self, attempt: &AttemptName) -> Result<Option<WaiterRecord>, ApplyError<V::Error>> {
+        let key = self.keys.waiter(&attempt.caller, &attempt.idempotency_key);
+        self.draft.read(&key)
+    }
+
+    /// The live ticket of an attempt. One that has ended is taken out.
+    pub(super) fn live_waiter(
+        &mut self,
+        attempt: &AttemptName,
+    ) -> Result<Option<WaiterRecord>, ApplyError<V::Error>> {
+        let Some(waiter) = self.waiter(attempt)? else {
+            return Ok(None);
+        };
+        if waiter.is_live_at(self.now()) {
+            return Ok(Some(waiter));
+        }
+        self.leave(attempt, &waiter)?;
+        Ok(None)
+    }
+
+    /// What an attempt that waits is told without an evaluation; none if it is to be evaluated.
+    pub(super) fn still_waiting(
+        &mut self,
+        waiter: &WaiterRecord,
+    ) -> Result<Option<Judgement>, ApplyError<V::Error>> {
+        if waiter.offered_until.is_some() {
+            return Ok(None);
+        }
+        Ok(match self.outlook(waiter)? {
+            Outlook::Decide => None,
+            Outlook::Wait { refused } => {
+                let outcome = self.waiting(waiter, refused);
+                Some(Judgement::Unchanged(outcome))
+            }
+        })
+    }
+
+    fn waiting(&self, waiter: &WaiterRecord, refused: Vec<RefusedBound>) -> Outcome {
+        let waiting = Waiting {
+            ticket: waiter.ticket,
+            since: waiter.since,
+            wait_until: waiter.wait_until,
+            offered_until: waiter.offered_until,
+            refused,
+            now: self.now(),
+        };
+        Outcome::Authorized(AuthorizeOutcome::Waiting(Box::new(waiting)))
+    }
+
+    /// Lets an attempt wait for what refuses it: with its `earlier` ticket, or with a new one.
+    pub(super) fn wait(
+        &mut self,
+        attempt: &AttemptName,
+        wanted: Wanted<'_>,
+        earlier: Option<&WaiterRecord>,
+        refused: Vec<RefusedBound>,
+    ) -> Result<Judgement, ApplyError<V::Error>> {
+        let waiter = WaiterRecord {
+            ticket: match earlier {
+                Some(earlier) => earlier.ticket,
+                None if self.is_full(&wanted)? => return Ok(silent(Reason::Overloaded)),
+                None => self.namespace.ticket.saturating_add(1),
+            },
+            request_digest: wanted.request_digest,
+            surface: wanted.surface.clone(),
+            claims: wanted.claims.to_vec(),
+            policy: wanted.policy,
+            not_after: wanted.not_after,
+            wait_until: wanted.wait_until,
+            since: earlier.map_or(self.now(), |earlier| earlier.since),
+            offered_until: None,
+            look_at: self.next_look(&refused),
+        };
+        assert!(waiter.is_live_at(self.now()), "who waits has time to");
+        match earlier {
+            Some(earlier) if *earlier == waiter => {}
+            Some(earlier) => {
+                self.leave(attempt, earlier)?;
+                self.enter(attempt, &waiter)?;
+            }
+            None => {
+                self.namespace.ticket = waiter.ticket;
+                self.enter(attempt, &waiter)?;
+            }
+        }
+        Ok(Judgement::Changed(self.waiting(&waiter, refused)))
+    }
+
+    /// Whether one more may not wait.
+    fn is_full(&self, wanted: &Wanted<'_>) -> Result<bool, ApplyError<V::Error>> {
+        if self.namespace.waiters >= WAITERS_MAX {
+            return Ok(true);
+        }
+        // No queue is longer than all of them together, so mostly nothing is counted.
+        if self.namespace.waiters < WAITERS_PER_OPERATION_MAX as u64 {
+            return Ok(false);
+        }
+        for claim in wanted.claims {
+            let queue = self.keys.queue_of(wanted.surface, &claim.name, &claim.key);
+            let rows = self.draft.first_rows(&queue, WAITERS_PER_OPERATION_MAX)?;
+            if rows.len() >= WAITERS_PER_OPERATION_MAX {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Puts an attempt into the queues of all its claims.
+    fn enter(
+        &mut self,
+        attempt: &AttemptName,
+        waiter: &WaiterRecord,
+    ) -> Result<(), ApplyError<V::Error>> {
+        let place = Ticket {
+            number: waiter.ticket,
+            attempt: attempt.clone(),
+        };
+        for claim in &waiter.claims {
+            let key = self
+                .keys
+                .queue(&waiter.surface, &claim.name, &claim.key, waiter.ticket);
+            self.draft.write(key, &place)?;
+        }
+        self.namespace.waiters = self.namespace.waiters.saturating_add(1);
+        self.write_waiter(attempt, waiter)
+    }
+
+    /// Writes what waits, and when it is looked at next.
+    fn write_waiter(
+        &mut self,
+        attempt: &AttemptName,
+        waiter: &WaiterRecord,
+    ) -> Result<(), ApplyError<V::Error>> {
+        let place = Ticket {
+            number: waiter.ticket,
+            attempt: attempt.clone(),
+        };
+        let end = self.keys.waiter_end(waiter.ends_at(), waiter.ticket);
+        self.draft.write(end, &place)?;
+        let key = self.keys.waiter(&attempt.caller, &attempt.idempotency_key);
+        self.draft.write(key, waiter)
+    }
+
+    /// Takes an attempt out of all its queues. Who stands behind it may fit now.
+    pub(super) fn leave(
+        &mut self,
+        attempt: &AttemptName,
+        waiter: &WaiterRecord,
+    ) -> Result<(), ApplyError<V::Error>> {
+        let key = self.keys.waiter(&attempt.caller, &attempt.idempotency_key);
+        let Some(left) = self.namespace.waiters.checked_sub(1) else {
+            return Err(ApplyError::contradiction(key, "nobody waits"));
+        };
+        self.draft.delete(key);
+        self.draft
+            .delete(self.keys.waiter_end(waiter.ends_at(), waiter.ticket));
+        for claim in &waiter.claims {
+            let key = self
+                .keys
+                .queue(&waiter.surface, &claim.name, &claim.key, waiter.ticket);
+            self.draft.delete(key);
+        }
+        self.namespace.waiters = left;
+        self.offer_freed(&waiter.surface, &waiter.claims);
+        Ok(())
+    }
+
+    /// Meets at most `limit` waiting attempts whose time has come, the earliest first: takes out those
+    /// whose wait or offer is over, and looks at the others again. Gives how many, and whether none is
+    /// left.
+    pub(super) fn sweep_waiters(
+        &mut self,
+        limit: usize,
+    ) -> Result<(usize, bool), ApplyError<V::Error>> {
+        if self.namespace.waiters == 0 {
+            return Ok((0, true));
+        }
+        let prefix = self.keys.prefix(Kind::WaiterEnd);
+        // One more than may go, to see whether one is left.
+        let rows = self.draft.first_rows(&prefix, limit.saturating_add(1))?;
+        for (place, (key, row)) in rows.iter().enumerate() {
+            // Looking at one may have taken out another.
+            if self.draft.read::<Ticket>(key)?.is_none() {
+                continue;
+            }
+            let ticket: Ticket = decoded(key, row)?;
+            let waiter = self.must_waiter(&ticket)?;
+            if waiter.ends_at() > self.now() {
+                return Ok((place, true));
+            }
+            if place == limit {
+                return Ok((place, false));
+            }
+            if waiter.is_live_at(self.now()) {
+                self.look_at(&(ticket.attempt, waiter))?;
+            } else {
+                self.leave(&ticket.attempt, &waiter)?;
+            }
+        }
+        Ok((rows.len(), true))
+    }
+}
+
+/// What an attempt wants to wait for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'c> {
+    pub(super) request_digest: holdpoint_receipt::Digest,
+    pub(super) surface: &'c Name,
+    pub(super) claims: &'c [BoundClaim],
+    pub(super) policy: ActivePolicy,
+    pub(super) not_after: ClusterTime,
+    pub(super) wait_until: ClusterTime,
+}
+
+/// Whether everything that refuses claims can go before `wait_until`. A committed effect goes when its
+/// time is over, and an amount above the limit never fits.
+pub(super) fn may_go(refused: &[RefusedBound], wait_until: ClusterTime) -> bool {
+    refused.iter().all(|bound| match bound.claim.kind {
+        BoundKind::Exclusive => true,
+        BoundKind::Once { .. } => {
+            bound.reason != Reason::AlreadyCommitted
+                || bound.until.is_some_and(|until| until < wait_until)
+        }
+        BoundKind::Capacity { limit } | BoundKind::Budget { limit, .. } => {
+            bound.claim.amount <= limit
+        }
+    })
+}
+
+/// Takes attempts out of their queues that still stand there with the ticket that is named.
+pub(super) fn leave_queue<V: View>(
+    gate: &mut Gate<'_, V>,
+    command: &LeaveQueue,
+) -> Result<Judgement, ApplyError<V::Error>> {
+    let count = command.waiters.len();
+    if count > LEAVES_MAX {
+        return Ok(Judgement::reject(Rejection::TooMuch {
+            what: Bounded::Tickets,
+            // usize has at most 64 bits on every target that exists, so this loses nothing.
+            count: count as u64,
+            count_max: LEAVES_MAX as u64,
+        }));
+    }
+    let mut has_left = false;
+    for ticket in &command.waiters {
+        if let Some(waiter) = gate.waiter(&ticket.attempt)?
+            && waiter.ticket == ticket.number
+        {
+            gate.leave(&ticket.attempt, &waiter)?;
+            has_left = true;
+        }
+    }
+    let outcome = ChangeOutcome::Done {
+        statement: None,
+        replay: !has_left,
+    };
+    Ok(Judgement::Changed(Outcome::Changed(outcome)))
+}
