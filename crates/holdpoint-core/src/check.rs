@@ -9,6 +9,7 @@ mod log;
 mod permits;
 mod policies;
 mod tombstones;
+mod waiters;
 
 use std::collections::BTreeMap;
 
@@ -149,6 +150,7 @@ pub fn check(view: &MapView, group: GroupId) -> Result<(), Violation> {
         let permits = permits::check(&space, &context, &surfaces, &statements)?;
         indexes::check(&space, &context, &permits)?;
         tombstones::check(&space, &context, &surfaces, &permits)?;
+        waiters::check(&space, &context)?;
     }
     space.exactly(Kind::NamespaceName, &names)
 }

@@ -5,6 +5,7 @@
 
 mod lists;
 mod log;
+mod waiting;
 
 pub use lists::DoubtPlace;
 pub use log::LogHead;

@@ -322,8 +322,15 @@ fn check_attempts(
                 let permit = permits.get(id).filter(|permit| {
                     *key == space.keys.attempt(&permit.caller, &permit.idempotency_key)
                 });
+                // Superseded, but not decided since: it waited under a later version.
+                let may_be_superseded = context
+                    .namespace
+                    .active
+                    .is_some_and(|active| attempt.policy.version < active.version);
                 grant.permit_id == *id
-                    && permit.is_some_and(|permit| permit.state != PermitState::Superseded)
+                    && permit.is_some_and(|permit| {
+                        may_be_superseded || permit.state != PermitState::Superseded
+                    })
             }
             (Decided::Deny(denial), Verdict::Deny { reason, retry_at }) => {
                 denial.reason == *reason && denial.retry_at == *retry_at

@@ -60,6 +60,18 @@ pub struct AttemptName {
     pub idempotency_key: IdempotencyKey,
 }
 
+impl AttemptName {
+    /// The name that stands in what follows the kind of a key.
+    pub(crate) fn in_key(rest: &[u8]) -> Option<Self> {
+        let mut texts = rest.strip_suffix(&[0])?.split(|byte| *byte == 0);
+        let mut text = || std::str::from_utf8(texts.next()?).ok();
+        Some(Self {
+            caller: Caller::new(text()?).ok()?,
+            idempotency_key: IdempotencyKey::new(text()?).ok()?,
+        })
+    }
+}
+
 /// Gives up a pending activation. What it has revoked stays revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CancelDrain {

@@ -414,10 +414,11 @@ fn has_ended(permit: &PermitRecord) -> bool {
     !permit.state.is_live() && permit.held == Held::Nothing && !may_have_been_used
 }
 
-/// Lets expired permits of one namespace go, at most `limit`.
+/// Lets expired permits of one namespace go, at most `limit`, and meets as many tickets whose time has
+/// come.
 ///
-/// Nothing depends on it but room: a permit is expired from `expires_at` on, whether or not an entry
-/// has let it go.
+/// Nothing depends on it but room and turns: a permit is expired from `expires_at` on, and a ticket
+/// over from its end on, whether or not an entry has said so.
 pub(crate) fn let_expired_go<V: View>(
     view: &V,
     at: LogPosition,
@@ -434,6 +435,7 @@ pub(crate) fn let_expired_go<V: View>(
         return Ok((Vec::new(), Vec::new()));
     };
     gate.let_expired_go(limit)?;
+    gate.sweep_waiters(limit)?;
     let (draft, offers) = gate.close()?;
     Ok((draft.into_writes(), offers))
 }

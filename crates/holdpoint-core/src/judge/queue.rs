@@ -15,12 +15,13 @@
 
 use std::collections::BTreeSet;
 
-use holdpoint_receipt::{ClusterTime, Name, Reason};
+use holdpoint_receipt::{ClusterTime, Digest, Name, Reason};
 
 use super::Verdict as Judgement;
 use super::authorize::silent;
 use super::bounds::summary;
 use super::draft::decoded;
+use super::ends::SweepPart;
 use super::gate::Gate;
 use crate::command::{AttemptName, BoundClaim, LeaveQueue, Ticket};
 use crate::fault::ApplyError;
@@ -386,14 +387,17 @@ impl<V: View> Gate<'_, V> {
     }
 
     /// Meets at most `limit` waiting attempts whose time has come, the earliest first: takes out those
-    /// whose wait or offer is over, and looks at the others again. Gives how many, and whether none is
-    /// left.
+    /// whose wait or offer is over, and looks at the others again.
     pub(super) fn sweep_waiters(
         &mut self,
         limit: usize,
-    ) -> Result<(usize, bool), ApplyError<V::Error>> {
+    ) -> Result<SweepPart, ApplyError<V::Error>> {
+        let mut part = SweepPart {
+            rows: 0,
+            is_done: true,
+        };
         if self.namespace.waiters == 0 {
-            return Ok((0, true));
+            return Ok(part);
         }
         let prefix = self.keys.prefix(Kind::WaiterEnd);
         // One more than may go, to see whether one is left.
@@ -406,25 +410,27 @@ impl<V: View> Gate<'_, V> {
             let ticket: Ticket = decoded(key, row)?;
             let waiter = self.must_waiter(&ticket)?;
             if waiter.ends_at() > self.now() {
-                return Ok((place, true));
+                break;
             }
             if place == limit {
-                return Ok((place, false));
+                part.is_done = false;
+                break;
             }
             if waiter.is_live_at(self.now()) {
                 self.look_at(&(ticket.attempt, waiter))?;
             } else {
                 self.leave(&ticket.attempt, &waiter)?;
             }
+            part.rows = part.rows.saturating_add(1);
         }
-        Ok((rows.len(), true))
+        Ok(part)
     }
 }
 
 /// What an attempt wants to wait for.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'c> {
-    pub(super) request_digest: holdpoint_receipt::Digest,
+    pub(super) request_digest: Digest,
     pub(super) surface: &'c Name,
     pub(super) claims: &'c [BoundClaim],
     pub(super) policy: ActivePolicy,

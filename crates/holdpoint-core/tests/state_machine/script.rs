@@ -10,7 +10,7 @@
 //! activate P [; expect N]
 //! authorize KEY SURFACE NAME=VALUE… [; OPTION…]
 //!                                     options: by CALLER, end 60s, deny REASON, version N, age 2s,
-//!                                     lookup, after FENCE…, facts wrong
+//!                                     lookup, after FENCE…, facts wrong, until 60s (it waits)
 //! redeem FENCE [; by CALLER] [; id ID] [; fence N] [; other bytes]
 //! complete FENCE committed|aborted [; by CALLER] [; operator] [; evidence TEXT]
 //! revoke FENCE [; by CALLER] [; operator]
@@ -19,18 +19,22 @@
 //! sweep                               one bounded step; `sweep all` until nothing is due
 //! due                                 whether a sweep is, and when next
 //! used SURFACE BOUND VALUE            how much of a capacity or a budget is used
+//! leave KEY [; by CALLER] [; ticket N]
+//! queue SURFACE BOUND VALUE
 //! wait 5s                             the voters' clocks move on
 //! tick 5s                             one leader's clock moves on
 //! get FENCE
 //! who SURFACE BOUND VALUE
 //! ```
 //!
-//! Times are shown relative to the start. After every line every invariant is checked.
+//! Times are shown relative to the start, and offers after the answer. After every line every invariant is checked.
 
 use std::fmt::Write as _;
 
 use expect_test::Expect;
-use holdpoint_core::command::{Authorize, CompletionResult, Facts, Verdict};
+use holdpoint_core::command::{
+    AttemptName, Authorize, CompletionResult, Facts, LeaveQueue, Ticket, Verdict,
+};
 use holdpoint_core::outcome::{
     ActivateOutcome, ApprovalOutcome, AuthorizeOutcome, ChangeOutcome, Decided, Outcome,
     PermitView, PutOutcome, StepOutcome, SweepOutcome, Waiting,
@@ -38,7 +42,9 @@ use holdpoint_core::outcome::{
 use holdpoint_core::outline::{BoundKind, BoundOutline, Executor, SurfaceOutline, Window};
 use holdpoint_core::record::{ApprovalState, Denial, PermitState, RefusedBound, UsageRecord};
 use holdpoint_core::{Command, GroupId, look};
-use holdpoint_receipt::{BoundKey, ClusterTime, Fence, Name, PolicyVersion, Reason, sha256};
+use holdpoint_receipt::{
+    BoundKey, ClusterTime, Fence, IdempotencyKey, Name, PolicyVersion, Reason, sha256,
+};
 
 use crate::world::{Asked, START_MS, World, caller, default_namespace, name, step_time, time};
 
@@ -133,6 +139,7 @@ fn answer(world: &mut World, line: &Line<'_>) -> String {
         }
         "used" => return used(world, line),
         "doubts" => return doubts(world),
+        "leave" => leave(world, line),
         "wait" => {
             world.clock_ms += duration(line.word(1));
             step_time(world.clock_ms)
@@ -143,10 +150,21 @@ fn answer(world: &mut World, line: &Line<'_>) -> String {
         }
         "get" => return get(world, line.number(1)),
         "who" => return who(world, line),
+        "queue" => return queue(world, line),
         other => panic!("no command `{other}`"),
     };
-    let outcome = world.one(command);
-    said(&outcome)
+    let applied = world.apply(vec![command]);
+    let mut text = applied.outcomes.iter().map(said).collect::<String>();
+    for offer in &applied.offers {
+        let (by, key) = (&offer.attempt.caller, &offer.attempt.idempotency_key);
+        write!(
+            text,
+            " | offered to {by}/{key} until {}",
+            shown(offer.until)
+        )
+        .unwrap();
+    }
+    text
 }
 
 fn surfaces(line: &Line<'_>) -> Vec<SurfaceOutline> {
@@ -229,6 +247,8 @@ fn authorize(world: &mut World, line: &Line<'_>) -> Command {
     };
     let end_ms = START_MS + duration(line.option("end").unwrap_or("300s"));
     let mut command = world.lookup(line.by(), line.word(1), end_ms, &asked);
+    let until = line.option("until").map(duration);
+    command.wait_until = until.map(|until| time(START_MS + until));
     let fences = line.option("after").unwrap_or_default().split_whitespace();
     command.prerequisites = fences
         .map(|fence| world.permit(fence.parse().unwrap()).0)
@@ -291,6 +311,45 @@ fn complete(world: &mut World, line: &Line<'_>) -> Command {
     let mut complete = world.complete(line.number(1), line.by(), result);
     complete.operator = line.option("operator").is_some();
     Command::Complete(complete)
+}
+
+fn leave(world: &World, line: &Line<'_>) -> Command {
+    let attempt = AttemptName {
+        caller: caller(line.by()),
+        idempotency_key: IdempotencyKey::new(line.word(1)).unwrap(),
+    };
+    let found = world.namespace().waiter(&attempt);
+    let ticket = found.unwrap().map_or(0, |waiter| waiter.ticket);
+    let number = line
+        .option("ticket")
+        .map_or(ticket, |number| number.parse().unwrap());
+    Command::LeaveQueue(LeaveQueue {
+        namespace: default_namespace(),
+        waiters: vec![Ticket { number, attempt }],
+    })
+}
+
+fn queue(world: &World, line: &Line<'_>) -> String {
+    let key = BoundKey::new(format!("{}/{}", line.word(2), line.word(3))).unwrap();
+    let waiters = world
+        .namespace()
+        .queue(&name(line.word(1)), &name(line.word(2)), &key)
+        .unwrap();
+    if waiters.is_empty() {
+        return "nobody waits".to_owned();
+    }
+    let places = waiters.iter().map(|(attempt, waiter)| {
+        let offered = waiter
+            .offered_until
+            .map(|until| format!(" offered until {}", shown(until)));
+        let (by, key) = (&attempt.caller, &attempt.idempotency_key);
+        format!(
+            "{} {by}/{key}{}",
+            waiter.ticket,
+            offered.unwrap_or_default()
+        )
+    });
+    places.collect::<Vec<_>>().join(", ")
 }
 
 fn get(world: &World, fence: u64) -> String {

@@ -6,6 +6,7 @@ use holdpoint_core::command::{
 };
 use holdpoint_core::outcome::{AuthorizeOutcome, Decided, Outcome};
 use holdpoint_core::outline::{BoundOutline, PolicyOutline, SurfaceOutline};
+use holdpoint_core::query::NamespaceQuery;
 use holdpoint_core::{Applied, Command, Entry, GroupId, MapView, Query, apply, check, codec};
 use holdpoint_receipt::request::digest_of_canonical;
 use holdpoint_receipt::{
@@ -163,6 +164,11 @@ impl World {
 
     pub(crate) fn query(&self) -> Query<'_, MapView> {
         Query::new(&self.state, GroupId::FIRST)
+    }
+
+    pub(crate) fn namespace(&self) -> NamespaceQuery<'_, MapView> {
+        let namespace = self.query().namespace(&default_namespace());
+        namespace.unwrap().unwrap()
     }
 
     pub(crate) fn active(&self) -> Option<(PolicyVersion, Digest)> {
