@@ -3,6 +3,8 @@
 //! Checked with published keys only, on this host: that the receipt verifies, and that its statement is
 //! about exactly the request, permit and step that was asked for. Nothing here repairs an answer.
 
+pub(crate) mod standing;
+
 use std::sync::Arc;
 
 use holdpoint_proto::v1;
@@ -230,6 +232,7 @@ impl Expected<'_> {
         &self,
         receipt: &Receipt,
         ours: Outcome,
+        has_reason: bool,
         is_replay: bool,
     ) -> Result<(), AnswerError> {
         let statement = receipt.statement();
@@ -237,12 +240,16 @@ impl Expected<'_> {
             step,
             outcome,
             evidence_digest,
-            ..
+            reason_commitment,
         } = &statement.body
         else {
             return Err(AnswerError::Differs { field: "kind" });
         };
         self.check(statement, step)?;
+        same(
+            "reason_commitment",
+            is_replay || reason_commitment.is_some() == has_reason,
+        )?;
         let (stated, evidence) = match ours {
             Outcome::Committed { evidence } => (StatedOutcome::Committed, evidence),
             Outcome::Aborted => (StatedOutcome::Aborted, None),
@@ -259,6 +266,15 @@ impl Expected<'_> {
     pub(crate) fn revoked(&self, receipt: &Receipt) -> Result<(), AnswerError> {
         let statement = receipt.statement();
         let Body::Revoked(step) = &statement.body else {
+            return Err(AnswerError::Differs { field: "kind" });
+        };
+        self.check(statement, step)
+    }
+
+    /// That `receipt` proves a release.
+    pub(crate) fn released(&self, receipt: &Receipt) -> Result<(), AnswerError> {
+        let statement = receipt.statement();
+        let Body::Released(step) = &statement.body else {
             return Err(AnswerError::Differs { field: "kind" });
         };
         self.check(statement, step)

@@ -106,6 +106,14 @@ impl Connection {
         v1::cluster_client::ClusterClient::new(self.channel.clone())
     }
 
+    pub(crate) fn approvals(&self) -> v1::approvals_client::ApprovalsClient<Channel> {
+        v1::approvals_client::ApprovalsClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn history(&self) -> v1::history_client::HistoryClient<Channel> {
+        v1::history_client::HistoryClient::new(self.channel.clone())
+    }
+
     /// Submits one attempt: by itself while it is alone, over the shared stream beside others.
     pub(crate) async fn authorize(
         &self,

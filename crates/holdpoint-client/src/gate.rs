@@ -3,20 +3,19 @@
 mod builder;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use holdpoint_receipt::{Caller, ClusterTime, KeySet, Name, PermitId, Reason};
+use holdpoint_receipt::{Caller, KeySet, Name, PermitId, Reason};
 
-use crate::attempt::Attempt;
+use crate::authorize::Authorize;
 use crate::believe::{Expected, Receipt};
 use crate::call::{NoAnswer, Nodes};
 use crate::failure::Refused;
-use crate::operation::{Operation, OperationError};
+use crate::operation::Operation;
 use crate::outcome::Outcome;
 use crate::permit::{Granted, Permit, PermitHandle, PermitReading};
 use crate::random::RandomnessError;
-use crate::refusal::{AttemptName, Denied, Refusal, Silence};
-use crate::steps::Decision;
+use crate::refusal::Silence;
 
 pub use builder::{ConnectError, GateBuilder};
 
@@ -149,69 +148,30 @@ impl Gate {
         &self.shared.nodes
     }
 
-    /// Asks for a decision on one attempt.
+    /// Asks for a decision on one attempt, when the answer is awaited.
     ///
-    /// Asks until the deadline, always with the same idempotency key and `not_after`. What it returns
+    /// Asks until the deadline, always with the same idempotency key and `not_after`. What it gives
     /// was proved by a receipt that verifies and is about this very request. A retry can find a
     /// permit that is past ISSUED; [`Permit::state`] says so, and redeeming it is refused.
+    /// [`Authorize::wait`] waits for bounds that are held.
     ///
     /// # Errors
     ///
-    /// [`Refusal::Denied`] is a decision and stays one for this key. [`Refusal::Silence`] is none;
-    /// calling again with the same operation is a retry of the same attempt.
+    /// [`Refusal::Denied`](crate::Refusal::Denied) is a decision and stays one for this key.
+    /// [`Refusal::Silence`](crate::Refusal::Silence) is none; calling again with the same operation is
+    /// a retry of the same attempt.
     ///
     /// # Cancellation
     ///
     /// Dropping the future gives up the answer, not the request: a permit may be granted. Calling again
     /// with the same operation finds it.
-    pub async fn authorize(&self, operation: &Operation) -> Result<Permit<Granted>, Refusal> {
-        let silence = |error| Refusal::Silence(Silence::operation(error));
-        operation.check().map_err(silence)?;
-        let wire = operation.to_wire(self.namespace()).map_err(silence)?;
-        let attempt = operation.attempt(self.attempt_end()).map_err(silence)?;
-        let began = self.nodes().now();
-        loop {
-            let not_after = attempt.not_after();
-            let spent = self.nodes().now().saturating_sub(began);
-            let deadline = self.deadline.saturating_sub(spent);
-            let decision = match self.submit(operation, &wire, &attempt, deadline).await {
-                Ok(decision) => decision,
-                Err(error) => return Err(silenced(error, &attempt)),
-            };
-            match decision {
-                Decision::Permit(facts) => {
-                    let random = |error| silence(OperationError::Randomness(error));
-                    return Permit::granted(self.clone(), *facts).map_err(random);
-                }
-                Decision::Deny(parts) => return Err(Refusal::Denied(Denied::new(*parts))),
-                // The key is known under another end than the one that we chose: ask under that.
-                Decision::Silence {
-                    reason: Reason::IdempotencyKeyReused,
-                    not_after: theirs,
-                    ..
-                } if spent < self.deadline && attempt.adopt(not_after, theirs) => {}
-                Decision::Silence {
-                    reason, sentence, ..
-                } => {
-                    let name = AttemptName {
-                        key: attempt.key().clone(),
-                        not_after,
-                    };
-                    let silence = Silence::gate(reason, sentence, attempt.decided(), Some(name));
-                    return Err(Refusal::Silence(silence));
-                }
-            }
-        }
+    pub const fn authorize<'a>(&'a self, operation: &'a Operation) -> Authorize<'a> {
+        Authorize::new(self, operation)
     }
 
-    /// When an attempt that is named now ends, by our clock.
-    fn attempt_end(&self) -> ClusterTime {
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let end = now.saturating_add(self.shared.attempt_for);
-        let end_ms = u64::try_from(end.as_millis()).unwrap_or(u64::MAX);
-        ClusterTime::new(end_ms).unwrap_or(ClusterTime::MAX)
+    /// How long an attempt lives unless the operation says otherwise.
+    pub(crate) fn attempt_for(&self) -> Duration {
+        self.shared.attempt_for
     }
 
     /// A guard for a permit that was read with [`Gate::permit`], with a redemption of its own.
@@ -248,7 +208,37 @@ impl Gate {
             fence: None,
             request_digest: None,
         };
-        Ok(self.complete_expected(expected, outcome).await?)
+        Ok(self.complete_expected(expected, outcome, None).await?)
+    }
+
+    /// Reports how a permit ended, as an operator who found out, and why. Gives the verified receipt,
+    /// which commits to the reason and does not show it.
+    ///
+    /// `reason` has at most 512 bytes and is not empty.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Permit::complete`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future gives up the answer, not the report, which can be repeated.
+    pub async fn resolve(
+        &self,
+        id: PermitId,
+        outcome: Outcome,
+        reason: &str,
+    ) -> Result<Receipt, CallError> {
+        let namespace = self.namespace();
+        let expected = Expected {
+            namespace,
+            id,
+            fence: None,
+            request_digest: None,
+        };
+        Ok(self
+            .complete_expected(expected, outcome, Some(reason))
+            .await?)
     }
 
     /// Takes an unredeemed permit back. Gives the verified receipt.
@@ -263,18 +253,4 @@ impl Gate {
     pub async fn revoke(&self, id: PermitId) -> Result<Receipt, CallError> {
         Ok(self.revoke_expected(self.namespace(), id).await?)
     }
-}
-
-/// SILENCE, when no node gave an answer.
-fn silenced(error: NoAnswer, attempt: &Attempt) -> Refusal {
-    let name = attempt.name();
-    let silence = match error {
-        NoAnswer::Refused(Refused {
-            reason,
-            sentence,
-            decided,
-        }) => Silence::gate(reason, sentence, decided, Some(name)),
-        NoAnswer::Unanswered(unanswered) => Silence::unanswered(unanswered, Some(name)),
-    };
-    Refusal::Silence(silence.at_least(attempt.decided()))
 }

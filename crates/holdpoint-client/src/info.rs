@@ -71,18 +71,28 @@ impl fmt::Display for PermitState {
 pub struct Bound {
     /// Name of the bound in the bundle.
     pub name: String,
-    /// `exclusive` or `once`.
+    /// `exclusive`, `once`, `capacity` or `budget`.
     pub kind: String,
     /// The rendered, percent-encoded key, such as `workspace/prod-eu`.
     pub key: String,
+    /// What is charged: the summed parameter of a budget, 1 for all other kinds.
+    pub amount: u64,
 }
 
 impl From<v1::BoundKey> for Bound {
     fn from(bound: v1::BoundKey) -> Self {
         let v1::BoundKey {
-            name, kind, key, ..
+            name,
+            kind,
+            key,
+            amount,
         } = bound;
-        Self { name, kind, key }
+        Self {
+            name,
+            kind,
+            key,
+            amount,
+        }
     }
 }
 
@@ -126,31 +136,46 @@ pub struct PermitInfo {
     /// Advice of the bundle to whoever guards a command: a failing exit means that nothing happened.
     /// Said with decisions only.
     pub failed_exit_aborts: bool,
+    /// Where executors need not redeem: until when its bounds stay held, whatever ends it but an
+    /// outcome.
+    pub held_until: Option<ClusterTime>,
+    /// When its bounds are released if it is still in doubt.
+    pub release_at: Option<ClusterTime>,
+    /// The session that it belongs to.
+    pub session: Option<String>,
+    /// Outcomes that contradicted the recorded one, or came after a release.
+    pub conflict_count: u32,
+    /// When it was redeemed.
+    pub redeemed_at: Option<ClusterTime>,
+    /// When its outcome was recorded.
+    pub completed_at: Option<ClusterTime>,
 }
 
 impl PermitInfo {
     pub(crate) fn from_wire(permit: v1::Permit) -> Result<Self, AnswerError> {
         let state = PermitState::from_wire(permit.state())?;
-        let complete_by = match permit.complete_by_ms {
-            0 => None,
-            ms => Some(time("complete_by_ms", ms)?),
-        };
         Ok(Self {
-            id: permit.id.parse().map_err(|error| malformed("id", error))?,
+            id: permit_id("id", &permit.id)?,
             fence: Fence::new(permit.fence).map_err(|error| malformed("fence", error))?,
             issued_at: time("issued_at_ms", permit.issued_at_ms)?,
             expires_at: time("expires_at_ms", permit.expires_at_ms)?,
-            complete_by,
+            complete_by: optional_time("complete_by_ms", permit.complete_by_ms)?,
             state,
             is_in_doubt: permit.in_doubt,
             request_digest: digest("request_digest", &permit.request_digest)?,
             bounds: permit.bounds.into_iter().map(Bound::from).collect(),
-            surface: Name::new(permit.surface).map_err(|error| malformed("surface", error))?,
-            action: Name::new(permit.action).map_err(|error| malformed("action", error))?,
-            caller: Caller::new(permit.caller).map_err(|error| malformed("caller", error))?,
+            surface: name("surface", permit.surface)?,
+            action: name("action", permit.action)?,
+            caller: caller("caller", permit.caller)?,
             policy_version: version(permit.policy_version)?,
             policy_digest: digest("policy_digest", &permit.policy_digest)?,
             failed_exit_aborts: permit.failed_exit_aborts,
+            held_until: optional_time("held_until_ms", permit.held_until_ms)?,
+            release_at: optional_time("release_at_ms", permit.release_at_ms)?,
+            session: Some(permit.session).filter(|session| !session.is_empty()),
+            conflict_count: permit.conflicts,
+            redeemed_at: optional_time("redeemed_at_ms", permit.redeemed_at_ms)?,
+            completed_at: optional_time("completed_at_ms", permit.completed_at_ms)?,
         })
     }
 }
@@ -164,6 +189,41 @@ pub(crate) fn malformed(field: &'static str, problem: impl fmt::Display) -> Answ
 
 pub(crate) fn time(field: &'static str, ms: u64) -> Result<ClusterTime, AnswerError> {
     ClusterTime::new(ms).map_err(|error| malformed(field, error))
+}
+
+/// A time of which 0 says that there is none.
+pub(crate) fn optional_time(
+    field: &'static str,
+    ms: u64,
+) -> Result<Option<ClusterTime>, AnswerError> {
+    match ms {
+        0 => Ok(None),
+        ms => time(field, ms).map(Some),
+    }
+}
+
+pub(crate) fn name(field: &'static str, text: String) -> Result<Name, AnswerError> {
+    Name::new(text).map_err(|error| malformed(field, error))
+}
+
+pub(crate) fn caller(field: &'static str, text: String) -> Result<Caller, AnswerError> {
+    Caller::new(text).map_err(|error| malformed(field, error))
+}
+
+/// A caller of which an empty text says that there is none.
+pub(crate) fn optional_caller(
+    field: &'static str,
+    text: String,
+) -> Result<Option<Caller>, AnswerError> {
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        caller(field, text).map(Some)
+    }
+}
+
+pub(crate) fn permit_id(field: &'static str, text: &str) -> Result<PermitId, AnswerError> {
+    text.parse().map_err(|error| malformed(field, error))
 }
 
 pub(crate) fn version(version: u64) -> Result<PolicyVersion, AnswerError> {

@@ -41,7 +41,9 @@
 //! see what an executor really does: the executor's honesty about its bytes
 //! ([`Permit::redeem_with`]) is its own.
 
+mod approvals;
 mod attempt;
+mod authorize;
 mod believe;
 mod call;
 mod connection;
@@ -49,10 +51,13 @@ mod endpoints;
 mod failure;
 mod fault;
 mod gate;
+mod history;
 mod info;
+mod operate;
 mod operation;
 mod outcome;
 mod permit;
+mod permits;
 mod policy;
 mod random;
 mod read;
@@ -61,7 +66,13 @@ mod retry;
 mod status;
 mod steps;
 mod stream;
+mod watch;
 
+pub use approvals::{
+    Approval, ApprovalAnswer, ApprovalState, ApprovalSubject, Approvals, MissingApproval,
+    PendingRequest, SubjectBytes,
+};
+pub use authorize::Authorize;
 pub use believe::{AnswerError, Receipt};
 pub use endpoints::{Address, AddressError};
 pub use failure::Refused;
@@ -70,23 +81,32 @@ pub use gate::{
     ATTEMPT_FOR_DEFAULT, ATTEMPT_FOR_MAX, CallError, ConnectError, DEADLINE_DEFAULT, DEADLINE_MAX,
     Gate, GateBuilder,
 };
+pub use history::{
+    DecidingPolicy, DecisionOf, DecisionPage, Explanation, RecordedDecision, UsedApproval,
+};
 pub use info::{Bound, PermitInfo, PermitState};
+pub use operate::{Changed, Retention, RetentionReading};
 pub use operation::{Operation, OperationError, ParamValue};
 pub use outcome::{NothingHappened, Outcome};
 pub use permit::{
     CompleteError, CompleteSilence, Granted, Permit, PermitHandle, PermitReading, RedeemError,
     RedeemSilence, Redeemed,
 };
+pub use permits::{PermitFilter, Permits};
 pub use policy::{
-    Activation, BundleFile, PolicyActivated, PolicyBundle, PolicyList, PolicyPut, PutPolicyError,
+    Activation, ActivationMode, ActivationOutcome, BundleFile, PendingActivation, PolicyActivated,
+    PolicyBundle, PolicyList, PolicyPut, PutPolicyError, ShadowDifference, ShadowReport,
     StoredPolicy,
 };
 pub use random::RandomnessError;
 pub use read::{OperationReading, ReceiptOf};
-pub use refusal::{AttemptName, Denied, Refusal, Silence, SilenceCause};
+pub use refusal::{
+    AttemptName, Denied, Refusal, RefusedBound, Silence, SilenceCause, WaitingPlace,
+};
 pub use status::{
     ClusterStatus, Member, NodeAnswer, NodeReport, PolicyInForce, Reach, StatusError,
 };
+pub use watch::{Watch, WatchEnded, WatchFilter, Watched};
 
 /// Compiles the snippets of the README.
 #[cfg(doctest)]

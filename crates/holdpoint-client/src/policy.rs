@@ -1,17 +1,24 @@
 //! Policy bundles and their activations.
 
+mod change;
+
 use std::sync::Arc;
 
 use holdpoint_proto::v1;
-use holdpoint_receipt::{ClusterTime, Digest, PolicyVersion};
+use holdpoint_receipt::{Caller, ClusterTime, Digest, PolicyVersion, Reason};
 
-use crate::believe::{AnswerError, Receipt, activated};
+use crate::believe::{AnswerError, Receipt};
 use crate::call::wire_ms;
 use crate::connection::Connection;
-use crate::failure::Failure;
+use crate::failure::{Failure, Refused};
+use crate::fault::Decided;
 use crate::gate::{CallError, Gate};
-use crate::info::{digest, time, version};
+use crate::info::{digest, optional_caller, time, version};
 use crate::steps::refused;
+
+pub use change::{
+    ActivationMode, ActivationOutcome, PendingActivation, ShadowDifference, ShadowReport,
+};
 
 /// One file of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +65,10 @@ pub struct PolicyList {
     pub stored: Vec<StoredPolicy>,
     /// Activations, oldest first; the last one is in force.
     pub activations: Vec<Activation>,
+    /// The activation that waits for live permits to end.
+    pub draining: Option<PendingActivation>,
+    /// Bundles that are evaluated beside the active one.
+    pub shadows: Vec<Digest>,
 }
 
 /// A stored bundle in a list.
@@ -78,6 +89,10 @@ pub struct Activation {
     pub digest: Digest,
     /// Cluster time of the activation.
     pub activated_at: ClusterTime,
+    /// Who put it in force, where the node says so.
+    pub activated_by: Option<Caller>,
+    /// Where its statement stands.
+    pub leaf_index: u64,
 }
 
 /// A bundle as it is stored.
@@ -153,35 +168,16 @@ impl Gate {
         bundle: Digest,
         expected: PolicyVersion,
     ) -> Result<PolicyActivated, CallError> {
-        let ask = |connection: Arc<Connection>, budget| async move {
-            let message = v1::ActivatePolicyRequest {
-                mode: v1::ActivationMode::Refuse.into(),
-                namespace: self.namespace().to_string(),
-                digest: bundle.as_bytes().to_vec(),
-                expected_version: expected.get(),
-                deadline_ms: wire_ms(budget),
-            };
-            let answer = connection
-                .policy()
-                .activate(connection.request(message))
-                .await?;
-            let v1::ActivatePolicyResponse {
-                version: given,
-                receipt,
-                refusal,
-                ..
-            } = answer.into_inner();
-            refused(refusal)?;
-            let proved = Receipt::believe(receipt, self.keys()).and_then(|receipt| {
-                activated(&receipt, self.namespace(), bundle, given)?;
-                Ok(PolicyActivated {
-                    version: version(given)?,
-                    receipt,
-                })
-            });
-            proved.map_err(Failure::disbelieve)
-        };
-        Ok(self.nodes().call(self.deadline(), ask).await?.answer)
+        let mode = ActivationMode::Refuse;
+        match self.activate_policy_with(bundle, expected, mode).await? {
+            ActivationOutcome::InForce(activated) => Ok(activated),
+            // It was told not to; whoever did so meanwhile finds it in the list.
+            ActivationOutcome::Draining { .. } => Err(CallError::Refused(Refused {
+                reason: Reason::DrainPending,
+                sentence: Reason::DrainPending.sentence().to_owned(),
+                decided: Decided::Unknown,
+            })),
+        }
     }
 
     /// Lists the stored bundles and the activations.
@@ -249,9 +245,18 @@ fn read_list(answer: v1::ListPoliciesResponse) -> Result<PolicyList, AnswerError
             version: version(activation.version)?,
             digest: digest("digest", &activation.digest)?,
             activated_at: time("activated_at_ms", activation.activated_at_ms)?,
+            activated_by: optional_caller("activated_by", activation.activated_by)?,
+            leaf_index: activation.leaf_index,
         })
     });
+    let shadows = answer.shadows.iter();
+    let shadows = shadows.map(|shadow| digest("shadows", shadow));
     Ok(PolicyList {
+        draining: answer
+            .draining
+            .map(PendingActivation::from_wire)
+            .transpose()?,
+        shadows: shadows.collect::<Result<_, _>>()?,
         stored: stored.collect::<Result<_, AnswerError>>()?,
         activations: activations.collect::<Result<_, AnswerError>>()?,
     })

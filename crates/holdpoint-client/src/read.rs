@@ -24,6 +24,13 @@ pub struct OperationReading {
     pub committed: Option<PermitInfo>,
     /// Cluster time of the state that was read.
     pub cluster_time: ClusterTime,
+    /// For a capacity or a budget: the amounts of the permits that hold it now, of budgets in the
+    /// window of `cluster_time`.
+    pub live_amount: u64,
+    /// For a budget: the amounts of committed permits of that window.
+    pub committed_amount: u64,
+    /// Attempts that wait for it, at most 1,000 are counted.
+    pub waiting_count: u32,
 }
 
 /// Which receipt is meant.
@@ -179,5 +186,8 @@ fn read_operation(answer: v1::GetOperationResponse) -> Result<OperationReading, 
         holder: answer.holder.map(PermitInfo::from_wire).transpose()?,
         committed: answer.committed.map(PermitInfo::from_wire).transpose()?,
         cluster_time: time("cluster_time_ms", answer.cluster_time_ms)?,
+        live_amount: answer.live_amount,
+        committed_amount: answer.committed_amount,
+        waiting_count: answer.waiting,
     })
 }

@@ -10,8 +10,8 @@ use std::fmt;
 
 use holdpoint_receipt::{ClusterTime, IdempotencyKey, Reason};
 
-pub use denied::Denied;
-pub use silence::{Silence, SilenceCause};
+pub use denied::{Denied, RefusedBound};
+pub use silence::{Silence, SilenceCause, WaitingPlace};
 
 pub(crate) use denied::DeniedParts;
 pub(crate) use silence::Unanswered;

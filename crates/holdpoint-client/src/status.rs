@@ -78,6 +78,23 @@ pub struct NodeReport {
     pub failure_tolerance: u32,
     /// Whether this node can decide.
     pub is_serving: bool,
+    /// Milliseconds that cluster time leads the voters' clocks, where that is more than the largest
+    /// skew; 0 otherwise. Until the clocks have caught up, new attempts may end at once.
+    pub time_lead_ms: u64,
+    /// Whether an operator stopped all grants.
+    pub is_frozen: bool,
+    /// Surfaces on which an operator stopped grants, sorted.
+    pub frozen_surfaces: Vec<String>,
+    /// Surfaces that drain their permits for an activation.
+    pub draining_surfaces: Vec<String>,
+    /// Attempts that wait for bounds.
+    pub waiting_count: u64,
+    /// Requests that are listed for approval.
+    pub pending_approval_count: u64,
+    /// Outcomes that contradicted a recorded one, or came after a release.
+    pub conflict_count: u64,
+    /// Permits in doubt, at most 1,000 are counted.
+    pub in_doubt_count: u32,
 }
 
 /// The policy in force.
@@ -279,6 +296,14 @@ impl NodeReport {
             tree_size: answer.tree_size,
             failure_tolerance: answer.failure_tolerance,
             is_serving: answer.serving,
+            time_lead_ms: answer.time_lead_ms,
+            is_frozen: answer.frozen,
+            frozen_surfaces: answer.frozen_surfaces,
+            draining_surfaces: answer.draining_surfaces,
+            waiting_count: answer.waiting,
+            pending_approval_count: answer.pending_approvals,
+            conflict_count: answer.conflicts,
+            in_doubt_count: answer.in_doubt,
         })
     }
 }

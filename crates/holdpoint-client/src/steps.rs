@@ -7,6 +7,7 @@ use holdpoint_proto::v1;
 use holdpoint_receipt::statement::Verdict;
 use holdpoint_receipt::{ClusterTime, Digest, Name, PermitId, Reason, RedemptionId};
 
+use crate::approvals::MissingApproval;
 use crate::attempt::Attempt;
 use crate::believe::{self, AnswerError, Expected, Receipt, Understood, optional_fence, same};
 use crate::call::{Answered, NoAnswer, wire_ms};
@@ -18,19 +19,32 @@ use crate::info::{Bound, PermitInfo, malformed};
 use crate::operation::Operation;
 use crate::outcome::Outcome;
 use crate::permit::Facts;
-use crate::refusal::{AttemptName, DeniedParts};
+use crate::refusal::{AttemptName, DeniedParts, RefusedBound, WaitingPlace};
 
 /// What the gate says to an attempt, believed.
 #[derive(Debug)]
 pub(crate) enum Decision {
     Permit(Box<Facts>),
     Deny(Box<DeniedParts>),
+    /// Not decided yet: the attempt has this place in the queues of its bounds.
+    Waiting(WaitingPlace),
     /// A SILENCE that asking again cannot change.
     Silence {
         reason: Reason,
         sentence: String,
         not_after: ClusterTime,
+        missing: Vec<MissingApproval>,
     },
+}
+
+/// One attempt, as every submission of one call says it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Submission<'a> {
+    pub(crate) operation: &'a Operation,
+    pub(crate) wire: &'a v1::Operation,
+    pub(crate) attempt: &'a Attempt,
+    pub(crate) not_after: ClusterTime,
+    pub(crate) wait_until: Option<ClusterTime>,
 }
 
 /// A redemption, proved.
@@ -48,15 +62,19 @@ impl Gate {
     /// effect, so that the count stays right when this future is dropped.
     pub(crate) async fn submit(
         &self,
-        operation: &Operation,
-        wire: &v1::Operation,
-        attempt: &Attempt,
+        submission: Submission<'_>,
         deadline: Duration,
     ) -> Result<Decision, NoAnswer> {
-        let not_after = attempt.not_after();
+        let Submission {
+            operation,
+            wire,
+            attempt,
+            not_after,
+            wait_until,
+        } = submission;
         let ask = |connection: Arc<Connection>, budget| {
             let message = v1::AuthorizeRequest {
-                wait_until_ms: 0,
+                wait_until_ms: wait_until.map_or(0, ClusterTime::get),
                 operation: Some(wire.clone()),
                 idempotency_key: attempt.key().to_string(),
                 not_after_ms: not_after.get(),
@@ -86,7 +104,7 @@ impl Gate {
         answer: v1::AuthorizeResponse,
     ) -> Result<Decision, Failure> {
         if answer.decision() == v1::Decision::Silence {
-            return read_silence(attempt, not_after, answer);
+            return read_silence(attempt, not_after, self.namespace(), answer);
         }
         let name = AttemptName {
             key: attempt.key().clone(),
@@ -153,6 +171,11 @@ impl Gate {
                     retry_at,
                     holder_fence: optional_fence("holder_fence", answer.holder_fence)?,
                     refused_bound: answer.refused_bound.map(Bound::from),
+                    refused_bounds: answer
+                        .refused_bounds
+                        .into_iter()
+                        .map(RefusedBound::from_wire)
+                        .collect::<Result<_, _>>()?,
                     policy_version: stated.policy_version,
                     policy_digest: stated.policy_digest,
                     request_digest: understood.digest,
@@ -229,13 +252,14 @@ impl Gate {
             fence: Some(facts.fence),
             request_digest: Some(facts.request_digest),
         };
-        self.complete_expected(expected, outcome).await
+        self.complete_expected(expected, outcome, None).await
     }
 
     pub(crate) async fn complete_expected(
         &self,
         expected: Expected<'_>,
         outcome: Outcome,
+        reason: Option<&str>,
     ) -> Result<Receipt, NoAnswer> {
         let (completion, evidence) = match outcome {
             Outcome::Committed { evidence } => (v1::Completion::Committed, evidence),
@@ -246,7 +270,7 @@ impl Gate {
             .unwrap_or_default();
         let ask = |connection: Arc<Connection>, budget| {
             let message = v1::CompleteRequest {
-                reason: String::new(),
+                reason: reason.unwrap_or_default().to_owned(),
                 namespace: expected.namespace.to_string(),
                 permit_id: expected.id.to_string(),
                 completion: completion.into(),
@@ -266,7 +290,7 @@ impl Gate {
                 } = answer.into_inner();
                 refused(refusal)?;
                 let receipt = Receipt::believe(receipt, self.keys()).and_then(|receipt| {
-                    expected.completed(&receipt, outcome, replay)?;
+                    expected.completed(&receipt, outcome, reason.is_some(), replay)?;
                     Ok(receipt)
                 });
                 receipt.map_err(Failure::disbelieve)
@@ -321,8 +345,13 @@ pub(crate) fn refused(refusal: Option<v1::Refusal>) -> Result<(), Failure> {
 fn read_silence(
     attempt: &Attempt,
     not_after: ClusterTime,
+    namespace: &Name,
     answer: v1::AuthorizeResponse,
 ) -> Result<Decision, Failure> {
+    if let Some(waiting) = answer.waiting {
+        let place = WaitingPlace::from_wire(waiting).map_err(Failure::disbelieve)?;
+        return Ok(Decision::Waiting(place));
+    }
     let decided = decided(answer.decided());
     let reason = reason(answer.reason, &answer.reason_name);
     if is_passing(reason) {
@@ -339,10 +368,17 @@ fn read_silence(
         0 => not_after,
         ms => ClusterTime::new(ms).unwrap_or(not_after),
     };
+    let missing = answer
+        .missing_approvals
+        .into_iter()
+        .map(|missing| MissingApproval::from_wire(missing, namespace))
+        .collect::<Result<_, _>>()
+        .map_err(Failure::disbelieve)?;
     let sentence = sentence(answer.sentence, reason);
     Ok(Decision::Silence {
         reason,
         sentence,
         not_after: stands_under,
+        missing,
     })
 }

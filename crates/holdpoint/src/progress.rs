@@ -2,7 +2,7 @@
 //!
 //! On a terminal only, on stderr only, and never a trace of it when it is over.
 
-use std::future::Future;
+use std::future::IntoFuture;
 use std::io::IsTerminal;
 use std::pin::pin;
 use std::time::Duration;
@@ -19,8 +19,8 @@ const SHOW_AFTER: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(120);
 
 /// Waits for `work`, and says `what` goes on when that takes longer than a second.
-pub(crate) async fn showing<T>(what: &str, work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
+pub(crate) async fn showing<T>(what: &str, work: impl IntoFuture<Output = T>) -> T {
+    let mut work = pin!(work.into_future());
     tokio::select! {
         done = &mut work => return done,
         () = tokio::time::sleep(SHOW_AFTER) => {}

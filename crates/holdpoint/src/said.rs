@@ -299,6 +299,7 @@ mod tests {
             name: "b".to_owned(),
             kind: kind.to_owned(),
             key,
+            amount: 1,
         };
         let bounds = [
             bound("workspace/prod-eu".to_owned(), "exclusive"),

@@ -3,15 +3,46 @@
 use std::error::Error;
 use std::fmt;
 
+use holdpoint_proto::v1;
 use holdpoint_receipt::{ClusterTime, Digest, Fence, PolicyVersion, Reason};
 
 use super::AttemptName;
-use crate::believe::Receipt;
-use crate::info::Bound;
+use crate::believe::{AnswerError, Receipt, optional_fence};
+use crate::failure::reason;
+use crate::info::{Bound, malformed, optional_time};
 
 /// The gate decided against, and can prove it. A new attempt takes a new key.
 #[derive(Clone, Debug)]
 pub struct Denied(Box<DeniedParts>);
+
+/// A bound that could not be claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedBound {
+    /// The bound.
+    pub bound: Bound,
+    /// `BOUND_HELD`, `BOUND_EXHAUSTED` or `ALREADY_COMMITTED`.
+    pub reason: Reason,
+    /// Fence of the permit in the way, where one is.
+    pub fence: Option<Fence>,
+    /// When the claim can first succeed, where that is known.
+    pub until: Option<ClusterTime>,
+}
+
+impl RefusedBound {
+    pub(crate) fn from_wire(refused: v1::RefusedBound) -> Result<Self, AnswerError> {
+        let bound = refused
+            .bound
+            .ok_or_else(|| malformed("refused_bounds", "has one without a bound"))?;
+        let mut bound = Bound::from(bound);
+        bound.amount = refused.amount;
+        Ok(Self {
+            bound,
+            reason: reason(refused.reason, &refused.reason_name),
+            fence: optional_fence("refused_bounds.fence", refused.fence)?,
+            until: optional_time("refused_bounds.until_ms", refused.until_ms)?,
+        })
+    }
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct DeniedParts {
@@ -22,6 +53,7 @@ pub(crate) struct DeniedParts {
     pub(crate) retry_at: Option<ClusterTime>,
     pub(crate) holder_fence: Option<Fence>,
     pub(crate) refused_bound: Option<Bound>,
+    pub(crate) refused_bounds: Vec<RefusedBound>,
     pub(crate) policy_version: PolicyVersion,
     pub(crate) policy_digest: Digest,
     pub(crate) request_digest: Digest,
@@ -75,6 +107,12 @@ impl Denied {
     #[must_use]
     pub const fn refused_bound(&self) -> Option<&Bound> {
         self.0.refused_bound.as_ref()
+    }
+
+    /// Every bound that was refused, in the order of their names. As the node says them.
+    #[must_use]
+    pub fn refused_bounds(&self) -> &[RefusedBound] {
+        &self.0.refused_bounds
     }
 
     /// Policy version of the decision.

@@ -5,11 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdpoint_receipt::Reason;
+use holdpoint_proto::v1;
+use holdpoint_receipt::{ClusterTime, Reason};
 
 use super::AttemptName;
+use crate::approvals::MissingApproval;
 use crate::believe::AnswerError;
 use crate::fault::{Decided, Fault, NodeFault, Seconds};
+use crate::info::time;
 use crate::operation::OperationError;
 
 /// No decision exists, or none that this client can believe. Nothing may be executed on it.
@@ -23,6 +26,29 @@ struct Parts {
     decided: Decided,
     cause: SilenceCause,
     attempt: Option<AttemptName>,
+    missing: Vec<MissingApproval>,
+    waiting: Option<WaitingPlace>,
+}
+
+/// The place of an attempt that waits for bounds. As the node says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitingPlace {
+    /// Its ticket: the lower, the older.
+    pub ticket: u64,
+    /// Since when it waits.
+    pub since: ClusterTime,
+    /// Until when it waits.
+    pub until: ClusterTime,
+}
+
+impl WaitingPlace {
+    pub(crate) fn from_wire(waiting: v1::Waiting) -> Result<Self, AnswerError> {
+        Ok(Self {
+            ticket: waiting.ticket,
+            since: time("waiting.since_ms", waiting.since_ms)?,
+            until: time("waiting.until_ms", waiting.until_ms)?,
+        })
+    }
 }
 
 /// Where a SILENCE comes from.
@@ -52,7 +78,7 @@ pub(crate) struct Unanswered {
 
 impl Unanswered {
     /// The one reason that says most about why the nodes gave no answer.
-    fn reason(&self) -> Reason {
+    pub(crate) fn reason(&self) -> Reason {
         let faults = || self.nodes.iter().map(|node| &node.fault);
         let said = |fault: &Fault| match fault {
             Fault::CannotDecide { reason, .. } if *reason != Reason::NotLeader => Some(*reason),
@@ -133,7 +159,21 @@ impl Silence {
             decided,
             cause,
             attempt,
+            missing: Vec::new(),
+            waiting: None,
         }))
+    }
+
+    /// The same with the approvals without which there is no decision.
+    pub(crate) fn missing(mut self, missing: Vec<MissingApproval>) -> Self {
+        self.0.missing = missing;
+        self
+    }
+
+    /// The same with the place that the attempt has.
+    pub(crate) fn waiting(mut self, place: WaitingPlace) -> Self {
+        self.0.waiting = Some(place);
+        self
     }
 
     /// The same, knowing that an earlier submission may have had an effect.
@@ -172,6 +212,18 @@ impl Silence {
     #[must_use]
     pub const fn attempt(&self) -> Option<&AttemptName> {
         self.0.attempt.as_ref()
+    }
+
+    /// With `APPROVAL_REQUIRED`: what is missing, sorted by quorum.
+    #[must_use]
+    pub fn missing_approvals(&self) -> &[MissingApproval] {
+        &self.0.missing
+    }
+
+    /// The place that the attempt has in the queues of its bounds, if it waits.
+    #[must_use]
+    pub const fn place(&self) -> Option<WaitingPlace> {
+        self.0.waiting
     }
 
     /// Why the answer of a node was not believed, if that is the reason.

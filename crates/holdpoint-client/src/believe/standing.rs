@@ -1,0 +1,89 @@
+//! What must hold of receipts about the gate itself, and not about one permit.
+
+use holdpoint_receipt::statement::{ApprovalStatement, DrainMode};
+use holdpoint_receipt::{Body, Digest, Name};
+
+use super::{AnswerError, Receipt, same};
+
+const OTHER_KIND: AnswerError = AnswerError::Differs { field: "kind" };
+
+/// The approval that `receipt` proves, checked to be for this quorum and of this subject.
+pub(crate) fn approved<'a>(
+    receipt: &'a Receipt,
+    namespace: &Name,
+    quorum: &Name,
+    subject: Digest,
+) -> Result<&'a ApprovalStatement, AnswerError> {
+    let Body::Approved(approval) = &receipt.statement().body else {
+        return Err(OTHER_KIND);
+    };
+    about(receipt, namespace, approval, quorum, subject)?;
+    Ok(approval)
+}
+
+/// That `receipt` proves that an approval for this quorum and of this subject was taken back.
+pub(crate) fn approval_revoked(
+    receipt: &Receipt,
+    namespace: &Name,
+    quorum: &Name,
+    subject: Digest,
+) -> Result<(), AnswerError> {
+    let Body::ApprovalRevoked(approval) = &receipt.statement().body else {
+        return Err(OTHER_KIND);
+    };
+    about(receipt, namespace, approval, quorum, subject)
+}
+
+fn about(
+    receipt: &Receipt,
+    namespace: &Name,
+    approval: &ApprovalStatement,
+    quorum: &Name,
+    subject: Digest,
+) -> Result<(), AnswerError> {
+    same("namespace", receipt.statement().namespace == *namespace)?;
+    same("quorum", approval.quorum == *quorum)?;
+    same("subject_digest", approval.subject_digest == subject)
+}
+
+/// That `receipt` proves the closing of a session. Of which one it says only in a commitment whose
+/// salt stays with the gate.
+pub(crate) fn session_closed(receipt: &Receipt, namespace: &Name) -> Result<(), AnswerError> {
+    let Body::SessionClosed(_) = &receipt.statement().body else {
+        return Err(OTHER_KIND);
+    };
+    same("namespace", receipt.statement().namespace == *namespace)
+}
+
+/// That `receipt` proves that grants on `surface`, or all of them, were stopped or go on.
+pub(crate) fn frozen(
+    receipt: &Receipt,
+    namespace: &Name,
+    surface: Option<&Name>,
+    is_frozen: bool,
+) -> Result<(), AnswerError> {
+    let Body::Frozen(stated) = &receipt.statement().body else {
+        return Err(OTHER_KIND);
+    };
+    same("namespace", receipt.statement().namespace == *namespace)?;
+    same("surface", stated.surface.as_ref() == surface)?;
+    same("freeze", stated.frozen == is_frozen)
+}
+
+/// That `receipt` proves that a drain began or was given up; of any bundle if none is named.
+pub(crate) fn drain(
+    receipt: &Receipt,
+    namespace: &Name,
+    bundle: Option<Digest>,
+    mode: DrainMode,
+) -> Result<(), AnswerError> {
+    let Body::Drain(stated) = &receipt.statement().body else {
+        return Err(OTHER_KIND);
+    };
+    same("namespace", receipt.statement().namespace == *namespace)?;
+    same(
+        "policy_digest",
+        bundle.is_none_or(|bundle| stated.policy_digest == bundle),
+    )?;
+    same("mode", stated.mode == mode)
+}
