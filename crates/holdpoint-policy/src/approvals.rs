@@ -192,6 +192,13 @@ impl Policy {
             .collect())
     }
 
+    /// Whether the surface lists a quorum: where it does not, approvals change nothing.
+    #[must_use]
+    pub fn has_quorums(&self, surface: &Name) -> bool {
+        let surface = self.0.surfaces.get(surface);
+        surface.is_some_and(|surface| !surface.approvals.is_empty())
+    }
+
     /// Whether `approver` may approve for `quorum` what `requester` asks for.
     ///
     /// An approver is listed under `callers`, and is the quorum's `from` or belongs to it. What this

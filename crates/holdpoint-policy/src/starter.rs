@@ -15,12 +15,16 @@ pub const FILES: &[(&str, &str)] = files![
     "entities.json",
     "policies/demo.cedar",
     "policies/deploy.cedar",
+    "policies/export.cedar",
     "policies/infra.cedar",
+    "policies/payment.cedar",
     "schema.cedarschema",
     "surfaces.yaml",
     "tests/demo.yaml",
     "tests/deploy.yaml",
+    "tests/export.yaml",
     "tests/infra.yaml",
+    "tests/payment.yaml",
 ];
 
 /// The starter bundle.

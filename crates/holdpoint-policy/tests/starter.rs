@@ -8,7 +8,7 @@ fn starter_loads_and_all_its_cases_pass() {
     let policy = Policy::load(&bundle).unwrap();
     let report = policy.run_tests();
     assert!(report.is_acceptable(), "{report}");
-    assert!(report.passed_count() >= 20, "{report}");
+    assert!(report.passed_count() >= 36, "{report}");
 }
 
 #[test]

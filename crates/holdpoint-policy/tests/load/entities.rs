@@ -66,7 +66,7 @@ fn references_between_entities_are_checked() {
             (
                 SCHEMA,
                 "entity Environment { tier: String };",
-                "entity Team;\nentity Environment in [Team] { tier: String, next?: Environment };",
+                "entity Environment in [Team] { tier: String, next?: Environment };",
             ),
             (
                 "entities.json",

@@ -6,11 +6,15 @@ use crate::{SURFACES, with};
 
 #[test]
 fn quorums_and_callers_are_checked() {
-    let quorum = "quorums:\n  review: { min: 0, from: 'Environment::\"pord\"', exclude: [everybody], binds: [params.plan, reqest], max_age: 1s }\n\
-                  callers:\n  loopback:x: 'Environment::\"porod\"'\nsurfaces:\n\n";
+    let quorum = "\nquorums:\n  review: { min: 0, from: 'Environment::\"pord\"', exclude: [everybody], binds: [params.plan, reqest], max_age: 1s }\n";
     with(
         &[
-            (SURFACES, "surfaces:\n\n", quorum),
+            (SURFACES, "\nquorums:\n", quorum),
+            (
+                SURFACES,
+                "\ncallers:\n",
+                "\ncallers:\n  loopback:x: 'Environment::\"porod\"'\n",
+            ),
             (
                 SURFACES,
                 "    executors: [caller]\n",
@@ -18,13 +22,13 @@ fn quorums_and_callers_are_checked() {
             ),
         ],
         &expect![[r#"
-            surfaces.yaml:3: `binds` knows caller, action, resource, request and `params.…`, got `reqest` (did you mean `request`?)
-            surfaces.yaml:3: `exclude` knows `requester` only, got `everybody`
-            surfaces.yaml:3: `max_age` must be between 1m and 90d
-            surfaces.yaml:3: `min` must be at least 1, got 0
-            surfaces.yaml:3: entity `Environment::"pord"` is not in the entities file (did you mean `Environment::"prod"`?)
-            surfaces.yaml:5: entity `Environment::"porod"` is not in the entities file (did you mean `Environment::"prod"`?)
-            surfaces.yaml:32: quorum `other` is not declared under `quorums`
+            surfaces.yaml:28: quorum `other` is not declared under `quorums`
+            surfaces.yaml:97: entity `Environment::"porod"` is not in the entities file (did you mean `Environment::"prod"`?)
+            surfaces.yaml:105: `binds` knows caller, action, resource, request and `params.…`, got `reqest` (did you mean `request`?)
+            surfaces.yaml:105: `exclude` knows `requester` only, got `everybody`
+            surfaces.yaml:105: `max_age` must be between 1m and 90d
+            surfaces.yaml:105: `min` must be at least 1, got 0
+            surfaces.yaml:105: entity `Environment::"pord"` is not in the entities file (did you mean `Environment::"prod"`?)
             7 errors
         "#]],
     );
@@ -32,13 +36,12 @@ fn quorums_and_callers_are_checked() {
 
 /// Loads the starter bundle with approvers, and with `quorum` listed by `infra.apply`.
 fn quorum(quorum: &str, expected: &Expect) {
-    let head = format!(
-        "callers:\n  loopback:ann: 'Environment::\"dev\"'\n  loopback:ann-2: 'Environment::\"dev\"'\n  \
-         loopback:bob: 'Environment::\"prod\"'\nquorums:\n  review: {quorum}\nsurfaces:\n\n"
-    );
+    let callers = "\ncallers:\n  loopback:ann: 'Environment::\"dev\"'\n  loopback:ann-2: 'Environment::\"dev\"'\n";
+    let quorums = format!("\nquorums:\n  review: {quorum}\n");
     with(
         &[
-            (SURFACES, "surfaces:\n\n", &head),
+            (SURFACES, "\ncallers:\n", callers),
+            (SURFACES, "\nquorums:\n", &quorums),
             (
                 SURFACES,
                 "    params: TerraformParams\n    executors: [caller]\n",
@@ -63,7 +66,7 @@ fn quorum_that_no_listed_caller_can_meet_is_refused() {
     quorum(
         &dev("2"),
         &expect![[r#"
-            surfaces.yaml:7: quorum `review` needs 2 of Environment::"dev", but `callers` lists 1 of them: list the callers that approve
+            surfaces.yaml:106: quorum `review` needs 2 of Environment::"dev", but `callers` lists 1 of them: list the callers that approve
             1 error
         "#]],
     );
@@ -79,40 +82,40 @@ fn extremes_of_a_quorum_are_refused() {
     quorum(
         &with_min("65", "91d"),
         &expect![[r"
-            surfaces.yaml:7: `max_age` must be between 1m and 90d
-            surfaces.yaml:7: `min` must be at most 64
-            surfaces.yaml:7: `request` is already in the list
-            surfaces.yaml:7: `spent` must be `true` or `false`, got a string
+            surfaces.yaml:106: `max_age` must be between 1m and 90d
+            surfaces.yaml:106: `min` must be at most 64
+            surfaces.yaml:106: `request` is already in the list
+            surfaces.yaml:106: `spent` must be `true` or `false`, got a string
             4 errors
         "]],
     );
     quorum(
         &with_min("9223372036854775807", "0m"),
         &expect![[r"
-            surfaces.yaml:7: `max_age` must be between 1m and 90d
-            surfaces.yaml:7: `min` must be at most 64
-            surfaces.yaml:7: `request` is already in the list
-            surfaces.yaml:7: `spent` must be `true` or `false`, got a string
+            surfaces.yaml:106: `max_age` must be between 1m and 90d
+            surfaces.yaml:106: `min` must be at most 64
+            surfaces.yaml:106: `request` is already in the list
+            surfaces.yaml:106: `spent` must be `true` or `false`, got a string
             4 errors
         "]],
     );
     quorum(
         &with_min("9223372036854775808", "18446744073709551616ms"),
         &expect![[r"
-            surfaces.yaml:7: `max_age` must be a duration such as `30s`, `10m`, `1h` or `1d`, got a string
-            surfaces.yaml:7: `min` must be an integer, got a number that is not a 64-bit integer
-            surfaces.yaml:7: `request` is already in the list
-            surfaces.yaml:7: `spent` must be `true` or `false`, got a string
+            surfaces.yaml:106: `max_age` must be a duration such as `30s`, `10m`, `1h` or `1d`, got a string
+            surfaces.yaml:106: `min` must be an integer, got a number that is not a 64-bit integer
+            surfaces.yaml:106: `request` is already in the list
+            surfaces.yaml:106: `spent` must be `true` or `false`, got a string
             4 errors
         "]],
     );
     quorum(
         &with_min("-1", "-1h"),
         &expect![[r"
-            surfaces.yaml:7: `max_age` must be a duration such as `30s`, `10m`, `1h` or `1d`, got a string
-            surfaces.yaml:7: `min` must be at least 1, got -1
-            surfaces.yaml:7: `request` is already in the list
-            surfaces.yaml:7: `spent` must be `true` or `false`, got a string
+            surfaces.yaml:106: `max_age` must be a duration such as `30s`, `10m`, `1h` or `1d`, got a string
+            surfaces.yaml:106: `min` must be at least 1, got -1
+            surfaces.yaml:106: `request` is already in the list
+            surfaces.yaml:106: `spent` must be `true` or `false`, got a string
             4 errors
         "]],
     );
