@@ -4,6 +4,7 @@
 //! statements) and compares: each index must hold exactly the rows that follow from them. It is for
 //! tests, the simulator and inspection, reads the whole state, and never repairs.
 
+mod context;
 mod indexes;
 mod log;
 mod permits;
@@ -19,7 +20,7 @@ use crate::codec::records::{Present, Record};
 use crate::key::{KeySpace, Kind, StateKey};
 use crate::limits::{EPOCH_MAX, FEATURE_LEVEL_FIRST, VOTERS_MAX};
 use crate::position::GroupId;
-use crate::record::{ClockRecord, GroupRecord, NamespaceRecord, NodeRecord};
+use crate::record::{ClockRecord, GroupRecord, NamespaceRecord, NodeRecord, TreeRecord};
 use crate::view::MapView;
 use holdpoint_receipt::ClusterTime;
 
@@ -108,6 +109,8 @@ struct Context {
     now: ClusterTime,
     name: Name,
     namespace: NamespaceRecord,
+    /// Leaves of its log of statements.
+    leaves: u64,
 }
 
 /// That every invariant of `group` holds in `view`.
@@ -144,6 +147,10 @@ pub fn check(view: &MapView, group: GroupId) -> Result<(), Violation> {
             now: clock.now,
             name,
             namespace: space.single(Kind::Namespace)?,
+            leaves: match space.records::<TreeRecord>(Kind::Tree)?.pop() {
+                Some((_, tree)) => tree.size,
+                None => 0,
+            },
         };
         let surfaces = policies::check(&space, &context)?;
         let statements = log::check(&space, &context)?;
@@ -151,6 +158,8 @@ pub fn check(view: &MapView, group: GroupId) -> Result<(), Violation> {
         indexes::check(&space, &context, &permits)?;
         tombstones::check(&space, &context, &surfaces, &permits)?;
         waiters::check(&space, &context)?;
+        policies::check_statements(&space, &context, &statements)?;
+        context::check(&space, &context, &permits, &statements)?;
     }
     space.exactly(Kind::NamespaceName, &names)
 }

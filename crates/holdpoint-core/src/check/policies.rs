@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use holdpoint_receipt::statement::Body;
 use holdpoint_receipt::{Digest, Name, PolicyVersion};
 
-use super::{Context, Space, Violation, broken, holds};
+use super::log::Statements;
+use super::{Context, Space, Violation, broken, decoded, holds};
 use crate::key::{Kind, StateKey};
 use crate::outline::SurfaceOutline;
-use crate::record::{ActivationRecord, ActivePolicy, BundleRecord};
+use crate::record::{ActivationRecord, ActivePolicy, BundleRecord, BundleUseRecord};
 
 /// Outlines by bundle and surface.
 pub(super) type Surfaces = BTreeMap<(Digest, Name), SurfaceOutline>;
@@ -39,7 +41,91 @@ pub(super) fn check(space: &Space<'_>, context: &Context) -> Result<Surfaces, Vi
         surfaces.insert((digest, surface.surface.clone()), surface);
     }
     check_activations(space, context, &digests)?;
+    check_uses(space, context, &digests)?;
     Ok(surfaces)
+}
+
+/// Only registered bundles have a row of what names them, and none names what is still to come.
+fn check_uses(space: &Space<'_>, context: &Context, digests: &[Digest]) -> Result<(), Violation> {
+    for (key, used) in space.records::<BundleUseRecord>(Kind::BundleUse)? {
+        let digest = digest_at(key)?;
+        holds(
+            digests.contains(&digest),
+            key,
+            "its bundle is not registered",
+        )?;
+        let is_past = (1..=context.leaves).contains(&used.named_before);
+        holds(is_past, key, "it names what is still to come")?;
+    }
+    Ok(())
+}
+
+/// Every kept statement names the policy that was in force where it stands, and no bundle that is
+/// gone: whoever holds its receipt can still read why.
+pub(super) fn check_statements(
+    space: &Space<'_>,
+    context: &Context,
+    statements: &Statements,
+) -> Result<(), Violation> {
+    let mut begins = BTreeMap::new();
+    let activations = space.records::<ActivationRecord>(Kind::Activation)?;
+    for (place, (_, activation)) in (1..).zip(activations) {
+        begins.insert(activation.leaf, (place, activation.digest));
+    }
+    for leaf in context.namespace.swept.statements..context.leaves {
+        let key = space.keys.at_leaf(Kind::Leaf, leaf);
+        let Some(statement) = statements.get(leaf) else {
+            return broken(&key, "it is not kept");
+        };
+        let (version, digest) = named(&statement.body);
+        let in_force = begins.range(..=leaf).next_back().map(|(_, known)| *known);
+        let active = in_force.map(|(version, _)| version);
+        if let Some(version) = version {
+            let is_so = Some(version.get()) == active;
+            holds(is_so, &key, "it names a version that was not in force")?;
+        }
+        let Some(digest) = digest else {
+            continue;
+        };
+        if version.is_some() {
+            let is_so = Some(digest) == in_force.map(|(_, digest)| digest);
+            holds(is_so, &key, "it names a bundle that was not in force")?;
+        }
+        let bundle = space.keys.bundle(&digest);
+        let is_registered = space.rows(Kind::Bundle).contains_key(&bundle);
+        holds(is_registered, &bundle, "a kept statement names it")?;
+        let is_active = context.namespace.active.map(|active| active.digest) == Some(digest);
+        let use_key = space.keys.bundle_use(&digest);
+        let is_noted = match space.rows(Kind::BundleUse).get(&use_key) {
+            Some(row) => leaf < decoded::<BundleUseRecord>(&use_key, row)?.named_before,
+            None => false,
+        };
+        holds(
+            is_active || is_noted,
+            &use_key,
+            "a statement names it later",
+        )?;
+    }
+    Ok(())
+}
+
+/// The policy version and the bundle that a statement names.
+fn named(body: &Body) -> (Option<PolicyVersion>, Option<Digest>) {
+    match body {
+        Body::Decision(said) => (Some(said.policy_version), Some(said.policy_digest)),
+        Body::Policy(said) => (Some(said.policy_version), Some(said.policy_digest)),
+        Body::Approved(said) | Body::ApprovalRevoked(said) => {
+            (Some(said.policy_version), Some(said.policy_digest))
+        }
+        Body::Drain(said) => (None, Some(said.policy_digest)),
+        Body::Redeemed { step, .. }
+        | Body::Completed { step, .. }
+        | Body::Conflict { step, .. }
+        | Body::Revoked(step)
+        | Body::Superseded(step)
+        | Body::Released(step) => (Some(step.policy_version), None),
+        Body::Keys(_) | Body::SessionClosed(_) | Body::Frozen(_) => (None, None),
+    }
 }
 
 /// The digest that starts what follows the kind.
@@ -66,11 +152,6 @@ fn check_activations(
         holds(*key == expected, key, "the versions leave one out")?;
         let digest = activation.digest;
         holds(
-            digests.contains(&digest),
-            key,
-            "its bundle is not registered",
-        )?;
-        holds(
             activation.activated_at <= context.now,
             key,
             "it was in the future",
@@ -82,5 +163,7 @@ fn check_activations(
         last == context.namespace.active,
         &own,
         "the last activation is not in force",
-    )
+    )?;
+    let is_registered = last.is_none_or(|last| digests.contains(&last.digest));
+    holds(is_registered, &own, "the policy in force is not registered")
 }

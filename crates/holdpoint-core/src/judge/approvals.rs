@@ -25,7 +25,7 @@ use crate::limits::{APPROVAL_FOR_MS_MAX, APPROVAL_REPEAT_MS, RETENTION_MS_MIN};
 use crate::outcome::{ApprovalOutcome, Outcome, Statement};
 use crate::outline::SurfaceOutline;
 use crate::record::{ActivePolicy, ApprovalRecord, ApprovalState, PermitRecord};
-use crate::rejection::{EvaluationProblem, Rejection};
+use crate::rejection::Rejection;
 use crate::view::View;
 
 pub(super) fn approve<V: View>(
@@ -51,8 +51,7 @@ pub(super) fn approve<V: View>(
     }
     let surface = gate.keys.surface(&command.policy.digest, &command.surface);
     if gate.draft.read::<SurfaceOutline>(&surface)?.is_none() {
-        let problem = EvaluationProblem::Surface;
-        return Ok(Verdict::reject(Rejection::Evaluation(problem)));
+        return Ok(not_approved(Reason::UnknownSurface, active));
     }
     if let Some(known) = &known {
         gate.draft.delete(gate.approval_end(&key, known));

@@ -1,7 +1,7 @@
 //! Freezing: an operator stops grants, of all or of one surface. What was granted goes on.
 
-use holdpoint_receipt::Name;
 use holdpoint_receipt::statement::{Body, FrozenStatement, commit};
+use holdpoint_receipt::{Name, Reason};
 
 use super::Verdict;
 use super::gate::Gate;
@@ -10,7 +10,7 @@ use crate::fault::ApplyError;
 use crate::limits::FROZEN_SURFACES_MAX;
 use crate::outcome::{ChangeOutcome, Outcome};
 use crate::outline::SurfaceOutline;
-use crate::rejection::{Bounded, EvaluationProblem, Rejection};
+use crate::rejection::{Bounded, Rejection};
 use crate::view::View;
 
 pub(super) fn freeze<V: View>(
@@ -30,9 +30,21 @@ pub(super) fn freeze<V: View>(
     }
     if let Some(surface) = &command.surface
         && command.frozen
-        && let Some(rejection) = gate.unfreezable(surface)?
     {
-        return Ok(Verdict::reject(rejection));
+        if !gate.is_registered(surface)? {
+            let reason = Reason::UnknownSurface;
+            let refused = ChangeOutcome::Refused { reason };
+            return Ok(Verdict::Unchanged(Outcome::Changed(refused)));
+        }
+        let count = gate.namespace.frozen_surfaces.len();
+        if count >= FROZEN_SURFACES_MAX {
+            return Ok(Verdict::reject(Rejection::TooMuch {
+                what: Bounded::FrozenSurfaces,
+                // usize has at most 64 bits on every target that exists, so this loses nothing.
+                count: (count as u64).saturating_add(1),
+                count_max: FROZEN_SURFACES_MAX as u64,
+            }));
+        }
     }
     match &command.surface {
         None => gate.namespace.frozen = command.frozen,
@@ -64,27 +76,13 @@ impl<V: View> Gate<'_, V> {
         self.namespace.frozen || self.namespace.frozen_surfaces.contains(surface)
     }
 
-    /// Why `surface` cannot be frozen. One that the active policy does not register may be a slip of
-    /// the pen: who thinks that it is frozen must learn that nothing is.
-    fn unfreezable(&self, surface: &Name) -> Result<Option<Rejection>, ApplyError<V::Error>> {
-        let is_known = match self.namespace.active {
-            None => false,
-            Some(active) => {
-                let key = self.keys.surface(&active.digest, surface);
-                self.draft.read::<SurfaceOutline>(&key)?.is_some()
-            }
+    /// Whether the active policy registers `surface`. To freeze another may be a slip of the pen: who
+    /// thinks that it is frozen must learn that nothing is.
+    fn is_registered(&self, surface: &Name) -> Result<bool, ApplyError<V::Error>> {
+        let Some(active) = self.namespace.active else {
+            return Ok(false);
         };
-        if !is_known {
-            let problem = EvaluationProblem::Surface;
-            return Ok(Some(Rejection::Evaluation(problem)));
-        }
-        let count = self.namespace.frozen_surfaces.len();
-        let is_full = count >= FROZEN_SURFACES_MAX;
-        Ok(is_full.then_some(Rejection::TooMuch {
-            what: Bounded::FrozenSurfaces,
-            // usize has at most 64 bits on every target that exists, so this loses nothing.
-            count: (count as u64).saturating_add(1),
-            count_max: FROZEN_SURFACES_MAX as u64,
-        }))
+        let key = self.keys.surface(&active.digest, surface);
+        Ok(self.draft.read::<SurfaceOutline>(&key)?.is_some())
     }
 }

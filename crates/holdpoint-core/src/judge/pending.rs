@@ -56,7 +56,7 @@ pub(super) fn ask_approval<V: View>(
         gate.draft.write(row, &Present)?;
     }
     gate.draft.write(key, &pending)?;
-    Ok(Verdict::Changed(listed(known.is_some())))
+    Ok(Verdict::Changed(listed(false)))
 }
 
 /// Whether the same was asked so lately that listing it anew would say nothing new.

@@ -58,6 +58,11 @@ pub(super) fn redeem<V: View>(
     if !gate.are_committed(&permit.prerequisites)? {
         return Ok(refused(Reason::StaleContext, Some(view)));
     }
+    if let Some(session) = &permit.session
+        && gate.session_is_closed(session)?
+    {
+        return Ok(refused(Reason::StaleContext, Some(view)));
+    }
     take(gate, view.record, &surface, command)
 }
 

@@ -7,10 +7,11 @@
 //!                                     `+ SURFACE BOUND…` adds another surface
 //!                                     options: for 10s, within 60s, executors caller,runner, honour,
 //!                                     offline, release 60s, template BOUND=TEXT
-//! activate P [; expect N]
+//! activate P [; expect N] [; drain] [; revoke]
 //! authorize KEY SURFACE NAME=VALUE… [; OPTION…]
 //!                                     options: by CALLER, end 60s, deny REASON, version N, age 2s,
-//!                                     lookup, after FENCE…, facts wrong, until 60s (it waits)
+//!                                     lookup, after FENCE…, facts wrong, until 60s (it waits),
+//!                                     session SESSION, using QUORUM SUBJECT APPROVER…, leaf N
 //! redeem FENCE [; by CALLER] [; id ID] [; fence N] [; other bytes]
 //! complete FENCE committed|aborted [; by CALLER] [; operator] [; evidence TEXT]
 //! revoke FENCE [; by CALLER] [; operator]
@@ -27,13 +28,16 @@
 //! who SURFACE BOUND VALUE
 //! ```
 //!
-//! Times are shown relative to the start, and offers after the answer. After every line every invariant is checked.
+//! More in [`context`]. Times are shown relative to the start, and offers after the answer. After every
+//! line every invariant is checked.
+
+mod context;
 
 use std::fmt::Write as _;
 
 use expect_test::Expect;
 use holdpoint_core::command::{
-    AttemptName, Authorize, CompletionResult, Facts, LeaveQueue, Ticket, Verdict,
+    ActivationMode, AttemptName, Authorize, CompletionResult, Facts, LeaveQueue, Ticket, Verdict,
 };
 use holdpoint_core::outcome::{
     ActivateOutcome, ApprovalOutcome, AuthorizeOutcome, ChangeOutcome, Decided, Outcome,
@@ -43,7 +47,7 @@ use holdpoint_core::outline::{BoundKind, BoundOutline, Executor, SurfaceOutline,
 use holdpoint_core::record::{ApprovalState, Denial, PermitState, RefusedBound, UsageRecord};
 use holdpoint_core::{Command, GroupId, look};
 use holdpoint_receipt::{
-    BoundKey, ClusterTime, Fence, IdempotencyKey, Name, PolicyVersion, Reason, sha256,
+    BoundKey, ClusterTime, Fence, IdempotencyKey, Name, PolicyVersion, Reason, SessionId, sha256,
 };
 
 use crate::world::{Asked, START_MS, World, caller, default_namespace, name, step_time, time};
@@ -122,7 +126,7 @@ fn answer(world: &mut World, line: &Line<'_>) -> String {
         "put" => crate::world::put(line.word(1), surfaces(line)),
         "activate" => {
             let expected = line.option("expect").map(|number| number.parse().unwrap());
-            world.activate(line.word(1), expected)
+            activate(world.activate(line.word(1), expected), line)
         }
         "authorize" => authorize(world, line),
         "redeem" => redeem(world, line),
@@ -151,8 +155,13 @@ fn answer(world: &mut World, line: &Line<'_>) -> String {
         "get" => return get(world, line.number(1)),
         "who" => return who(world, line),
         "queue" => return queue(world, line),
-        other => panic!("no command `{other}`"),
+        _ => return context::answer(world, line),
     };
+    apply(world, command)
+}
+
+/// What one command meant, and whose turn it is then.
+fn apply(world: &mut World, command: Command) -> String {
     let applied = world.apply(vec![command]);
     let mut text = applied.outcomes.iter().map(said).collect::<String>();
     for offer in &applied.offers {
@@ -236,15 +245,33 @@ fn bound(word: &str, line: &Line<'_>) -> BoundOutline {
     }
 }
 
-fn authorize(world: &mut World, line: &Line<'_>) -> Command {
-    let asked = Asked {
-        surface: line.word(2).to_owned(),
-        params: line.words[3..]
+fn activate(command: Command, line: &Line<'_>) -> Command {
+    let Command::ActivatePolicy(mut activate) = command else {
+        return command;
+    };
+    if line.option("drain").is_some() {
+        activate.mode = ActivationMode::Drain;
+    }
+    if line.option("revoke").is_some() {
+        activate.mode = ActivationMode::Revoke;
+    }
+    Command::ActivatePolicy(activate)
+}
+
+/// `SURFACE NAME=VALUE…`, from the word at `place` on.
+fn asked(line: &Line<'_>, place: usize) -> Asked {
+    Asked {
+        surface: line.word(place).to_owned(),
+        params: line.words[place + 1..]
             .iter()
             .map(|word| word.split_once('=').unwrap())
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
-    };
+    }
+}
+
+fn authorize(world: &mut World, line: &Line<'_>) -> Command {
+    let asked = asked(line, 2);
     let end_ms = START_MS + duration(line.option("end").unwrap_or("300s"));
     let mut command = world.lookup(line.by(), line.word(1), end_ms, &asked);
     let until = line.option("until").map(duration);
@@ -253,6 +280,8 @@ fn authorize(world: &mut World, line: &Line<'_>) -> Command {
     command.prerequisites = fences
         .map(|fence| world.permit(fence.parse().unwrap()).0)
         .collect();
+    let session = line.option("session");
+    command.session = session.map(|text| SessionId::new(text).unwrap());
     if line.option("lookup").is_none() {
         command.evaluation = world.permits(&asked);
     }
@@ -261,6 +290,7 @@ fn authorize(world: &mut World, line: &Line<'_>) -> Command {
         if let Some(current) = current {
             evaluation.facts = current;
         }
+        evaluation.facts.approvals = context::used(world, line);
         if let Some(reason) = line.option("deny") {
             evaluation.verdict = Verdict::Deny {
                 reason: reason.parse().unwrap(),

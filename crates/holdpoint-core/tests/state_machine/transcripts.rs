@@ -1,8 +1,11 @@
 //! Single stories, by what they are about.
 
+mod approvals;
 mod attempts;
 mod bounds;
 mod cluster;
+mod drains;
 mod policies;
 mod redeeming;
+mod sessions;
 mod time;
