@@ -200,6 +200,11 @@ impl Batcher {
                 refuse(first, self.not_leader(false));
                 continue;
             };
+            let timekeeper = &self.ground.timekeeper;
+            if !timekeeper.is_known(term.number, &mut self.leadership).await {
+                refuse(first, self.not_leader(false));
+                continue;
+            }
             let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await else {
                 return;
             };
@@ -231,8 +236,8 @@ impl Batcher {
         }
         let mut begun = self.ground.begin(leads, &mut self.leadership).await?;
         // The group's foundation does not wait for a caller.
-        for (time, command) in self.ground.before_next(&mut begun) {
-            let proposal = self.encode(time, vec![command])?;
+        for (time, commands) in self.ground.before_next(&mut begun) {
+            let proposal = self.encode(time, commands)?;
             self.write(&begun, proposal).await?;
         }
         Some(begun)
@@ -267,8 +272,8 @@ impl Batcher {
         batch: Batch,
         permit: OwnedSemaphorePermit,
     ) -> bool {
-        for (time, command) in self.ground.before_next(term) {
-            let Some(proposal) = self.encode(time, vec![command]) else {
+        for (time, commands) in self.ground.before_next(term) {
+            let Some(proposal) = self.encode(time, commands) else {
                 continue;
             };
             if self.write(term, proposal).await.is_none() {
@@ -295,7 +300,11 @@ impl Batcher {
         if commands.is_empty() {
             return true;
         }
-        let time = self.ground.time(term);
+        let Some(time) = self.ground.timekeeper.entry_time(term.number) else {
+            // The batcher begins every term that it writes for.
+            tracing::error!(term = term.number, "an entry has no time");
+            return true;
+        };
         let Some(proposal) = self.encode(time, commands) else {
             return true;
         };

@@ -1,7 +1,9 @@
 //! What time it is: a seam, so that a simulation can say.
 
 use std::fmt;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// The two clocks of a node.
 ///
@@ -11,29 +13,21 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
     /// Wall clock: milliseconds since the Unix epoch. It may jump either way.
     fn wall_ms(&self) -> u64;
 
-    /// Monotonic clock: time since an arbitrary moment. It never goes back.
+    /// Monotonic clock: time since an arbitrary moment. It never goes back, and it counts the time in
+    /// which the machine sleeps.
     fn monotonic(&self) -> Duration;
 }
 
-/// The clocks of the operating system.
-#[derive(Debug)]
-pub struct SystemClock {
-    start: Instant,
-}
+/// The clocks of the operating system. The monotonic one is the time since the machine started: the
+/// standard library's stands still while it sleeps.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
 
 impl SystemClock {
-    /// Starts the monotonic clock at nought.
+    /// The clocks of this machine.
     #[must_use]
-    pub fn new() -> Self {
-        Self {
-            start: Instant::now(),
-        }
-    }
-}
-
-impl Default for SystemClock {
-    fn default() -> Self {
-        Self::new()
+    pub const fn new() -> Self {
+        Self
     }
 }
 
@@ -47,6 +41,7 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.start.elapsed()
+        let since = clock_gettime(ClockId::Boottime);
+        Duration::try_from(since).unwrap_or_default()
     }
 }

@@ -1,171 +1,160 @@
 //! Which time the leader writes into an entry.
 //!
-//! Cluster time is advanced by the leader's monotonic clock and steered slowly towards its wall
-//! clock, so that a jump of one wall clock neither expires nor prolongs a permit. One entry moves it
-//! by at most [`ENTRY_STEP_MS_MAX`](holdpoint_core::limits::ENTRY_STEP_MS_MAX); what lies further
-//! ahead (a new leader after an outage, a cluster that was idle) is a
-//! [`StepTime`](holdpoint_core::command::StepTime) of its own with the wall clocks of a majority of
-//! voters.
+//! Cluster time is advanced by the leader's monotonic clock and steered slowly towards what a majority
+//! of the voters' wall clocks says, so that a jump of one wall clock neither expires nor prolongs a
+//! permit. One entry moves it by at most
+//! [`ENTRY_STEP_MS_MAX`](holdpoint_core::limits::ENTRY_STEP_MS_MAX); what lies further ahead (an
+//! outage, a leader that was idle) is a [`StepTime`](holdpoint_core::command::StepTime) of its own.
+//!
+//! ```text
+//!            low        high           what a majority of the voters' clocks vouches for
+//! ────┬───────┼──────────┼────┬────▶
+//!     │  5 %  │   free   │5 % │  a tenth of real time until it does not lead any more
+//!   1 s behind:              the skew
+//!   a step to `low`
+//! ```
 //!
 //! Everything here is a function of what it is given; it reads no clock.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use holdpoint_core::command::StepTime;
 use holdpoint_core::limits::ENTRY_STEP_MS_MAX;
-use holdpoint_receipt::{ClusterTime, NodeId};
+use holdpoint_receipt::ClusterTime;
 
+use crate::clock_readings::{Bounds, cluster_time, millis};
 use crate::limits;
 
-/// The state of one leader's term.
-#[derive(Clone, Copy, Debug)]
+/// The time of one leader's term.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Steering {
-    /// The time of the last entry, or of the applied state when the term began.
-    last: ClusterTime,
-    /// The monotonic clock at that moment.
+    /// Where cluster time should have been `at` that moment.
+    line: ClusterTime,
+    /// This node's monotonic clock then.
     at: Duration,
+    /// The time of the last entry. `line` may be ahead of it by more than one entry may move.
+    last: ClusterTime,
 }
 
 impl Steering {
-    /// Begins a term with the cluster time of the applied state. How long ago it was reached is
-    /// unknown and counts as nothing.
-    pub(crate) fn begin(applied: ClusterTime, monotonic: Duration) -> Self {
+    /// Begins a term. This node applied an entry with the cluster time `applied` when its monotonic
+    /// clock showed `at`; what has passed since then counts, what passed before it started cannot.
+    pub(crate) fn begin(applied: ClusterTime, at: Duration) -> Self {
         Self {
+            line: applied,
+            at,
             last: applied,
-            at: monotonic,
         }
     }
 
-    /// Where cluster time should be now, without any bound on the step.
-    pub(crate) fn target(&self, monotonic: Duration, wall_ms: u64) -> ClusterTime {
+    /// Where cluster time should be now, without any bound on the step. Without `bounds` it is what
+    /// the monotonic clock says.
+    pub(crate) fn target(&self, monotonic: Duration, bounds: Option<Bounds>) -> ClusterTime {
         let elapsed = millis(monotonic.saturating_sub(self.at));
-        let advanced = self.last.saturating_add(elapsed);
-        let correction_max = elapsed.saturating_mul(limits::STEERING_PER_MILLE) / 1_000;
-        let wall = cluster_time(wall_ms);
-        let ahead = wall.saturating_since(advanced).min(correction_max);
-        let behind = advanced.saturating_since(wall).min(correction_max);
-        let steered = advanced.get().saturating_add(ahead).saturating_sub(behind);
-        // Steering slows time down and never turns it back: the correction is part of `elapsed`.
-        cluster_time(steered).max(self.last)
+        let Some(bounds) = bounds else {
+            return self.line.saturating_add(elapsed);
+        };
+        let lead = self
+            .line
+            .saturating_add(elapsed)
+            .saturating_since(bounds.high);
+        // Cluster time may not go back. Slowed down, it waits for the clocks: nothing outlives its
+        // `expires_at` as they show it.
+        let slower = if lead > limits::SKEW_MS_MAX {
+            1_000 - limits::LEADING_PER_MILLE
+        } else {
+            limits::STEERING_PER_MILLE
+        };
+        let target = drawn(self.line, elapsed, bounds, slower);
+        assert!(target >= self.line, "steering never turns time back");
+        target
     }
 
     /// The time of the last entry.
-    pub(crate) fn now(&self) -> ClusterTime {
+    pub(crate) fn last(&self) -> ClusterTime {
         self.last
     }
 
     /// The time of the next entry.
-    pub(crate) fn advance(&mut self, monotonic: Duration, wall_ms: u64) -> ClusterTime {
-        let step_max = self.last.saturating_add(ENTRY_STEP_MS_MAX);
-        let time = self.target(monotonic, wall_ms).min(step_max);
+    pub(crate) fn advance(&mut self, monotonic: Duration, bounds: Option<Bounds>) -> ClusterTime {
+        let line = self.target(monotonic, bounds);
+        let time = line.min(self.last.saturating_add(ENTRY_STEP_MS_MAX));
         assert!(time >= self.last, "cluster time never goes back");
         *self = Self {
+            line,
+            at: monotonic.max(self.at),
             last: time,
-            at: monotonic,
         };
         time
     }
 
-    /// Takes a larger step into account that an entry with `clocks` makes.
-    pub(crate) fn stepped(&mut self, clocks: &StepTime, monotonic: Duration) {
-        if let Some(median) = lower_median(clocks.clocks.iter().map(|(_, time)| *time)) {
-            *self = Self {
-                last: self.last.max(median),
-                at: monotonic,
-            };
+    /// Where a step of time must go before the next entry, if one must.
+    pub(crate) fn step(&self, monotonic: Duration, bounds: Bounds) -> Option<ClusterTime> {
+        let line = self.target(monotonic, Some(bounds));
+        // A majority's clocks are so far ahead that steering would take too long.
+        if bounds.low.saturating_since(line) > limits::STEP_FROM_MS {
+            return Some(bounds.low);
         }
+        // Nothing was written for a while.
+        let step = line.min(bounds.low);
+        (step.saturating_since(self.last) > ENTRY_STEP_MS_MAX).then_some(step)
     }
 
-    /// Whether `median` is so far ahead that entries would take several steps to get there.
-    pub(crate) fn wants_step(&self, monotonic: Duration, median: ClusterTime) -> bool {
-        let elapsed = millis(monotonic.saturating_sub(self.at));
-        let ahead = median.saturating_since(self.last);
-        // Beyond one entry's step, or far from what the monotonic clock accounts for.
-        ahead > ENTRY_STEP_MS_MAX || ahead.saturating_sub(elapsed) > STEP_FROM_MS
-    }
-}
-
-/// A gap that steering would take too long to close: at 50 ms a second, 20 s.
-const STEP_FROM_MS: u64 = 1_000;
-
-/// A reading of a voter's wall clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reading {
-    /// What it said, moved by half of the time that the question took.
-    pub(crate) wall_ms: u64,
-    /// This node's monotonic clock when the answer came.
-    pub(crate) at: Duration,
-}
-
-/// The voters' wall clocks, as last read.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Clocks(BTreeMap<u64, Reading>);
-
-impl Clocks {
-    pub(crate) fn set(&mut self, node: u64, reading: Reading) {
-        self.0.insert(node, reading);
-    }
-
-    /// The wall clocks of `voters` now, where a fresh reading tells.
-    fn now(&self, voters: &[u64], monotonic: Duration) -> Vec<(u64, ClusterTime)> {
-        let fresh = |voter: &u64| {
-            let reading = self.0.get(voter)?;
-            let age = monotonic.saturating_sub(reading.at);
-            (age <= limits::CLOCK_READING_AGE).then(|| {
-                (
-                    *voter,
-                    cluster_time(reading.wall_ms.saturating_add(millis(age))),
-                )
-            })
+    /// Takes in that an entry steps time to `time`.
+    pub(crate) fn stepped(&mut self, time: ClusterTime, monotonic: Duration, bounds: Bounds) {
+        *self = Self {
+            line: self.target(monotonic, Some(bounds)).max(time),
+            at: monotonic.max(self.at),
+            last: self.last.max(time),
         };
-        voters.iter().filter_map(fresh).collect()
     }
 
-    /// A time step with the wall clocks of a majority of voters; `None` without a majority.
-    pub(crate) fn step(&self, voters: &[u64], monotonic: Duration) -> Option<StepTime> {
-        let clocks = self.now(voters, monotonic);
-        if clocks.len() <= voters.len() / 2 {
-            return None;
+    /// Entries of a full step that must come before one that reaches [`Steering::target`].
+    pub(crate) fn entries_behind(&self, monotonic: Duration, bounds: Option<Bounds>) -> u64 {
+        let gap = self.target(monotonic, bounds).saturating_since(self.last);
+        gap.saturating_sub(1) / ENTRY_STEP_MS_MAX
+    }
+}
+
+/// `line` after `elapsed` milliseconds, drawn into `bounds`: up by the usual share of what elapsed,
+/// down by `slower` thousandths of it.
+fn drawn(line: ClusterTime, elapsed: u64, bounds: Bounds, slower: u64) -> ClusterTime {
+    let advanced = line.saturating_add(elapsed);
+    let part = |per_mille: u64| elapsed.saturating_mul(per_mille) / 1_000;
+    let up = bounds
+        .low
+        .saturating_since(advanced)
+        .min(part(limits::STEERING_PER_MILLE));
+    let down = advanced.saturating_since(bounds.high).min(part(slower));
+    cluster_time(advanced.get().saturating_add(up).saturating_sub(down))
+}
+
+/// The wall clock of a lone voter with its jumps taken out.
+///
+/// Nobody vouches for such a clock, so within a term it counts as it was when the term began, moved
+/// on by the monotonic clock and drawn slowly to what it shows now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LoneClock {
+    wall: ClusterTime,
+    at: Duration,
+}
+
+impl LoneClock {
+    /// Believes `wall`.
+    pub(crate) fn begin(wall: ClusterTime, monotonic: Duration) -> Self {
+        Self {
+            wall,
+            at: monotonic,
         }
-        let clocks = clocks
-            .into_iter()
-            .filter_map(|(node, time)| Some((NodeId::new(node).ok()?, time)));
-        Some(StepTime {
-            clocks: clocks.collect(),
-        })
     }
 
-    /// How far `wall_ms` is from the voters' lower median; `None` without a majority.
-    pub(crate) fn offset_ms(
-        &self,
-        voters: &[u64],
-        monotonic: Duration,
-        wall_ms: u64,
-    ) -> Option<u64> {
-        let clocks = self.now(voters, monotonic);
-        if clocks.len() <= voters.len() / 2 {
-            return None;
-        }
-        let median = lower_median(clocks.into_iter().map(|(_, time)| time))?;
-        Some(median.get().abs_diff(wall_ms))
+    /// What counts when the clock shows `shown`.
+    pub(crate) fn follow(&mut self, shown: ClusterTime, monotonic: Duration) -> Bounds {
+        let elapsed = millis(monotonic.saturating_sub(self.at));
+        let shown = Bounds::exactly(shown);
+        self.wall = drawn(self.wall, elapsed, shown, limits::STEERING_PER_MILLE);
+        self.at = monotonic.max(self.at);
+        Bounds::exactly(self.wall)
     }
-}
-
-/// The lower median, which a minority of wrong clocks cannot move beyond a right one.
-pub(crate) fn lower_median(times: impl Iterator<Item = ClusterTime>) -> Option<ClusterTime> {
-    let mut times: Vec<_> = times.collect();
-    times.sort_unstable();
-    times.get(times.len().checked_sub(1)? / 2).copied()
-}
-
-/// Milliseconds as cluster time; the last one if they are beyond it.
-pub(crate) fn cluster_time(ms: u64) -> ClusterTime {
-    ClusterTime::new(ms).unwrap_or(ClusterTime::MAX)
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -176,106 +165,116 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    fn times(times: &[u64]) -> Option<u64> {
-        lower_median(times.iter().map(|time| cluster_time(*time))).map(ClusterTime::get)
-    }
-
-    #[test]
-    fn time_follows_the_monotonic_clock_when_the_wall_clock_agrees() {
-        let mut steering = Steering::begin(cluster_time(10_000), ms(0));
-        assert_eq!(steering.advance(ms(1_000), 11_000).get(), 11_000);
-        assert_eq!(steering.advance(ms(1_500), 11_500).get(), 11_500);
-    }
-
-    #[test]
-    fn a_jump_of_the_wall_clock_moves_time_by_a_twentieth_at_most() {
-        for (wall, expected) in [(9_000_000, 11_050), (0, 10_950)] {
-            let mut steering = Steering::begin(cluster_time(10_000), ms(0));
-            assert_eq!(steering.advance(ms(1_000), wall).get(), expected);
+    fn bounds(low: u64, high: u64) -> Bounds {
+        Bounds {
+            low: cluster_time(low),
+            high: cluster_time(high),
         }
+    }
+
+    /// Where time is a second after 10 s, when a majority's clocks then vouch for `low` to `high`.
+    fn after_a_second(low: u64, high: u64) -> u64 {
+        let mut steering = Steering::begin(cluster_time(10_000), ms(0));
+        steering.advance(ms(1_000), Some(bounds(low, high))).get()
+    }
+
+    #[test]
+    fn time_follows_the_monotonic_clock_when_the_clocks_vouch_for_it_or_say_nothing() {
+        assert_eq!(after_a_second(11_000, 11_000), 11_000);
+        assert_eq!(after_a_second(0, 9_000_000), 11_000, "clocks that disagree");
+        let mut steering = Steering::begin(cluster_time(10_000), ms(0));
+        assert_eq!(steering.advance(ms(1_000), None).get(), 11_000);
+    }
+
+    #[test]
+    fn steering_corrects_by_a_twentieth_at_most() {
+        assert_eq!(after_a_second(11_020, 11_020), 11_020);
+        assert_eq!(after_a_second(11_500, 11_500), 11_050);
+        assert_eq!(after_a_second(9_000_000, 9_000_000), 11_050);
+        assert_eq!(after_a_second(10_980, 10_980), 10_980);
+        assert_eq!(after_a_second(10_500, 10_500), 10_950);
+    }
+
+    #[test]
+    fn time_that_leads_by_more_than_the_skew_creeps_until_it_does_not() {
+        assert_eq!(
+            after_a_second(10_499, 10_499),
+            10_499,
+            "no further than the clocks"
+        );
+        assert_eq!(after_a_second(9_000, 9_000), 10_100);
+        assert_eq!(after_a_second(0, 0), 10_100);
+        let hour = 3_600_000;
+        let mut steering = Steering::begin(cluster_time(hour), ms(0));
+        let mut real = 0;
+        while steering.last().get() > real + limits::SKEW_MS_MAX {
+            real += 1_000;
+            steering.advance(ms(real), Some(bounds(real, real)));
+        }
+        let minutes = real / 60_000;
+        assert_eq!(minutes, 66, "an hour's lead is gone");
     }
 
     #[test]
     fn time_never_goes_back_and_no_entry_moves_it_beyond_its_step() {
         let mut steering = Steering::begin(cluster_time(10_000), ms(5_000));
+        let clock_back = steering.advance(ms(4_000), Some(bounds(0, 0)));
+        assert_eq!(clock_back.get(), 10_000);
+        let later = ms(5_000 + 3 * ENTRY_STEP_MS_MAX);
+        assert_eq!(steering.entries_behind(later, None), 2);
+        for entry in 1..=3 {
+            let time = steering.advance(later, None);
+            assert_eq!(time.get(), 10_000 + entry * ENTRY_STEP_MS_MAX);
+        }
+        assert_eq!(steering.entries_behind(later, None), 0);
         assert_eq!(
-            steering.advance(ms(4_000), 0).get(),
-            10_000,
-            "a clock that went back"
+            steering.advance(later, None),
+            steering.last(),
+            "all is made up"
         );
-        let time = steering.advance(ms(3_600_000), 3_600_000);
-        assert_eq!(time.get(), 10_000 + ENTRY_STEP_MS_MAX);
     }
 
     #[test]
-    fn a_large_gap_wants_a_step_and_a_small_one_does_not() {
+    fn step_goes_where_a_majority_is_and_no_further() {
         let steering = Steering::begin(cluster_time(10_000), ms(0));
-        assert!(!steering.wants_step(ms(100), cluster_time(10_600)));
-        assert!(steering.wants_step(ms(100), cluster_time(12_000)));
-        assert!(
-            steering.wants_step(ms(60_000), cluster_time(70_000)),
+        let step = |monotonic, low, high| {
+            let step = steering.step(ms(monotonic), bounds(low, high));
+            step.map(ClusterTime::get)
+        };
+        assert_eq!(step(100, 10_600, 10_600), None, "steering does");
+        assert_eq!(step(100, 12_000, 12_000), Some(12_000));
+        assert_eq!(
+            step(60_000, 70_000, 70_000),
+            Some(70_000),
             "idle for a minute"
         );
-        assert!(
-            !steering.wants_step(ms(100), cluster_time(1_000)),
-            "never back"
+        assert_eq!(
+            step(60_000, 50_000, 90_000),
+            Some(50_000),
+            "clocks that disagree"
         );
-        let mut steering = steering;
-        let voter = |node, time| (NodeId::new(node).unwrap(), cluster_time(time));
-        steering.stepped(
-            &StepTime {
-                clocks: vec![voter(1, 90_000), voter(2, 80_000)],
-            },
-            ms(60_000),
-        );
-        assert_eq!(steering.advance(ms(60_000), 80_000).get(), 80_000);
+        assert_eq!(step(60_000, 70_900, 70_900), Some(70_900), "as steered");
+        assert_eq!(step(100, 1_000, 1_000), None, "never back");
+        assert_eq!(step(60_000, 11_000, 11_000), None, "the clocks stay behind");
     }
 
     #[test]
-    fn the_lower_median_is_taken() {
-        assert_eq!(times(&[]), None);
-        assert_eq!(times(&[5]), Some(5));
-        assert_eq!(times(&[9, 5]), Some(5));
-        assert_eq!(times(&[1, 9, 5]), Some(5));
-        assert_eq!(times(&[1, 9, 5, 7]), Some(5));
+    fn step_makes_up_for_the_time_without_entries() {
+        let mut steering = Steering::begin(cluster_time(10_000), ms(0));
+        let (now, clocks) = (ms(60_000), bounds(50_000, 90_000));
+        steering.stepped(cluster_time(50_000), now, clocks);
+        assert_eq!(steering.entries_behind(now, Some(clocks)), 3);
+        for expected in [55_000, 60_000, 65_000, 70_000, 70_000] {
+            assert_eq!(steering.advance(now, Some(clocks)).get(), expected);
+        }
     }
 
     #[test]
-    fn clocks_count_only_with_a_majority_of_fresh_readings() {
-        let mut clocks = Clocks::default();
-        let voters = [1, 2, 3];
-        clocks.set(
-            1,
-            Reading {
-                wall_ms: 1_000,
-                at: ms(0),
-            },
-        );
-        assert_eq!(clocks.step(&voters, ms(0)), None);
-        clocks.set(
-            2,
-            Reading {
-                wall_ms: 3_000,
-                at: ms(0),
-            },
-        );
-        clocks.set(
-            9,
-            Reading {
-                wall_ms: 0,
-                at: ms(0),
-            },
-        );
-        let step = clocks.step(&voters, ms(500)).unwrap();
-        let times: Vec<_> = step
-            .clocks
-            .iter()
-            .map(|(node, time)| (node.get(), time.get()))
-            .collect();
-        assert_eq!(times, [(1, 1_500), (2, 3_500)], "readings age");
-        assert_eq!(clocks.offset_ms(&voters, ms(500), 2_500), Some(1_000));
-        let later = limits::CLOCK_READING_AGE + ms(1);
-        assert_eq!(clocks.step(&voters, later), None);
-        assert_eq!(clocks.offset_ms(&voters, later, 0), None);
+    fn jump_of_a_lone_clock_is_drawn_in_slowly() {
+        for (jump, expected) in [(7_200_000, 70_000 + 3_000), (0, 70_000 - 3_000)] {
+            let mut clock = LoneClock::begin(cluster_time(10_000), ms(0));
+            let believed = clock.follow(cluster_time(jump), ms(60_000));
+            assert_eq!(believed, Bounds::exactly(cluster_time(expected)));
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! The voters' wall clocks, as this leader reads them.
 //!
-//! One task asks every voter once a period while this node leads, and at once when it begins to. Two
-//! use what it finds: the entry times of a term ([`crate::term`]), and whether this node's own clock
-//! is fit to grant anything.
+//! One task asks every voter once a period while this node leads, and at once when it begins to. Three
+//! use what it finds: the entry times of a term ([`crate::timekeeper`]), the status, and the hand-over
+//! of a leader whose own clock is off ([`crate::clock_handover`]).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,14 +12,17 @@ use holdpoint_proto::peer::v1 as wire;
 use holdpoint_proto::peer::v1::ask_answer::Answer;
 use holdpoint_proto::peer::v1::ask_request::Question;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::clock::Clock;
-use crate::clock_steering::{Clocks, Reading};
+use crate::clock_handover::Handover;
+use crate::clock_readings::{Clocks, Reading};
+use crate::clock_status::{ClockStatus, Herald};
 use crate::leadership::Leadership;
 use crate::limits;
 use crate::net::{Lane, Net};
 use crate::peers::Peers;
+use crate::timekeeper::Timekeeper;
 use crate::types::Raft;
 
 /// What is known of the voters' clocks.
@@ -27,20 +30,21 @@ use crate::types::Raft;
 pub(crate) struct ClockWatch {
     clocks: Mutex<Clocks>,
     voters: Mutex<Vec<u64>>,
-    /// Counts the rounds of questions that ended.
-    rounds: watch::Sender<u64>,
-    /// Whether this node's wall clock is within the skew of the voters' median. `true` where no
-    /// majority says otherwise: without one, nothing is granted anyway.
+    /// Counts the readings that came.
+    readings: watch::Sender<u64>,
+    status: watch::Sender<ClockStatus>,
     is_sound: watch::Sender<bool>,
 }
 
 impl ClockWatch {
     pub(crate) fn new() -> Self {
+        let status = ClockStatus::default();
         Self {
             clocks: Mutex::default(),
             voters: Mutex::default(),
-            rounds: watch::Sender::new(0),
-            is_sound: watch::Sender::new(true),
+            readings: watch::Sender::new(0),
+            is_sound: watch::Sender::new(status.is_sound()),
+            status: watch::Sender::new(status),
         }
     }
 
@@ -48,12 +52,18 @@ impl ClockWatch {
         self.clocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn lock_voters(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.voters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The voters at the last round.
     pub(crate) fn voters(&self) -> Vec<u64> {
-        self.voters
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lock_voters().clone()
+    }
+
+    /// Changes with each reading.
+    pub(crate) fn readings(&self) -> watch::Receiver<u64> {
+        self.readings.subscribe()
     }
 
     /// Whether this node's clock is fit to grant.
@@ -61,89 +71,115 @@ impl ClockWatch {
         self.is_sound.subscribe()
     }
 
-    /// Waits for one round of questions to end, at most `wait`.
-    pub(crate) async fn next_round(&self, wait: Duration) {
-        let mut rounds = self.rounds.subscribe();
-        rounds.borrow_and_update();
-        // Whether it ended or the wait did: the caller looks at the clocks.
-        let _ = timeout(wait, rounds.changed()).await;
+    /// What the last round showed.
+    pub(crate) fn status(&self) -> ClockStatus {
+        self.status.borrow().clone()
+    }
+
+    fn set(&self, voter: u64, reading: Reading) {
+        self.clocks().set(voter, reading);
+        self.readings
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    fn tell(&self, status: ClockStatus) {
+        let is_sound = status.is_sound();
+        self.is_sound.send_if_modified(|was_sound| {
+            let is_news = *was_sound != is_sound;
+            *was_sound = is_sound;
+            is_news
+        });
+        self.status.send_replace(status);
     }
 }
 
 /// What the task needs to ask.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Asker {
     pub(crate) peers: Arc<Peers>,
     pub(crate) net: Arc<dyn Net>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) watch: Arc<ClockWatch>,
+    pub(crate) timekeeper: Arc<Timekeeper>,
+    /// How often it asks.
+    pub(crate) period: Duration,
 }
 
 impl Asker {
     /// Asks while this node leads, for as long as the group lives.
     pub(crate) async fn run(self, raft: Raft, mut leadership: watch::Receiver<Leadership>) {
+        let mut herald = Herald::default();
+        let mut handover = Handover::default();
         loop {
-            if leadership
-                .wait_for(|now| now.leads().is_some())
-                .await
-                .is_err()
-            {
-                return;
-            }
-            let is_known = self.round(&raft).await;
+            let leads = leadership.borrow_and_update().leads();
+            let Some(term) = leads else {
+                // Who does not lead knows nothing of the others' clocks.
+                self.timekeeper.watch().tell(ClockStatus::default());
+                if leadership.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            };
+            self.round(&raft).await;
+            let status = self.status(term);
+            herald.tell(&status, self.clock.monotonic());
+            self.timekeeper.watch().tell(status.clone());
+            handover
+                .consider(term, &status, || self.near_median(), &raft, &mut leadership)
+                .await;
             // A term waits for its first readings.
-            let pause = if is_known {
-                limits::CLOCK_PERIOD
+            sleep(if status.is_known() {
+                self.period
             } else {
                 limits::CLOCK_RETRY
-            };
-            sleep(pause).await;
+            })
+            .await;
         }
     }
 
-    /// Asks everyone once. Says whether a majority has answered lately.
-    async fn round(&self, raft: &Raft) -> bool {
+    /// Asks everyone once.
+    async fn round(&self, raft: &Raft) {
         let voters: Vec<u64> = raft.voter_ids().collect();
-        let asked = voters.iter().map(|voter| self.read(*voter));
-        let readings = join_all(asked).await;
-        let (now, wall_ms) = (self.clock.monotonic(), self.clock.wall_ms());
-        let offset = {
-            let mut clocks = self.watch.clocks();
-            for (voter, reading) in readings.into_iter().flatten() {
-                clocks.set(voter, reading);
+        self.timekeeper.watch().lock_voters().clone_from(&voters);
+        let asked = voters.iter().map(|voter| async {
+            if let Some(reading) = self.read(*voter).await {
+                self.timekeeper.watch().set(*voter, reading);
             }
-            clocks.offset_ms(&voters, now, wall_ms)
-        };
-        *self
-            .watch
-            .voters
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = voters;
-        let is_sound = offset.is_none_or(|offset| offset <= limits::SKEW_MS_MAX);
-        if self.watch.is_sound.send_replace(is_sound) != is_sound {
-            let offset_ms = offset.unwrap_or_default();
-            tracing::warn!(
-                is_sound,
-                offset_ms,
-                "this node's wall clock against the voters' median"
-            );
-        }
-        self.watch
-            .rounds
-            .send_modify(|round| *round = round.wrapping_add(1));
-        offset.is_some()
+        });
+        join_all(asked).await;
     }
 
-    async fn read(&self, voter: u64) -> Option<(u64, Reading)> {
+    /// What the readings show of this node's clock and of cluster time.
+    fn status(&self, term: u64) -> ClockStatus {
+        let voters = self.timekeeper.watch().voters();
+        let (now, wall_ms) = (self.clock.monotonic(), self.clock.wall_ms());
+        let clocks = self.timekeeper.watch().clocks();
+        let (offset_ms, bounds) = (
+            clocks.offset_ms(&voters, now, wall_ms),
+            clocks.bounds(&voters, now),
+        );
+        drop(clocks);
+        let time = self.timekeeper.now(term);
+        ClockStatus {
+            offset_ms,
+            lead_ms: bounds.and_then(|bounds| Some(bounds.lead_ms(time?))),
+            is_lone: voters.len() == 1,
+        }
+    }
+
+    /// The voters whose clocks are fit to lead.
+    fn near_median(&self) -> Vec<u64> {
+        let voters = self.timekeeper.watch().voters();
+        let clocks = self.timekeeper.watch().clocks();
+        clocks.near_median(&voters, self.clock.monotonic(), limits::SKEW_MS_NEAR)
+    }
+
+    async fn read(&self, voter: u64) -> Option<Reading> {
         let start = self.clock.monotonic();
         if voter == self.peers.local().node.get() {
-            return Some((
-                voter,
-                Reading {
-                    wall_ms: self.clock.wall_ms(),
-                    at: start,
-                },
-            ));
+            return Some(Reading {
+                wall_ms: self.clock.wall_ms(),
+                at: start,
+            });
         }
         let member = self.peers.member(voter)?;
         let envelope = Some(self.peers.envelope(voter, Some(member.incarnation)));
@@ -156,15 +192,6 @@ impl Asker {
         let Some(Answer::ReadClock(clock)) = answer.ok()?.answer else {
             return None;
         };
-        let at = self.clock.monotonic();
-        // The answer was true about half the way back.
-        let half = u64::try_from(at.saturating_sub(start).as_millis() / 2).unwrap_or(0);
-        Some((
-            voter,
-            Reading {
-                wall_ms: clock.wall_ms.saturating_add(half),
-                at,
-            },
-        ))
+        Reading::answered(clock.wall_ms, start, self.clock.monotonic())
     }
 }

@@ -21,6 +21,9 @@ pub struct GroupConfig {
     pub snapshot_bytes: u64,
     /// Entries kept behind a snapshot.
     pub entries_kept: u64,
+    /// How often a leader reads the voters' wall clocks, at most half of
+    /// [`limits::CLOCK_READING_AGE`].
+    pub clock_period: Duration,
 }
 
 impl Default for GroupConfig {
@@ -32,6 +35,7 @@ impl Default for GroupConfig {
             snapshot_entries: limits::SNAPSHOT_ENTRIES,
             snapshot_bytes: limits::SNAPSHOT_BYTES,
             entries_kept: limits::ENTRIES_KEPT,
+            clock_period: limits::CLOCK_PERIOD,
         }
     }
 }
@@ -42,6 +46,9 @@ pub enum ConfigError {
     /// A lost heartbeat or two would start an election.
     #[error("the shortest election time-out must be at least three heartbeats")]
     HeartbeatTooRare,
+    /// A reading or two that is lost would leave a leader without the voters' clocks.
+    #[error("the voters' clocks must be read at least twice while a reading counts")]
+    ClocksTooRare,
     /// openraft found something else.
     #[error("the group's settings do not go together")]
     Inconsistent(#[source] openraft::ConfigError),
@@ -61,6 +68,9 @@ impl GroupConfig {
     pub(crate) fn to_raft(&self, name: String) -> Result<Config, ConfigError> {
         if self.heartbeat.saturating_mul(3) > self.election_min {
             return Err(ConfigError::HeartbeatTooRare);
+        }
+        if self.clock_period.saturating_mul(2) > limits::CLOCK_READING_AGE {
+            return Err(ConfigError::ClocksTooRare);
         }
         let config = Config {
             cluster_name: name,
@@ -103,6 +113,18 @@ mod tests {
         assert_eq!(config.allow_log_reversion, Some(false));
         let probe = config.quorum_loss_probe_interval.unwrap();
         assert!(probe >= 2 * config.election_timeout_max);
+    }
+
+    #[test]
+    fn clocks_that_are_read_too_rarely_are_refused() {
+        let config = GroupConfig {
+            clock_period: limits::CLOCK_READING_AGE,
+            ..GroupConfig::default()
+        };
+        assert!(matches!(
+            config.to_raft(String::new()),
+            Err(ConfigError::ClocksTooRare)
+        ));
     }
 
     #[test]

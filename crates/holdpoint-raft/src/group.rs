@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use holdpoint_core::{Command, Outcome};
-use holdpoint_receipt::Digest;
+use holdpoint_receipt::{ClusterTime, Digest};
 use holdpoint_storage::StoreError;
 use openraft::async_runtime::WatchReceiver;
 use tokio::sync::watch;
@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use crate::applied::{Applied, AppliedHook};
 use crate::batcher;
 use crate::blocking::may_block;
-use crate::clocks::ClockWatch;
+use crate::clock_status::ClockStatus;
 use crate::committed::Committed;
 use crate::disk::{StateDisk, StateView};
 use crate::error::{GroupFault, ProposeError, ReadError};
@@ -28,6 +28,7 @@ use crate::peers::{LocalNode, Peers};
 use crate::reads::{ReadGuard, ReadQueue};
 use crate::state_machine::Progress;
 use crate::status::{self, GroupStatus};
+use crate::timekeeper::Timekeeper;
 use crate::types::Raft;
 
 pub use start::{Founder, GroupSpec};
@@ -47,7 +48,7 @@ struct Inner {
     /// Set once this node has joined; shared with what answers peers.
     joined: Arc<OnceLock<Raft>>,
     leadership: Arc<watch::Sender<Leadership>>,
-    clock_watch: Arc<ClockWatch>,
+    timekeeper: Arc<Timekeeper>,
     progress: Arc<Progress>,
     fault: Arc<watch::Sender<Option<Arc<GroupFault>>>>,
     /// Becomes `true` when this node stops taking part.
@@ -147,8 +148,12 @@ impl Group {
         };
         let metrics = self.inner.raft.metrics().borrow_watched().clone();
         let leadership = self.inner.leadership.borrow().clone();
+        let clock = match leadership.leads() {
+            Some(_) => self.inner.timekeeper.watch().status(),
+            None => ClockStatus::default(),
+        };
         GroupStatus {
-            clock_is_sound: *self.clock_is_sound().borrow(),
+            clock,
             fault: self.inner.fault.borrow().as_ref().map(ToString::to_string),
             ..status::of_metrics(&metrics, &leadership, &own)
         }
@@ -170,7 +175,15 @@ impl Group {
     /// of the voters' median. A leader whose clock is not must not grant.
     #[must_use]
     pub fn clock_is_sound(&self) -> watch::Receiver<bool> {
-        self.inner.clock_watch.is_sound()
+        self.inner.timekeeper.watch().is_sound()
+    }
+
+    /// Where cluster time is now: not after the time of the next entry, and near it. None unless this
+    /// node leads; without an entry, the state shows an older time.
+    #[must_use]
+    pub fn cluster_now(&self) -> Option<ClusterTime> {
+        let term = self.inner.leadership.borrow().leads()?;
+        self.inner.timekeeper.now(term)
     }
 
     /// The index of the last entry that this node applied, from now on.

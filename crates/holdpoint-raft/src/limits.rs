@@ -102,16 +102,37 @@ pub const CLOCK_RETRY: Duration = Duration::from_millis(50);
 /// Age up to which a reading of a voter's wall clock counts.
 pub const CLOCK_READING_AGE: Duration = Duration::from_secs(5);
 
-/// How long a new leader waits for the voters' clocks before it proposes without a time step.
-pub const CLOCK_WAIT: Duration = Duration::from_millis(600);
-
 /// How far a leader's wall clock may be from the voters' median before it stops granting.
 pub const SKEW_MS_MAX: u64 = holdpoint_core::limits::SKEW_MS_MAX;
+
+/// How near to the median a voter's clock is to be for a leader whose own is off to let it lead.
+/// Below the skew, so that leadership does not wander between clocks at its edge.
+pub const SKEW_MS_NEAR: u64 = SKEW_MS_MAX / 2;
 
 /// Part of the elapsed time by which steering may correct, in thousandths: 50 ms a second.
 pub const STEERING_PER_MILLE: u64 = 50;
 
-/// How long handing leadership over may take at shutdown.
+/// Pace of cluster time while it leads the voters' clocks by more than the skew, in thousandths of
+/// real time. It may not go back, so it waits for them; that it does not stand still lets what is held
+/// come free some day even if the clocks are wrong.
+pub const LEADING_PER_MILLE: u64 = 100;
+
+/// How far a majority's clocks must be ahead for a step of time: a gap that steering would take too
+/// long to close, 20 s at its pace.
+pub const STEP_FROM_MS: u64 = 1_000;
+
+/// Entries without commands that one entry may need before it, to make up for a time without any where
+/// a majority's clocks do not vouch for a step. With more to make up, a leader waits for them.
+pub const CATCH_UP_ENTRIES_MAX: u64 = 24;
+
+/// Rounds of readings in a row that must find a leader's clock off before it lets another voter lead.
+/// It tries again after twice as many, and so on.
+pub const CLOCK_HANDOVER_ROUNDS: u32 = 3;
+
+/// How often a leader repeats in its log what is wrong with the clocks.
+pub const CLOCK_TOLD_PERIOD: Duration = Duration::from_mins(1);
+
+/// How long handing leadership over may take.
 pub const HANDOVER: Duration = Duration::from_secs(2);
 
 /// How long the rest of a shutdown may take.
@@ -132,4 +153,12 @@ const _: () = assert!(
 const _: () = assert!(
     ELECTION_MIN.as_millis() < ELECTION_MAX.as_millis(),
     "there is something to draw"
+);
+const _: () = assert!(
+    STEERING_PER_MILLE < 1_000 && LEADING_PER_MILLE < 1_000,
+    "cluster time never goes back"
+);
+const _: () = assert!(
+    STEP_FROM_MS > 2 * SKEW_MS_MAX - 1,
+    "clocks within the skew of each other make no step"
 );

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::{Buf, BufMut};
 use futures_util::{Stream, StreamExt};
 use holdpoint_core::{GroupId, LogPosition, Outcome};
+use holdpoint_receipt::ClusterTime;
 use holdpoint_storage::{Applied, Pinned, Snapshot, StoreError};
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{OptionalSend, RaftSnapshotBuilder};
@@ -18,10 +19,12 @@ use tokio::sync::{Notify, watch};
 
 use crate::applied::{self, Teller};
 use crate::blocking::may_block;
+use crate::clock::Clock;
 use crate::committed::Committed;
 use crate::disk::StateDisk;
 use crate::member;
 use crate::payload::Proposal;
+use crate::timekeeper::Seen;
 use crate::types::{
     LogEntry, LogId, Payload, RaftSnapshot, SnapshotMeta, StoredMembership, TypeConfig, log_id,
     term_of,
@@ -34,6 +37,9 @@ pub(crate) struct Progress {
     pub(crate) applied: watch::Sender<Option<LogId>>,
     /// Tells those outside this crate.
     pub(crate) teller: Teller,
+    clock: Arc<dyn Clock>,
+    /// The newest cluster time applied, and when.
+    seen: Mutex<Seen>,
     /// Bytes applied since the last snapshot.
     bytes: AtomicU64,
     /// As many bytes make a snapshot due.
@@ -43,14 +49,26 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new(bytes_max: u64) -> Self {
+    pub(crate) fn new(bytes_max: u64, clock: Arc<dyn Clock>) -> Self {
         Self {
             applied: watch::Sender::new(None),
             teller: Teller::default(),
+            clock,
+            seen: Mutex::default(),
             bytes: AtomicU64::new(0),
             bytes_max,
             snapshot_due: Notify::new(),
         }
+    }
+
+    /// Cluster time as it was last applied here.
+    pub(crate) fn seen(&self) -> Seen {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn see(&self, time: ClusterTime) {
+        let at = self.clock.monotonic();
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen { time, at };
     }
 
     fn add(&self, bytes: usize) {
@@ -152,6 +170,7 @@ impl StateMachine {
         let told = read
             .map_err(fault)?
             .map_err(|error| io::Error::other(error.to_string()))?;
+        self.progress.see(told.now);
         self.progress.teller.replaced(told);
         self.progress.applied.send_replace(last);
         Ok(())
@@ -170,6 +189,9 @@ impl StateMachine {
         let applied = encode_applied(&id, &self.membership);
         let writes = meant.as_ref().map_or(&[][..], |meant| &meant.writes);
         self.state.commit(writes, &applied).map_err(fault)?;
+        if let Some(meant) = &meant {
+            self.progress.see(meant.now);
+        }
         self.progress.teller.entry(id.index, meant.as_ref());
         self.progress.applied.send_replace(Some(id));
         let outcomes = meant.map(|meant| meant.outcomes).unwrap_or_default();

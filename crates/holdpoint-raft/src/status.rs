@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use openraft::ServerState;
 
+use crate::clock_status::ClockStatus;
 use crate::leadership::{Leader, Leadership};
 use crate::member::Member;
 use crate::types::{LogId, TypeConfig, term_of};
@@ -70,8 +71,8 @@ pub struct GroupStatus {
     pub members: BTreeMap<u64, MemberStatus>,
     /// Whether a change of the membership is half way.
     pub is_changing: bool,
-    /// Whether its wall clock is fit to grant; see [`crate::Group::clock_is_sound`].
-    pub clock_is_sound: bool,
+    /// What it knows of the clocks: all of it only while it leads.
+    pub clock: ClockStatus,
     /// Why it stopped, if it did.
     pub fault: Option<String>,
 }
@@ -130,7 +131,7 @@ pub(crate) fn of_metrics(
         purged: metrics.purged.map(place),
         members: members.collect(),
         is_changing: membership.get_joint_config().len() > 1,
-        clock_is_sound: true,
+        clock: ClockStatus::default(),
         fault: None,
     }
 }

@@ -14,6 +14,7 @@ use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::{AsyncRuntime, OptionalSend, StorageError};
 use tempfile::TempDir;
 
+use crate::clock::SystemClock;
 use crate::disk::StateDisk;
 use crate::log_store::Log;
 use crate::state_machine::{Builder, Progress, StateMachine};
@@ -89,7 +90,7 @@ impl StoreBuilder<TypeConfig, Log, Received, TempDir> for OnDisk {
             .unwrap();
         let state = Arc::new(directory.open_state(GroupId::FIRST, faults).unwrap());
         let log = Log::new(Arc::new(log), state.clone(), GroupId::FIRST);
-        let progress = Arc::new(Progress::new(u64::MAX));
+        let progress = Arc::new(Progress::new(u64::MAX, Arc::new(SystemClock::new())));
         let machine = StateMachine::open(state.clone(), GroupId::FIRST, progress).unwrap();
         Ok((folder, log, Received { machine, state }))
     }
@@ -102,7 +103,7 @@ impl StoreBuilder<TypeConfig, Log, StateMachine, ()> for InMemory {
         let state = Arc::new(MemState::new(GroupId::FIRST));
         let log = Arc::new(MemLog::new(Syncs::AtOnce));
         let log = Log::new(log, state.clone(), GroupId::FIRST);
-        let progress = Arc::new(Progress::new(u64::MAX));
+        let progress = Arc::new(Progress::new(u64::MAX, Arc::new(SystemClock::new())));
         Ok((
             (),
             log,

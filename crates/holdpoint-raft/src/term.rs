@@ -6,25 +6,22 @@
 
 use std::sync::Arc;
 
-use holdpoint_core::command::{Bootstrap, StepTime};
+use holdpoint_core::command::Bootstrap;
 use holdpoint_core::{ApplyError, Command, GroupId, Query};
 use holdpoint_receipt::ClusterTime;
 use holdpoint_storage::StoreError;
 use tokio::sync::watch;
 
-use crate::clock::Clock;
-use crate::clock_steering::{Steering, lower_median};
-use crate::clocks::ClockWatch;
 use crate::disk::StateDisk;
 use crate::leadership::{Leadership, lost};
-use crate::limits;
-use crate::types::{LogId, term_of};
+use crate::state_machine::Progress;
+use crate::timekeeper::Timekeeper;
+use crate::types::term_of;
 
 /// One term of this node's leadership.
 #[derive(Debug)]
 pub(crate) struct Term {
     pub(crate) number: u64,
-    steering: Steering,
     /// Whether the group's state is still to be founded.
     unfounded: bool,
 }
@@ -34,10 +31,9 @@ pub(crate) struct Term {
 pub(crate) struct Ground {
     pub(crate) group: GroupId,
     pub(crate) state: Arc<dyn StateDisk>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) watch: Arc<ClockWatch>,
+    pub(crate) timekeeper: Arc<Timekeeper>,
     pub(crate) bootstrap: Bootstrap,
-    pub(crate) applied: watch::Receiver<Option<LogId>>,
+    pub(crate) progress: Arc<Progress>,
 }
 
 impl Ground {
@@ -48,62 +44,35 @@ impl Ground {
         term: u64,
         leadership: &mut watch::Receiver<Leadership>,
     ) -> Option<Term> {
-        let mut applied = self.applied.clone();
+        let mut applied = self.progress.applied.subscribe();
         let caught_up = applied.wait_for(|id| id.is_some_and(|id| term_of(&id) >= term));
         tokio::select! {
             caught_up = caught_up => { caught_up.ok()?; }
             () = lost(leadership, term) => return None,
         }
-        if self
-            .watch
-            .clocks()
-            .step(&self.watch.voters(), self.clock.monotonic())
-            .is_none()
-        {
-            self.watch.next_round(limits::CLOCK_WAIT).await;
-        }
         let read = self.state.read(|view| {
             let query = Query::new(&view, self.group);
-            Ok::<_, ApplyError<StoreError>>((query.group()?.is_none(), query.now()?))
+            Ok::<_, ApplyError<StoreError>>(query.group()?.is_none())
         });
-        let (unfounded, now) = read.ok()?.ok()?;
-        let steering = Steering::begin(now, self.clock.monotonic());
-        Some(Term {
+        let unfounded = read.ok()?.ok()?;
+        self.timekeeper.begin(term, self.progress.seen());
+        let is_known = self.timekeeper.is_known(term, leadership).await;
+        is_known.then_some(Term {
             number: term,
-            steering,
             unfounded,
         })
     }
 
-    /// The entries that must come before the next one of callers: the group's foundation, and a
-    /// larger step of time.
-    pub(crate) fn before_next(&self, term: &mut Term) -> Vec<(ClusterTime, Command)> {
+    /// The entries that must come before the next one of callers: the group's foundation, and what
+    /// brings time up to now.
+    pub(crate) fn before_next(&self, term: &mut Term) -> Vec<(ClusterTime, Vec<Command>)> {
         let mut before = Vec::new();
         if term.unfounded {
             term.unfounded = false;
-            before.push((
-                ClusterTime::default(),
-                Command::Bootstrap(self.bootstrap.clone()),
-            ));
+            let founding = Command::Bootstrap(self.bootstrap.clone());
+            before.push((ClusterTime::default(), vec![founding]));
         }
-        if let Some(step) = self.larger_step(term) {
-            let time = term.steering.now();
-            term.steering.stepped(&step, self.clock.monotonic());
-            before.push((time, Command::StepTime(step)));
-        }
+        before.extend(self.timekeeper.catch_up(term.number));
         before
-    }
-
-    fn larger_step(&self, term: &Term) -> Option<StepTime> {
-        let now = self.clock.monotonic();
-        let step = self.watch.clocks().step(&self.watch.voters(), now)?;
-        let median = lower_median(step.clocks.iter().map(|(_, time)| *time))?;
-        term.steering.wants_step(now, median).then_some(step)
-    }
-
-    /// The time of the next entry.
-    pub(crate) fn time(&self, term: &mut Term) -> ClusterTime {
-        term.steering
-            .advance(self.clock.monotonic(), self.clock.wall_ms())
     }
 }

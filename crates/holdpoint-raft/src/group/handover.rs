@@ -3,11 +3,11 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use openraft::async_runtime::WatchReceiver;
 use tokio::time::timeout;
 
 use super::Group;
 use crate::blocking::may_block;
+use crate::clock_handover;
 use crate::error::TransferError;
 use crate::leadership::lost;
 use crate::limits;
@@ -39,25 +39,13 @@ impl Group {
             .map_err(|_| TransferError::Timeout { wait_ms })
     }
 
-    /// The other voter whose log is the longest, where this node leads and knows.
-    fn successor(&self) -> Option<u64> {
-        let metrics = self.inner.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let voters: Vec<u64> = metrics.membership_config.voter_ids().collect();
-        let known = metrics.replication.as_ref()?.iter();
-        known
-            .filter(|(node, _)| **node != metrics.id && voters.contains(node))
-            .filter_map(|(node, matched)| Some(((*matched)?.index, *node)))
-            .max()
-            .map(|(_, node)| node)
-    }
-
     /// Stops taking part: hands leadership over if this node leads and somebody can take it, refuses
     /// what is not yet proposed, stops the tasks and flushes the state, so that the next start has
     /// little to apply again. Each step is bounded; calling it again does nothing more.
     pub async fn shutdown(&self) {
         let inner = &self.inner;
-        if let Some(successor) = self.successor()
+        let voters: Vec<u64> = inner.raft.voter_ids().collect();
+        if let Some(successor) = clock_handover::successor(&inner.raft, &voters)
             && let Err(error) = self.transfer_leader(successor, limits::HANDOVER).await
         {
             tracing::warn!(successor, %error, "leadership was not handed over");

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use holdpoint_core::command::Bootstrap;
 use holdpoint_core::limits::VOTERS_MAX;
@@ -18,7 +19,7 @@ use tokio::task::JoinSet;
 use super::{Group, Inner, Queues};
 use crate::batcher::{self, Batcher};
 use crate::clock::Clock;
-use crate::clocks::{Asker, ClockWatch};
+use crate::clocks::Asker;
 use crate::config::GroupConfig;
 use crate::disk::StateDisk;
 use crate::error::{GroupFault, StartError};
@@ -33,6 +34,7 @@ use crate::peers::{LocalNode, Peers};
 use crate::reads::{self, Confirmer};
 use crate::state_machine::{Progress, StateMachine, decode_applied};
 use crate::term::Ground;
+use crate::timekeeper::Timekeeper;
 use crate::types::Raft;
 
 /// A voter that the group is founded with.
@@ -128,7 +130,10 @@ impl Group {
         let state: Arc<dyn StateDisk> = state;
         let log = Log::new(log, Arc::clone(&state), group);
         let peers = Arc::new(Peers::new(spec.local.clone()));
-        let progress = Arc::new(Progress::new(spec.config.snapshot_bytes));
+        let progress = Arc::new(Progress::new(
+            spec.config.snapshot_bytes,
+            Arc::clone(&clock),
+        ));
         let links = Links {
             net: Arc::clone(&net),
             peers: Arc::clone(&peers),
@@ -154,6 +159,7 @@ impl Group {
             own,
             stopped: stopped.subscribe(),
         };
+        let timekeeper = Arc::new(Timekeeper::new(Arc::clone(&clock)));
         let (proposals, queued) = batcher::queue();
         let (reads, reads_queued) = reads::queue();
         let inner = Inner {
@@ -163,7 +169,7 @@ impl Group {
             raft,
             joined,
             leadership: Arc::new(watch::Sender::new(Leadership::Unknown)),
-            clock_watch: Arc::new(ClockWatch::new()),
+            timekeeper,
             progress,
             fault: Arc::new(watch::Sender::new(None)),
             stopped,
@@ -177,6 +183,7 @@ impl Group {
             queued,
             reads_queued,
             bootstrap: spec.bootstrap(),
+            clock_period: spec.config.clock_period,
         };
         inner.spawn_tasks(parts);
         Ok(Self {
@@ -219,6 +226,7 @@ struct Parts {
     queued: batcher::Queued,
     reads_queued: tokio::sync::mpsc::Receiver<tokio::sync::oneshot::Sender<reads::Answer>>,
     bootstrap: Bootstrap,
+    clock_period: Duration,
 }
 
 impl Inner {
@@ -235,6 +243,7 @@ impl Inner {
             queued,
             reads_queued,
             bootstrap,
+            clock_period,
         } = parts;
         let raft = self.raft.clone();
         self.watch_for_faults();
@@ -246,22 +255,21 @@ impl Inner {
         ));
         let (peers, told) = (Arc::clone(&self.peers), Arc::clone(&self.leadership));
         self.spawn(leadership::follow(raft.clone(), peers.clone(), told));
-        let watch = Arc::clone(&self.clock_watch);
         let asker = Asker {
             peers,
             net,
-            clock: Arc::clone(&clock),
-            watch: Arc::clone(&watch),
+            clock,
+            timekeeper: Arc::clone(&self.timekeeper),
+            period: clock_period,
         };
         self.spawn(asker.run(raft.clone(), self.leadership.subscribe()));
         let group = self.peers.local().group;
         let ground = Ground {
             group,
             state: Arc::clone(&self.state),
-            clock,
-            watch,
+            timekeeper: Arc::clone(&self.timekeeper),
             bootstrap,
-            applied: self.progress.applied.subscribe(),
+            progress: Arc::clone(&self.progress),
         };
         let leadership = self.leadership.subscribe();
         self.spawn(

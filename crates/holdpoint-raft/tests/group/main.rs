@@ -11,6 +11,7 @@ mod decisions;
 mod elections;
 mod faults;
 mod identity;
+mod outages;
 mod partitions;
 mod snapshots;
 mod support;

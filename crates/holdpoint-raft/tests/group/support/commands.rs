@@ -1,15 +1,16 @@
 //! Commands that tests propose.
 
 use holdpoint_core::command::{
-    ActivatePolicy, AnnounceNode, Authorize, Evaluation, Facts, PutPolicy, Verdict,
+    ActivatePolicy, ActivationMode, AnnounceNode, Authorize, Evaluation, Facts, PutPolicy, Verdict,
 };
-use holdpoint_core::outcome::{AuthorizeOutcome, Decision};
+use holdpoint_core::outcome::{AuthorizeOutcome, Decided, Decision};
 use holdpoint_core::outline::{PolicyOutline, SurfaceOutline};
+use holdpoint_core::record::PermitState;
 use holdpoint_core::{Command, GroupId, Outcome, Query};
-use holdpoint_raft::Group;
+use holdpoint_raft::{Committed, Group};
 use holdpoint_receipt::request::digest_of_canonical;
 use holdpoint_receipt::{
-    Caller, ClusterTime, Digest, IdempotencyKey, Name, PolicyVersion, Salt, sha256,
+    Caller, ClusterTime, Digest, IdempotencyKey, Name, PermitId, PolicyVersion, Salt, sha256,
 };
 
 use super::node_id;
@@ -47,6 +48,8 @@ pub(crate) fn put_policy() -> Command {
         permit_for_ms: 60_000,
         complete_within_ms: 60_000,
         honor_issued: false,
+        offline: false,
+        release_after_ms: None,
     };
     Command::PutPolicy(PutPolicy {
         namespace: name("default"),
@@ -69,6 +72,7 @@ pub(crate) fn activate_policy() -> Command {
         digest: policy_digest(),
         expected: PolicyVersion::default(),
         evaluator_version: 1,
+        mode: ActivationMode::Refuse,
         principal: caller(),
         salt: Salt::from_bytes([1; 32]),
     })
@@ -97,6 +101,7 @@ pub(crate) fn authorize(key: &str, now: ClusterTime, end: ClusterTime, salt: u8)
         session: None,
         step: None,
         prerequisites: Vec::new(),
+        wait_until: None,
         evaluation: Some(Evaluation {
             policy_version: PolicyVersion::new(1).unwrap(),
             policy_digest: policy_digest(),
@@ -118,4 +123,22 @@ pub(crate) fn decided(outcome: Outcome) -> Decision {
         Outcome::Authorized(AuthorizeOutcome::Decided(decision)) => *decision,
         other => panic!("nothing was decided: {other:?}"),
     }
+}
+
+/// The permit that an outcome grants.
+pub(crate) fn permit_of(outcome: Committed<Outcome>) -> PermitId {
+    match decided(outcome.into_value()).verdict {
+        Decided::Permit(permit) => permit.record.id,
+        Decided::Deny(denial) => panic!("denied: {denial:?}"),
+    }
+}
+
+/// Where a permit stands in the state of `group`.
+pub(crate) fn permit_state(group: &Group, permit: PermitId) -> Option<PermitState> {
+    let read = group.local_view(|view| {
+        let query = Query::new(&view, GroupId::FIRST);
+        let namespace = query.namespace(&name("default")).unwrap()?;
+        Some(namespace.permit(&permit).unwrap()?.state)
+    });
+    read.unwrap()
 }

@@ -17,7 +17,8 @@ use holdpoint_receipt::{ClusterId, NodeId};
 use holdpoint_storage::{DataDir, FaultLatch, Identity, Incarnation, LogOptions, OpenError};
 use tempfile::TempDir;
 
-use clock::TestClock;
+use clock::{TestClock, World};
+use commands::{announce, cluster_time};
 use net::TestNet;
 
 /// No test waits longer for anything.
@@ -54,19 +55,26 @@ pub(crate) struct Cluster {
     pub(crate) config: GroupConfig,
     pub(crate) founders: Vec<u64>,
     pub(crate) groups: BTreeMap<u64, Group>,
+    pub(crate) world: Arc<World>,
     pub(crate) clocks: BTreeMap<u64, Arc<TestClock>>,
     incarnations: u8,
 }
 
 impl Cluster {
     pub(crate) fn new(founders: &[u64]) -> Self {
+        let world = Arc::new(World::new());
+        let clock = |node: &u64| (*node, Arc::new(TestClock::new(Arc::clone(&world))));
         Self {
             folder: tempfile::tempdir().unwrap(),
             net: TestNet::new(),
-            config: GroupConfig::default(),
+            config: GroupConfig {
+                clock_period: Duration::from_millis(50),
+                ..GroupConfig::default()
+            },
             founders: founders.to_vec(),
             groups: BTreeMap::new(),
-            clocks: BTreeMap::new(),
+            clocks: founders.iter().map(clock).collect(),
+            world,
             incarnations: 0,
         }
     }
@@ -87,6 +95,10 @@ impl Cluster {
 
     pub(crate) fn group(&self, node: u64) -> &Group {
         self.groups.get(&node).expect("a running node")
+    }
+
+    pub(crate) fn clock(&self, node: u64) -> &Arc<TestClock> {
+        self.clocks.get(&node).expect("a founder")
     }
 
     /// Starts a node on its directory, which is made if it is not there.
@@ -124,11 +136,7 @@ impl Cluster {
             is_dev: false,
             config: self.config.clone(),
         };
-        let clock = Arc::clone(
-            self.clocks
-                .entry(node)
-                .or_insert_with(|| Arc::new(TestClock::new())),
-        );
+        let clock = Arc::clone(self.clock(node));
         let net = self.net.at(&peer_address(node));
         let group = Group::start(spec, net, clock, Arc::new(log), Arc::new(state))
             .await
@@ -230,6 +238,32 @@ impl Cluster {
             }
             assert!(start.elapsed() < PATIENCE, "no node commits");
         }
+    }
+
+    /// Writes an entry after a leader has read the clocks as they are now, and returns cluster time.
+    pub(crate) async fn tick(&self) -> u64 {
+        let start = Instant::now();
+        loop {
+            let leader = self.leader().await;
+            if let Some(time) = self.tick_on(leader).await {
+                return time;
+            }
+            assert!(start.elapsed() < PATIENCE, "no leader stays");
+        }
+    }
+
+    /// The same on the node `leader`; `None` if it does not lead any more.
+    pub(crate) async fn tick_on(&self, leader: u64) -> Option<u64> {
+        let (group, clock) = (self.group(leader), self.clock(leader));
+        let leads = || group.leadership().borrow().leads().is_some();
+        let before = clock.read_count();
+        // A round reads the node's own clock at its begin and at its end.
+        until("the clocks are read", || {
+            (clock.read_count() >= before + 4 || !leads()).then_some(())
+        })
+        .await;
+        let done = group.propose(announce(1), WAIT).await;
+        done.ok().map(|_| cluster_time(group).get())
     }
 
     /// Waits until all running nodes have applied what the leader has, and returns their hashes.
