@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::EntityUid;
-use holdpoint_receipt::{Caller, Digest, Json, Name, Request, sha256_domain};
+use holdpoint_receipt::request::REQUEST_BYTES_MAX;
+use holdpoint_receipt::{Caller, Digest, Json, Name, Reason, Request, sha256_domain};
 
 use crate::evaluate::{Input, Question, Silence};
 use crate::policy::{Inner, Policy};
@@ -84,7 +85,8 @@ pub struct Subject {
     /// The quorum.
     pub quorum: Name,
     /// Canonical JSON (RFC 8785) of exactly the bound fields:
-    /// `{"action":…,"binds":{…},"namespace":…,"quorum":…,"surface":…}`.
+    /// `{"action":…,"binds":{…},"namespace":…,"quorum":…,"surface":…}`. At most
+    /// [`REQUEST_BYTES_MAX`] bytes.
     pub bytes: String,
     /// [`sha256_domain`] of the bytes under [`APPROVAL_DOMAIN`].
     pub digest: Digest,
@@ -186,10 +188,10 @@ impl Policy {
     /// [`Silence`], as an evaluation would say it, if the request does not fit the bundle.
     pub fn subjects(&self, request: &Request) -> Result<Vec<Subject>, Silence> {
         let question = self.0.question(request)?;
-        let subjects = question.surface.approvals.iter();
-        Ok(subjects
-            .filter_map(|name| self.0.subject(&question, name))
-            .collect())
+        let quorums = self.0.quorums_of(&question);
+        quorums
+            .map(|(name, quorum)| subject(&question, name, quorum))
+            .collect()
     }
 
     /// Whether the surface lists a quorum: where it does not, approvals change nothing.
@@ -268,16 +270,24 @@ impl Standing {
 }
 
 impl Inner {
+    /// The quorums that the surface lists, sorted by name.
+    fn quorums_of<'a>(
+        &'a self,
+        question: &Question<'a>,
+    ) -> impl Iterator<Item = (&'a Name, &'a Quorum)> {
+        let listed = question.surface.approvals.iter();
+        listed.filter_map(|name| Some((name, self.quorums.get(name)?)))
+    }
+
     /// Counts the approvals among the facts for each quorum of the surface.
     pub(crate) fn standings(
         &self,
         question: &Question<'_>,
         input: Input<'_>,
-    ) -> BTreeMap<Name, Standing> {
-        let quorums = question.surface.approvals.iter();
-        let standings = quorums.filter_map(|name| {
-            let quorum = self.quorums.get(name)?;
-            let subject = self.subject(question, name)?;
+    ) -> Result<BTreeMap<Name, Standing>, Silence> {
+        let mut standings = BTreeMap::new();
+        for (name, quorum) in self.quorums_of(question) {
+            let subject = subject(question, name, quorum)?;
             let mut persons: BTreeMap<&EntityUid, (u64, Caller)> = BTreeMap::new();
             for approval in &input.facts.approvals {
                 let age_ms = input.now_ms.checked_sub(approval.given_at_ms);
@@ -295,35 +305,9 @@ impl Inner {
             }
             let mut counted: Vec<(u64, Caller)> = persons.into_values().collect();
             counted.sort();
-            Some((name.clone(), Standing { subject, counted }))
-        });
-        standings.collect()
-    }
-
-    fn subject(&self, question: &Question<'_>, name: &Name) -> Option<Subject> {
-        let quorum = self.quorums.get(name)?;
-        let Question {
-            request, resource, ..
-        } = question;
-        let binds = quorum.binds.iter();
-        let binds = binds.map(|bind| (bind.show(), bind.value(request, resource)));
-        let bytes = Json::object([
-            ("action", Json::str(request.action.as_str())),
-            ("binds", Json::object(binds)),
-            ("namespace", Json::str(request.namespace.as_str())),
-            ("quorum", Json::str(name.as_str())),
-            ("surface", Json::str(request.surface.as_str())),
-        ])
-        .to_canonical();
-        Some(Subject {
-            quorum: name.clone(),
-            digest: sha256_domain(APPROVAL_DOMAIN, &[bytes.as_bytes()]),
-            bytes,
-            min: quorum.min,
-            excludes_requester: quorum.excludes_requester,
-            max_age_ms: quorum.max_age_ms,
-            spent: quorum.spent,
-        })
+            standings.insert(name.clone(), Standing { subject, counted });
+        }
+        Ok(standings)
     }
 
     /// Who `approver` is, if it may approve. Two callers that are one entity are one person.
@@ -359,4 +343,38 @@ impl Inner {
         }
         Ok(person)
     }
+}
+
+/// What an approver of `quorum` says yes to. Beyond the length of the longest request it is none:
+/// fields that are bound twice, such as a parameter and the resource made of it, could make it so.
+fn subject(question: &Question<'_>, name: &Name, quorum: &Quorum) -> Result<Subject, Silence> {
+    let Question {
+        request, resource, ..
+    } = question;
+    let binds = quorum.binds.iter();
+    let binds = binds.map(|bind| (bind.show(), bind.value(request, resource)));
+    let bytes = Json::object([
+        ("action", Json::str(request.action.as_str())),
+        ("binds", Json::object(binds)),
+        ("namespace", Json::str(request.namespace.as_str())),
+        ("quorum", Json::str(name.as_str())),
+        ("surface", Json::str(request.surface.as_str())),
+    ])
+    .to_canonical();
+    if bytes.len() > REQUEST_BYTES_MAX {
+        let have = bytes.len();
+        let sentence = format!(
+            "what quorum `{name}` binds has {have} bytes, at most {REQUEST_BYTES_MAX} can be approved"
+        );
+        return Err(Silence::new(Reason::InvalidParams, sentence));
+    }
+    Ok(Subject {
+        quorum: name.clone(),
+        digest: sha256_domain(APPROVAL_DOMAIN, &[bytes.as_bytes()]),
+        bytes,
+        min: quorum.min,
+        excludes_requester: quorum.excludes_requester,
+        max_age_ms: quorum.max_age_ms,
+        spent: quorum.spent,
+    })
 }

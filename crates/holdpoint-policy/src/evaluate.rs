@@ -171,7 +171,7 @@ impl Policy {
 impl Inner {
     fn evaluate(&self, input: Input<'_>) -> Result<Decided, Silence> {
         let question = self.question(input.request)?;
-        let standings = self.standings(&question, input);
+        let standings = self.standings(&question, input)?;
         let (verdict, needed) = self.verdict(&question, input, &standings)?;
         let claims = claims::of(&question)?;
         let needed = needed.iter().filter_map(|name| standings.get(name));

@@ -121,7 +121,11 @@ impl Policy {
     #[must_use]
     pub fn explain(&self, input: Input<'_>) -> Explanation {
         let evaluation = self.evaluate(input);
-        let Ok(question) = self.0.question(input.request) else {
+        let found = self.0.question(input.request).and_then(|question| {
+            let standings = self.0.standings(&question, input)?;
+            Ok((question, standings))
+        });
+        let Ok((question, standings)) = found else {
             return Explanation {
                 evaluation,
                 deciding: Vec::new(),
@@ -129,7 +133,6 @@ impl Policy {
                 change: None,
             };
         };
-        let standings = self.0.standings(&question, input);
         let deciding = match &evaluation {
             Evaluation::Decided(Decided { verdict, .. }) => self.0.described(verdict.policies()),
             Evaluation::Silence(_) => Vec::new(),

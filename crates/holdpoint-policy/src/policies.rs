@@ -206,12 +206,7 @@ pub(crate) struct Known<'a> {
 /// false for ever, and the forbid behind it a hole that no type checker sees.
 pub(crate) fn check_names(rules: &Rules, problems: &Problems, known: &Known<'_>) {
     for (id, rule) in rules {
-        let Ok(json) = rule.policy.to_json() else {
-            continue;
-        };
-        let mut found = Vec::new();
-        collect_names(&json, &mut found);
-        for (kind, name) in found {
+        for (kind, name) in names_in(rule) {
             let (names, what) = match kind {
                 NameKind::Window => (&known.windows, "window"),
                 NameKind::Quorum => (&known.quorums, "quorum"),
@@ -245,24 +240,47 @@ pub(crate) fn check_entities(rules: &Rules, problems: &Problems, entities: &Enti
     }
 }
 
-/// Refuses policies that no surface evaluates: their author believes that they hold.
+/// Refuses policies that no surface evaluates, and quorums that no surface which evaluates the policy
+/// lists: their author believes that they hold.
 pub(crate) fn check_reachable(
     rules: &Rules,
     problems: &Problems,
     surfaces: &BTreeMap<Name, Surface>,
 ) {
-    let actions = || {
-        surfaces
-            .values()
-            .flat_map(|surface| surface.actions.values())
-    };
     for (id, rule) in rules {
         let policy_id = rule.policy.id();
-        if !actions().any(|action| action.policies.policy(policy_id).is_some()) {
+        let evaluates = |surface: &&Surface| {
+            let mut actions = surface.actions.values();
+            actions.any(|action| action.policies.policy(policy_id).is_some())
+        };
+        let mut its_surfaces = surfaces.values().filter(evaluates).peekable();
+        if its_surfaces.peek().is_none() {
             let message = format!("`{id}` is about an action that no surface has");
             problems.add(&rule.path, rule.line, message);
+            continue;
+        }
+        let listed: BTreeSet<&str> = its_surfaces
+            .flat_map(|surface| surface.approvals.iter().map(Name::as_str))
+            .collect();
+        for (kind, name) in names_in(rule) {
+            if matches!(kind, NameKind::Quorum) && !listed.contains(name.as_str()) {
+                let message = format!(
+                    "`{id}` asks for quorum `{name}`, which no surface of its action lists under `approvals`"
+                );
+                let line = rule.line_with(&format!("\"{name}\""));
+                problems.add(&rule.path, line, message);
+            }
         }
     }
+}
+
+/// The names of windows and quorums that a policy asks for.
+fn names_in(rule: &Rule) -> Vec<(NameKind, String)> {
+    let mut found = Vec::new();
+    if let Ok(json) = rule.policy.to_json() {
+        collect_names(&json, &mut found);
+    }
+    found
 }
 
 #[derive(Clone, Copy)]

@@ -9,6 +9,7 @@ use std::path::Path;
 use expect_test::expect;
 use holdpoint_policy::{
     Approval, Bundle, Evaluation, Facts, Input, Policy, Subject, Verdict, approvals, directory,
+    starter,
 };
 use holdpoint_receipt::request::Params;
 use holdpoint_receipt::{Caller, Name, Reason, Request, sha256_domain};
@@ -453,6 +454,39 @@ fn who_may_approve_is_said_with_its_reason() {
         said("plan-review", "shop-deploy"),
         said("plan-reviews", "dan"),
     ));
+}
+
+/// Parameters have at most 64 KiB, but a quorum can bind one twice: as itself and as the resource.
+#[test]
+fn subject_beyond_the_longest_request_is_silence() {
+    let files = starter::FILES.iter().map(|(path, text)| {
+        let text = text
+            .replace(
+                "\nquorums:\n",
+                "\nquorums:\n  large: { min: 1, from: 'Team::\"finance\"', binds: [resource, params.workspace], max_age: 1h }\n",
+            )
+            .replace("params: TerraformParams\n", "params: TerraformParams\n    approvals: [large]\n");
+        (*path, text)
+    });
+    let policy = Policy::load(&Bundle::new(files).unwrap()).unwrap();
+    let mut request = apply("sha256:p1");
+    let mut ask = |bytes: usize| {
+        let params = format!(
+            r#"{{"workspace":"{}","plan_sha256":"{}"}}"#,
+            "x".repeat(bytes),
+            "0".repeat(64)
+        );
+        request.params = Params::parse(params.as_bytes()).unwrap();
+        let evaluation = evaluate(&policy, &request, &[]);
+        (
+            policy.subjects(&request).map(|subjects| subjects.len()),
+            show(&evaluation),
+        )
+    };
+    assert_eq!(ask(36_000).0, Ok(1));
+    let (subjects, said) = ask(37_000);
+    assert_eq!(subjects.unwrap_err().reason, Reason::InvalidParams);
+    expect!["SILENCE INVALID_PARAMS: what quorum `large` binds has 74142 bytes, at most 73728 can be approved"].assert_eq(&said);
 }
 
 #[test]

@@ -164,7 +164,13 @@ fn bounds(found: &mut Found, surface: &Name, before: &Surface, after: &Surface) 
         };
         // A permit that is live holds what the old bundle says, so the new one can be broken already.
         let waits = change != Change::Loosened;
-        let sentence = format!("bound `{name}` of `{surface}` {said}");
+        let mut sentence = format!("bound `{name}` of `{surface}` {said}");
+        let remembers = pair
+            .0
+            .is_some_and(|then| matches!(then.kind, BoundKind::Once { .. }));
+        if remembers && matches!(change, Change::Removed | Change::Changed) {
+            sentence.push_str("; not while it remembers committed effects");
+        }
         found.push(
             Part::Bound,
             &format!("{surface}/{name}"),

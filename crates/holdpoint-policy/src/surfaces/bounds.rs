@@ -6,7 +6,7 @@ use crate::fields::Fields;
 use crate::problem::File;
 use crate::schema::Type;
 use crate::surface::{Bound, BoundKind, Terms};
-use crate::template::{Params, Template};
+use crate::template::{Params, TEMPLATE_BYTES_MAX, Template};
 use crate::time::{self, DAY_MS, HOUR_MS, MINUTE_MS};
 use crate::yaml::{Node, Value};
 
@@ -129,6 +129,10 @@ fn budget<'n>(
             .strip_prefix("params.")
             .and_then(|name| params.record.get(name));
         if summed.is_some_and(|attribute| attribute.required && attribute.ty == Type::Long) {
+            if field.len() > TEMPLATE_BYTES_MAX {
+                let why = format!("`field` must have at most {TEMPLATE_BYTES_MAX} bytes");
+                file.error(node.line, why);
+            }
             return Some(field.to_owned());
         }
         let why =

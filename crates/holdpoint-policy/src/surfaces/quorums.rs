@@ -18,6 +18,8 @@ use crate::yaml::Node;
 const MAX_AGE_MS: (u64, u64) = (MINUTE_MS, 90 * DAY_MS);
 /// The most quorums in a bundle.
 const QUORUMS_MAX: usize = 128;
+/// The most fields that one quorum binds.
+const BINDS_MAX: usize = 32;
 /// The most persons of one quorum.
 const MIN_MAX: u32 = 64;
 
@@ -119,6 +121,12 @@ fn binds(file: &File<'_>, name: &str, node: &Node) -> BTreeSet<Bind> {
     let texts = file.texts(node, "binds");
     if texts.is_empty() {
         let why = format!("quorum `{name}` binds nothing, so it would approve everything");
+        file.error(node.line, why);
+    }
+    if texts.len() > BINDS_MAX {
+        let why = format!(
+            "quorum `{name}` binds more than {BINDS_MAX} fields: bind `request`, all of it"
+        );
         file.error(node.line, why);
     }
     let mut binds = BTreeSet::new();

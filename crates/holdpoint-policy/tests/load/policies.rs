@@ -185,3 +185,18 @@ fn text_that_is_shown_in_another_order_than_it_is_read_in_is_refused() {
         "]],
     );
 }
+
+#[test]
+fn quorum_that_no_surface_of_the_action_lists_is_refused() {
+    with(
+        &[(
+            "surfaces.yaml",
+            "    approvals: [two-person]                      # quorums that can turn a refusal into a permit\n",
+            "",
+        )],
+        &expect![[r"
+            policies/payment.cedar:12: `pay.two-person` asks for quorum `two-person`, which no surface of its action lists under `approvals`
+            1 error
+        "]],
+    );
+}
