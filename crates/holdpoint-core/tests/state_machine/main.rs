@@ -1,8 +1,8 @@
 //! What the state machine promises, tested from outside.
 //!
 //! `transcripts` tells single stories in a small text language (`script`); `properties` compares
-//! random histories with an independent model (`model`); `golden` holds the bytes; `hostile` feeds
-//! what no correct leader proposes.
+//! random histories with an independent model (`model`); `statements` reads what was stated; `golden`
+//! holds the bytes; `hostile` feeds what no correct leader proposes.
 //!
 //! Each module says `cfg(test)`, because Clippy knows tests by it.
 #![expect(
@@ -20,6 +20,8 @@ mod model;
 mod properties;
 #[cfg(test)]
 mod script;
+#[cfg(test)]
+mod statements;
 #[cfg(test)]
 mod transcripts;
 #[cfg(test)]
