@@ -155,6 +155,7 @@ pub fn check(view: &MapView, group: GroupId) -> Result<(), Violation> {
         let surfaces = policies::check(&space, &context)?;
         let statements = log::check(&space, &context)?;
         let permits = permits::check(&space, &context, &surfaces, &statements)?;
+        log::check_kept(&space, &context, &statements, &permits)?;
         indexes::check(&space, &context, &permits)?;
         tombstones::check(&space, &context, &surfaces, &permits)?;
         waiters::check(&space, &context)?;

@@ -95,8 +95,10 @@ impl Command {
             | Self::Freeze(_)
             | Self::CancelDrain(_)
             | Self::SetShadow(_)
-            | Self::DeletePolicy(_) => 1,
-            Self::Release(_) | Self::SetRetention(_) | Self::Sweep(_) => 2,
+            | Self::DeletePolicy(_)
+            | Self::Release(_)
+            | Self::SetRetention(_)
+            | Self::Sweep(_) => 1,
         }
     }
 

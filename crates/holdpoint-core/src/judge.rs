@@ -29,9 +29,11 @@ mod policies;
 mod put;
 mod queue;
 mod redeem;
+mod retention;
 mod revoke;
 mod sessions;
 mod statements;
+mod sweep;
 mod tombstones;
 mod usage;
 
@@ -52,6 +54,7 @@ use gate::Gate;
 
 pub(crate) use lifecycle::let_expired_go;
 pub(crate) use statements::permit_id;
+pub(crate) use sweep::is_due as sweep_is_due;
 
 /// What a command meant, and what it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,9 +208,12 @@ pub fn judge<V: View>(
         Command::DeletePolicy(command) => in_gate(draft, &group, &command.namespace, |gate| {
             policies::delete_policy(gate, command)
         }),
-        Command::SetRetention(_) | Command::Sweep(_) => {
-            Ok(rejected(Rejection::FeatureLevel { needed, level }))
-        }
+        Command::SetRetention(command) => in_gate(draft, &group, &command.namespace, |gate| {
+            retention::set_retention(gate, command)
+        }),
+        Command::Sweep(command) => in_gate(draft, &group, &command.namespace, |gate| {
+            sweep::sweep(gate, command)
+        }),
     }
 }
 

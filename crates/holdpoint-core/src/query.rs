@@ -6,6 +6,7 @@
 mod drain;
 mod lists;
 mod log;
+mod sweep;
 mod waiting;
 
 pub use lists::DoubtPlace;
@@ -24,7 +25,7 @@ use crate::outcome::PermitView;
 use crate::outline::{SurfaceOutline, Window};
 use crate::position::GroupId;
 use crate::record::{
-    ActivationRecord, AttemptRecord, BundleRecord, ClockRecord, GroupRecord, Held, NamespaceRecord,
+    ActivationRecord, AttemptRecord, BundleRecord, ClockRecord, GroupRecord, NamespaceRecord,
     NodeRecord, PermitRecord, TombstoneRecord, UsageRecord,
 };
 use crate::view::{Row, View};
@@ -117,8 +118,11 @@ impl<'a, V: View> Query<'a, V> {
         let keys = KeySpace::namespace(self.group, name);
         let record = read(self.view, &keys.single(Kind::Namespace))?;
         let (view, now) = (self.view, self.now()?);
+        let (group, name) = (self.group, name.clone());
         Ok(record.map(|record| NamespaceQuery {
             view,
+            group,
+            name,
             keys,
             now,
             record,
@@ -150,6 +154,8 @@ impl<'a, V: View> Query<'a, V> {
 #[derive(Debug)]
 pub struct NamespaceQuery<'a, V> {
     view: &'a V,
+    group: GroupId,
+    name: Name,
     keys: KeySpace,
     now: ClusterTime,
     record: NamespaceRecord,

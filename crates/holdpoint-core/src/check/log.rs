@@ -1,26 +1,24 @@
 //! The log of statements: dense, hashed as stored, and true to the entries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdpoint_receipt::merkle::{leaf_of, node_hash};
-use holdpoint_receipt::{Digest, Statement, sha256};
+use holdpoint_receipt::{Digest, PermitId, Statement, sha256};
 
 use super::{Context, Space, Violation, broken, holds};
 use crate::key::{Kind, StateKey};
-use crate::record::{DisclosureRecord, LeafRecord, TreeRecord};
+use crate::record::{DisclosureRecord, LeafRecord, PermitRecord, TreeRecord};
 
-/// The statements that are still kept.
+/// The statements that are still kept, by leaf.
 pub(super) struct Statements {
-    /// The leaf of the first.
-    first: u64,
-    kept: Vec<Statement>,
+    kept: BTreeMap<u64, Statement>,
+    disclosed: BTreeSet<u64>,
 }
 
 impl Statements {
     /// The statement at `leaf`.
     pub(super) fn get(&self, leaf: u64) -> Option<&Statement> {
-        let place = usize::try_from(leaf.checked_sub(self.first)?).ok()?;
-        self.kept.get(place)
+        self.kept.get(&leaf)
     }
 }
 
@@ -33,45 +31,73 @@ pub(super) fn check(space: &Space<'_>, context: &Context) -> Result<Statements, 
         }
         None => TreeRecord::default(),
     };
-    let swept = context.namespace.swept;
-    let mut leaf = swept.statements;
     let mut leaves: BTreeMap<u64, Digest> = BTreeMap::new();
-    let mut kept: Vec<Statement> = Vec::new();
+    let mut kept: BTreeMap<u64, Statement> = BTreeMap::new();
     for (key, record) in space.records::<LeafRecord>(Kind::Leaf)? {
-        let expected = space.keys.at_leaf(Kind::Leaf, leaf);
-        holds(*key == expected, key, "the leaves leave one out")?;
+        let leaf = leaf_at(key)?;
+        holds(leaf < tree.size, key, "the log does not have this leaf")?;
         let statement = Statement::parse(&record.statement)
             .or_else(|_error| broken(key, "it is not a statement"))?;
-        check_statement(key, &statement, context, leaf, kept.last())?;
-        kept.push(statement);
+        let before = kept.last_key_value().map(|(_, statement)| statement);
+        check_statement(key, &statement, context, leaf, before)?;
         leaves.insert(leaf, leaf_of(&sha256(&record.statement)));
-        leaf = leaf.saturating_add(1);
+        kept.insert(leaf, statement);
     }
-    holds(
-        leaf == tree.size,
-        &tree_key,
-        "it has another size than the log",
-    )?;
     check_tree(space, &tree, &leaves)?;
-    check_disclosures(space, swept.disclosures.max(swept.statements), tree.size)?;
-    let first = swept.statements;
-    Ok(Statements { first, kept })
+    let mut disclosed = BTreeSet::new();
+    for (key, _) in space.records::<DisclosureRecord>(Kind::Disclosure)? {
+        disclosed.insert(leaf_at(key)?);
+    }
+    let swept = context.namespace.swept;
+    let is_ordered = swept.statements <= swept.disclosures && swept.disclosures <= tree.size;
+    holds(is_ordered, &tree_key, "retention has gone beyond itself")?;
+    Ok(Statements { kept, disclosed })
 }
 
-/// Every statement from `first` on has its disclosure, and no other.
-fn check_disclosures(space: &Space<'_>, first: u64, size: u64) -> Result<(), Violation> {
-    let found = space.records::<DisclosureRecord>(Kind::Disclosure)?;
-    for (leaf, (key, _)) in (first..).zip(&found) {
-        let expected = space.keys.at_leaf(Kind::Disclosure, leaf);
-        holds(**key == expected, key, "the disclosures leave one out")?;
+fn leaf_at(key: &StateKey) -> Result<u64, Violation> {
+    let leaf = key.parts().and_then(|parts| parts.rest.first_chunk());
+    match leaf {
+        Some(bytes) => Ok(u64::from_be_bytes(*bytes)),
+        None => broken(key, "the key names no leaf"),
     }
-    let is_whole = found.len() as u64 == size.saturating_sub(first);
-    let last = space.keys.at_leaf(Kind::Disclosure, size);
-    holds(
-        is_whole,
-        &last,
-        "the last disclosure is not that of the last statement",
-    )
+}
+
+/// Nothing is gone that retention has not met, and what it has met is there only for a permit: its
+/// statements while it is kept, their disclosures until it has ended.
+pub(super) fn check_kept(
+    space: &Space<'_>,
+    context: &Context,
+    statements: &Statements,
+    permits: &BTreeMap<PermitId, PermitRecord>,
+) -> Result<(), Violation> {
+    let tree: TreeRecord = match space.records(Kind::Tree)?.pop() {
+        Some((_, tree)) => tree,
+        None => return Ok(()),
+    };
+    let swept = context.namespace.swept;
+    for leaf in 0..tree.size {
+        let key = space.keys.at_leaf(Kind::Leaf, leaf);
+        let found = statements.get(leaf);
+        let permit = found.and_then(|statement| statement.body.permit_id());
+        let permit = permit.and_then(|permit| permits.get(&permit));
+        if leaf >= swept.statements {
+            holds(found.is_some(), &key, "a statement is missing")?;
+        } else if found.is_some() {
+            holds(permit.is_some(), &key, "nothing keeps this statement")?;
+        }
+        let key = space.keys.at_leaf(Kind::Disclosure, leaf);
+        let is_kept =
+            leaf >= swept.disclosures || permit.is_some_and(|permit| permit.ended_at.is_none());
+        let is_there = statements.disclosed.contains(&leaf);
+        holds(
+            is_there == is_kept,
+            &key,
+            "it is not kept as long as it must be",
+        )?;
+    }
+    let last = statements.disclosed.last();
+    let key = space.keys.at_leaf(Kind::Disclosure, tree.size);
+    holds(last < Some(&tree.size), &key, "it has no statement")
 }
 
 /// Every complete subtree is stored, true to the two below it or to its statement, and the frontier

@@ -24,7 +24,6 @@ use super::usage::time_at;
 use crate::command::{BoundClaim, CompletionResult};
 use crate::fault::ApplyError;
 use crate::key::{KeySpace, Kind, StateKey};
-use crate::limits::RETENTION_MS_MAX;
 use crate::outcome::Offer;
 use crate::outline::BoundKind;
 use crate::position::LogPosition;
@@ -186,6 +185,7 @@ impl<V: View> Gate<'_, V> {
         );
         if before.ended_at.is_none() && has_ended(permit) {
             permit.ended_at = Some(at);
+            self.note_end(permit)?;
         }
         let is_consumed = before.completion.is_none() && is_committed(permit);
         let mut freed: Vec<BoundClaim> = Vec::new();
@@ -250,18 +250,7 @@ impl<V: View> Gate<'_, V> {
                 rows.push(due(Kind::ReleaseAt, at));
             }
         }
-        if let Some(ended_at) = permit.ended_at
-            && permit.fence <= self.namespace.swept.fence
-        {
-            rows.push(due(Kind::PermitEnd, self.kept_until(ended_at)));
-        }
         rows
-    }
-
-    /// Until when a permit is kept at least that has ended at `ended_at`. Retention looks again then.
-    pub(super) fn kept_until(&self, ended_at: ClusterTime) -> ClusterTime {
-        let permits_ms = self.namespace.retention.permits_ms;
-        ended_at.saturating_add(permits_ms.unwrap_or(RETENTION_MS_MAX))
     }
 
     fn holder_key(&self, surface: &Name, claim: &BoundClaim) -> StateKey {

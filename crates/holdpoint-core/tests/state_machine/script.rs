@@ -15,11 +15,6 @@
 //! redeem FENCE [; by CALLER] [; id ID] [; fence N] [; other bytes]
 //! complete FENCE committed|aborted [; by CALLER] [; operator] [; evidence TEXT]
 //! revoke FENCE [; by CALLER] [; operator]
-//! release FENCE [; by CALLER] [; operator]
-//! retain permits 90d disclosures 90d statements 1d    how long what has ended is kept; `ever` for ever
-//! sweep                               one bounded step; `sweep all` until nothing is due
-//! due                                 whether a sweep is, and when next
-//! used SURFACE BOUND VALUE            how much of a capacity or a budget is used
 //! leave KEY [; by CALLER] [; ticket N]
 //! queue SURFACE BOUND VALUE
 //! wait 5s                             the voters' clocks move on
@@ -28,10 +23,11 @@
 //! who SURFACE BOUND VALUE
 //! ```
 //!
-//! More in [`context`]. Times are shown relative to the start, and offers after the answer. After every
+//! More in [`context`] and [`keeping`]. Times are shown relative to the start, and offers after the answer. After every
 //! line every invariant is checked.
 
 mod context;
+mod keeping;
 
 use std::fmt::Write as _;
 
@@ -43,8 +39,8 @@ use holdpoint_core::outcome::{
     ActivateOutcome, ApprovalOutcome, AuthorizeOutcome, ChangeOutcome, Decided, Outcome,
     PermitView, PutOutcome, StepOutcome, SweepOutcome, Waiting,
 };
-use holdpoint_core::outline::{BoundKind, BoundOutline, Executor, SurfaceOutline, Window};
-use holdpoint_core::record::{ApprovalState, Denial, PermitState, RefusedBound, UsageRecord};
+use holdpoint_core::outline::{BoundKind, BoundOutline, Executor, SurfaceOutline};
+use holdpoint_core::record::{ApprovalState, Denial, PermitState, RefusedBound};
 use holdpoint_core::{Command, GroupId, look};
 use holdpoint_receipt::{
     BoundKey, ClusterTime, Fence, IdempotencyKey, Name, PolicyVersion, Reason, SessionId, sha256,
@@ -136,13 +132,6 @@ fn answer(world: &mut World, line: &Line<'_>) -> String {
             revoke.operator = line.option("operator").is_some();
             Command::Revoke(revoke)
         }
-        "release" => {
-            let mut release = world.release(line.number(1), line.by());
-            release.operator = line.option("operator").is_some();
-            Command::Release(release)
-        }
-        "used" => return used(world, line),
-        "doubts" => return doubts(world),
         "leave" => leave(world, line),
         "wait" => {
             world.clock_ms += duration(line.word(1));
@@ -155,6 +144,9 @@ fn answer(world: &mut World, line: &Line<'_>) -> String {
         "get" => return get(world, line.number(1)),
         "who" => return who(world, line),
         "queue" => return queue(world, line),
+        "release" | "retain" | "sweep" | "due" | "used" | "doubts" | "statements" => {
+            return keeping::answer(world, line);
+        }
         _ => return context::answer(world, line),
     };
     apply(world, command)
@@ -415,38 +407,6 @@ fn who(world: &World, line: &Line<'_>) -> String {
         fence(operation.holder),
         fence(operation.committed)
     )
-}
-
-fn used(world: &World, line: &Line<'_>) -> String {
-    let namespace = world
-        .query()
-        .namespace(&default_namespace())
-        .unwrap()
-        .unwrap();
-    let key = BoundKey::new(format!("{}/{}", line.word(2), line.word(3))).unwrap();
-    let usages = namespace
-        .usages(&name(line.word(1)), &name(line.word(2)), &key)
-        .unwrap();
-    if usages.is_empty() {
-        return "nothing".to_owned();
-    }
-    let one = |(window, usage): &(Option<Window>, UsageRecord)| {
-        let until = window.map(|window| format!(" until {}", shown(window.end())));
-        let until = until.unwrap_or_default();
-        format!("live {} committed {}{until}", usage.live, usage.committed)
-    };
-    usages.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-fn doubts(world: &World) -> String {
-    let namespace = world
-        .query()
-        .namespace(&default_namespace())
-        .unwrap()
-        .unwrap();
-    let permits = namespace.doubts(None, 100).unwrap();
-    let each = permits.iter().map(|(_, permit)| stands(permit));
-    format!("in doubt: [{}]", each.collect::<Vec<_>>().join(", "))
 }
 
 fn shown(at: ClusterTime) -> String {

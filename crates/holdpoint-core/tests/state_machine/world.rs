@@ -2,7 +2,7 @@
 
 use holdpoint_core::command::{
     ActivatePolicy, ActivationMode, Authorize, Bootstrap, BoundClaim, Complete, CompletionResult,
-    Evaluation, Facts, PutPolicy, Redeem, Release, Revoke, StepTime, Verdict,
+    Evaluation, Facts, PutPolicy, Redeem, Release, Revoke, StepTime, Sweep, Verdict,
 };
 use holdpoint_core::outcome::{AuthorizeOutcome, Decided, Outcome};
 use holdpoint_core::outline::{BoundOutline, PolicyOutline, SurfaceOutline};
@@ -285,6 +285,13 @@ impl World {
             reason: None,
             salt: self.salt(),
         }
+    }
+
+    pub(crate) fn sweep(&mut self) -> Command {
+        Command::Sweep(Sweep {
+            namespace: default_namespace(),
+            salt: self.salt(),
+        })
     }
 
     pub(crate) fn release(&mut self, fence: u64, by: &str) -> Release {
