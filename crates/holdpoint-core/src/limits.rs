@@ -144,6 +144,10 @@ pub const PENDING_KEPT_MS: u64 = 24 * 60 * 60 * 1_000;
 /// Requests that one namespace lists for approval.
 pub const PENDING_MAX: u64 = 10_000;
 
+/// Bytes of the requests that one namespace lists for approval, and of what is to be approved for
+/// them. Whoever may ask can fill it, so it is far less than as many requests of the largest size.
+pub const PENDING_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// How long asking again for the same approvals changes nothing, so that a polling client writes
 /// little.
 pub const PENDING_REFRESH_MS: u64 = 60 * 1_000;

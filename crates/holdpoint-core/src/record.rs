@@ -88,6 +88,8 @@ pub struct NamespaceRecord {
     pub waiters: u64,
     /// Requests that are listed for approval.
     pub pending: u64,
+    /// Bytes of those requests and of what is to be approved for them.
+    pub pending_bytes: u64,
     /// Outcomes that contradicted a recorded one, or came after a release.
     pub conflicts: u64,
     /// How far retention has come.

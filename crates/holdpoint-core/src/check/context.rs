@@ -12,8 +12,8 @@ use crate::codec::records::Present;
 use crate::command::{ApprovalName, subject_digest};
 use crate::key::{Kind, StateKey};
 use crate::limits::{
-    APPROVAL_FOR_MS_MAX, FROZEN_SURFACES_MAX, PENDING_KEPT_MS, PENDING_MAX, RETENTION_MS_MIN,
-    SHADOWS_MAX,
+    APPROVAL_FOR_MS_MAX, FROZEN_SURFACES_MAX, PENDING_BYTES_MAX, PENDING_KEPT_MS, PENDING_MAX,
+    RETENTION_MS_MIN, SHADOWS_MAX,
 };
 use crate::record::{
     ApprovalRecord, ApprovalState, PendingRecord, PermitRecord, PermitState, SessionRecord,
@@ -165,7 +165,13 @@ fn check_pending(space: &Space<'_>, context: &Context) -> Result<(), Violation> 
     let listed = space.records::<PendingRecord>(Kind::Pending)?;
     let own = space.keys.single(Kind::Namespace);
     let count = listed.len() as u64;
-    let is_counted = count == context.namespace.pending && count <= PENDING_MAX;
+    let bytes = listed.iter().fold(0, |sum: u64, (_, pending)| {
+        sum.saturating_add(pending.bytes())
+    });
+    let is_counted = count == context.namespace.pending
+        && count <= PENDING_MAX
+        && bytes == context.namespace.pending_bytes
+        && bytes <= PENDING_BYTES_MAX;
     holds(is_counted, &own, "the listed requests are not as counted")?;
     for (key, pending) in listed {
         let digest = digest_of_canonical(&pending.request);

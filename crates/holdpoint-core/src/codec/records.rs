@@ -20,7 +20,7 @@ structs! {
     }
     NamespaceRecord {
         fence, active, frozen, frozen_surfaces, bundles, drain, shadows, retention, ticket, waiters,
-        pending, conflicts, swept,
+        pending, pending_bytes, conflicts, swept,
     }
     Drain { digest, expected, evaluator_version, mode, surfaces, principal, since, leaf, mark }
     DrainMark { surface, fence }

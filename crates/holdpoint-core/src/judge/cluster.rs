@@ -61,6 +61,7 @@ pub(super) fn bootstrap<V: View>(
         ticket: 0,
         waiters: 0,
         pending: 0,
+        pending_bytes: 0,
         conflicts: 0,
         swept: Swept {
             fence,

@@ -10,11 +10,11 @@ use super::ends::SweepPart;
 use super::gate::Gate;
 use crate::codec::records::Present;
 use crate::command::{AskApproval, MissingApproval, subject_digest};
-use crate::fault::{ApplyError, Corruption};
+use crate::fault::ApplyError;
 use crate::key::{Kind, StateKey};
 use crate::limits::{
-    PENDING_KEPT_MS, PENDING_MAX, PENDING_REFRESH_MS, QUORUMS_MAX, REQUEST_BYTES_MAX,
-    SUBJECT_BYTES_MAX,
+    PENDING_BYTES_MAX, PENDING_KEPT_MS, PENDING_MAX, PENDING_REFRESH_MS, QUORUMS_MAX,
+    REQUEST_BYTES_MAX, SUBJECT_BYTES_MAX,
 };
 use crate::outcome::{ChangeOutcome, Outcome};
 use crate::record::PendingRecord;
@@ -34,15 +34,13 @@ pub(super) fn ask_approval<V: View>(
     let key = gate.keys.pending(&command.request_digest);
     let now = gate.now();
     let known = gate.draft.read::<PendingRecord>(&key)?;
-    match &known {
-        Some(known) if is_repeated(gate, known, command) => {
-            return Ok(Verdict::Unchanged(listed(true)));
-        }
-        Some(known) => gate.unlist(&command.request_digest, known),
-        None if gate.namespace.pending >= PENDING_MAX => {
-            return Ok(refused(Reason::TooManyPending));
-        }
-        None => gate.namespace.pending = gate.namespace.pending.saturating_add(1),
+    if let Some(known) = &known
+        && is_repeated(gate, known, command)
+    {
+        return Ok(Verdict::Unchanged(listed(true)));
+    }
+    if let Some(known) = &known {
+        gate.unlist(&command.request_digest, known)?;
     }
     let pending = PendingRecord {
         request: command.request.clone(),
@@ -52,6 +50,12 @@ pub(super) fn ask_approval<V: View>(
         policy: command.policy,
         missing: command.missing.clone(),
     };
+    let count = gate.namespace.pending.saturating_add(1);
+    let bytes = gate.namespace.pending_bytes.saturating_add(pending.bytes());
+    if count > PENDING_MAX || bytes > PENDING_BYTES_MAX {
+        return Ok(refused(Reason::TooManyPending));
+    }
+    (gate.namespace.pending, gate.namespace.pending_bytes) = (count, bytes);
     for row in gate.rows_of_pending(&command.request_digest, &pending) {
         gate.draft.write(row, &Present)?;
     }
@@ -119,24 +123,33 @@ impl<V: View> Gate<'_, V> {
             .collect()
     }
 
-    fn unlist(&mut self, request: &Digest, pending: &PendingRecord) {
+    fn unlist(
+        &mut self,
+        request: &Digest,
+        pending: &PendingRecord,
+    ) -> Result<(), ApplyError<V::Error>> {
+        let key = self.keys.pending(request);
         for row in self.rows_of_pending(request, pending) {
             self.draft.delete(row);
         }
-        self.draft.delete(self.keys.pending(request));
+        let namespace = &mut self.namespace;
+        let count = namespace.pending.checked_sub(1);
+        let bytes = namespace.pending_bytes.checked_sub(pending.bytes());
+        let Some((count, bytes)) = count.zip(bytes) else {
+            return Err(ApplyError::contradiction(key, "it was not counted"));
+        };
+        (namespace.pending, namespace.pending_bytes) = (count, bytes);
+        self.draft.delete(key);
+        Ok(())
     }
 
     /// A request is no longer listed, if it was.
     pub(super) fn forget_pending(&mut self, request: &Digest) -> Result<(), ApplyError<V::Error>> {
         let key = self.keys.pending(request);
-        if let Some(pending) = self.draft.read::<PendingRecord>(&key)? {
-            self.unlist(request, &pending);
-            let Some(left) = self.namespace.pending.checked_sub(1) else {
-                return Err(ApplyError::contradiction(key, "it was not counted"));
-            };
-            self.namespace.pending = left;
+        match self.draft.read::<PendingRecord>(&key)? {
+            Some(pending) => self.unlist(request, &pending),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// One step of taking requests off the list that nobody has asked for lately.
@@ -151,11 +164,8 @@ impl<V: View> Gate<'_, V> {
             let Ok(request) = request else {
                 return Err(ApplyError::contradiction(key, "it names no digest"));
             };
-            if gate.draft.read::<PendingRecord>(&key)?.is_none() {
-                let corruption = Corruption::Missing;
-                return Err(ApplyError::Corrupt { key, corruption });
-            }
-            gate.forget_pending(&request)
+            let pending: PendingRecord = gate.draft.must_read(&key)?;
+            gate.unlist(&request, &pending)
         })
     }
 }

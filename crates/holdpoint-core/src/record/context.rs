@@ -69,6 +69,17 @@ pub struct PendingRecord {
     pub missing: Vec<MissingApproval>,
 }
 
+impl PendingRecord {
+    /// What it counts for in [`crate::limits::PENDING_BYTES_MAX`].
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let subjects = self.missing.iter().map(|missing| missing.subject.len());
+        let bytes = subjects.fold(self.request.len(), usize::saturating_add);
+        // usize has at most 64 bits on every target that exists, so this loses nothing.
+        bytes as u64
+    }
+}
+
 /// A session ([`crate::key::Kind::Session`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionRecord {

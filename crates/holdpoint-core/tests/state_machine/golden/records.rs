@@ -158,6 +158,7 @@ fn cluster_records() -> Vec<(&'static str, Vec<u8>)> {
         ticket: 9,
         waiters: 2,
         pending: 1,
+        pending_bytes: 70,
         conflicts: 3,
         swept: Swept {
             fence: fence(7),
@@ -245,7 +246,7 @@ fn records_have_these_bytes() {
             group: 010707070707070707070707070707070701020102010201
             clock: 01fd00"h"e5cf8b010000
             node: 01(a1*16)(d1*32)(d2*32)0101fba00f
-            namespace: 01")"0103(d1*32)000103"pay"0201(d2*32)0301030103"pay"05"admin"fb8813fb"*"010103"pay'"01(d2*32)01fd00"X|"cf0100000001fd00"X|"cf010000000001fd00"X|"cf0100000009020103070c0b
+            namespace: 01")"0103(d1*32)000103"pay"0201(d2*32)0301030103"pay"05"admin"fb8813fb"*"010103"pay'"01(d2*32)01fd00"X|"cf0100000001fd00"X|"cf010000000001fd00"X|"cf01000000090201"F"03070c0b
             bundle: 0106"bundle"fba00f05"admin"
             surface: 0103"pay"0102"do"0307"account"0118"account/{params.account}"0005"slots"030314"slots/{params.slots}"0005"spent"04fc"@KL"00fc00"\&"0514"spent/{params.spent}"0106"amount"02010206"runner"fcc0"'"0900fc80ee"6"00010001fc00dd"m"00
             activation: 01(d1*32)fba00f05"admin"01fb"+"01"("
