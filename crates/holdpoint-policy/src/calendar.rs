@@ -57,16 +57,18 @@ impl Span {
         match self {
             Self::Once { from_ms, until_ms } => [*from_ms, *until_ms].into_iter().for_each(add),
             Self::Weekly {
+                days,
                 from_minute,
                 until_minute,
-                ..
             } => {
-                // Every day: what a day of another name adds is an instant at which nothing changes.
                 let (first, last) = (after_ms / time::DAY_MS, until_ms / time::DAY_MS);
-                for day in first..=last {
-                    for minute in [from_minute, until_minute] {
-                        let of_day = minute.saturating_mul(time::MINUTE_MS);
-                        add(day.saturating_mul(time::DAY_MS).saturating_add(of_day));
+                for day_ms in (first..=last).map(|day| day.saturating_mul(time::DAY_MS)) {
+                    let is_its_day = days.contains(&time::weekday(day_ms));
+                    for minute in [from_minute, until_minute]
+                        .into_iter()
+                        .filter(|_| is_its_day)
+                    {
+                        add(day_ms.saturating_add(minute.saturating_mul(time::MINUTE_MS)));
                     }
                 }
             }
@@ -230,6 +232,38 @@ mod tests {
                 .open_at(time::parse_instant(at).unwrap())
                 .collect();
             assert_eq!(!names.is_empty(), open, "{at}");
+        }
+    }
+
+    #[test]
+    fn between_two_edges_nothing_opens_or_closes() {
+        let (calendars, _) = load(
+            "windows:\n  freeze:\n    - { from: \"2026-12-18T00:00:00Z\", until: \"2027-01-04T00:00:00Z\" }\n  \
+             late:\n    - { weekly: [fri, sun], from: \"16:00\", until: \"24:00\" }\n",
+        );
+        let at = |text: &str| time::parse_instant(text).unwrap();
+        let (from_ms, until_ms) = (at("2026-12-10T12:00:00Z"), at("2026-12-21T00:00:00Z"));
+        let edges = calendars.edges(from_ms, until_ms);
+        let shown = edges.iter().map(|edge| time::show_instant(*edge).unwrap());
+        assert_eq!(
+            shown.collect::<Vec<_>>(),
+            [
+                "2026-12-11T16:00:00.000Z",
+                "2026-12-12T00:00:00.000Z",
+                "2026-12-13T16:00:00.000Z",
+                "2026-12-14T00:00:00.000Z",
+                "2026-12-18T00:00:00.000Z",
+                "2026-12-18T16:00:00.000Z",
+                "2026-12-19T00:00:00.000Z",
+                "2026-12-20T16:00:00.000Z",
+                "2026-12-21T00:00:00.000Z",
+            ]
+        );
+        let open = |at_ms: u64| calendars.open_at(at_ms).collect::<Vec<_>>();
+        for minute_ms in (from_ms..until_ms).step_by(60_000) {
+            let next_ms = minute_ms + 60_000;
+            let changes = open(minute_ms) != open(next_ms);
+            assert_eq!(changes, edges.contains(&next_ms), "{next_ms}");
         }
     }
 

@@ -96,7 +96,8 @@ pub struct WouldHaveToChange {
     pub permits: Vec<Deciding>,
     /// If nothing would permit it: the permits of this action, none of which holds for this request.
     pub candidates: Vec<Deciding>,
-    /// When the next opening or closing of a window would let it pass; none within 14 days.
+    /// When the next opening or closing of a window would let it get further; none if none of the
+    /// next 14 days does (of the first 1,024 such instants, if there are more).
     pub opening: Option<Opening>,
 }
 
