@@ -53,6 +53,7 @@ use draft::Draft;
 use gate::Gate;
 
 pub(crate) use lifecycle::let_expired_go;
+pub(crate) use queue::with_place;
 pub(crate) use statements::permit_id;
 pub(crate) use sweep::is_due as sweep_is_due;
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Context, Space, Violation, broken, encoded, holds};
 use crate::command::{AttemptName, Ticket};
+use crate::judge::with_place;
 use crate::key::{Kind, StateKey};
 use crate::limits::WAITERS_MAX;
 use crate::record::{AttemptRecord, WaiterRecord};
@@ -48,7 +49,7 @@ pub(super) fn check(space: &Space<'_>, context: &Context) -> Result<(), Violatio
             attempt,
         };
         let row = encoded(key, &place)?;
-        for claim in &waiter.claims {
+        for claim in with_place(&waiter.claims) {
             let (surface, ticket) = (&waiter.surface, waiter.ticket);
             let queue = space.keys.queue(surface, &claim.name, &claim.key, ticket);
             queues.insert(queue, row.clone());

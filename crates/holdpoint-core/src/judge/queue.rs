@@ -67,7 +67,7 @@ impl<V: View> Gate<'_, V> {
         if self.namespace.waiters == 0 {
             return;
         }
-        for claim in claims {
+        for claim in with_place(claims) {
             let queue = self.keys.queue_of(surface, &claim.name, &claim.key);
             self.queues.freed.insert(queue);
         }
@@ -148,7 +148,7 @@ impl<V: View> Gate<'_, V> {
         if self.namespace.waiters == 0 {
             return Ok(refused);
         }
-        for claim in claims {
+        for claim in with_place(claims) {
             let queue = self.keys.queue_of(surface, &claim.name, &claim.key);
             if self.head(&queue, ticket)?.is_none() {
                 continue;
@@ -316,7 +316,7 @@ impl<V: View> Gate<'_, V> {
         if self.namespace.waiters < WAITERS_PER_OPERATION_MAX as u64 {
             return Ok(false);
         }
-        for claim in wanted.claims {
+        for claim in with_place(wanted.claims) {
             let queue = self.keys.queue_of(wanted.surface, &claim.name, &claim.key);
             let rows = self.draft.first_rows(&queue, WAITERS_PER_OPERATION_MAX)?;
             if rows.len() >= WAITERS_PER_OPERATION_MAX {
@@ -336,7 +336,7 @@ impl<V: View> Gate<'_, V> {
             number: waiter.ticket,
             attempt: attempt.clone(),
         };
-        for claim in &waiter.claims {
+        for claim in with_place(&waiter.claims) {
             let key = self
                 .keys
                 .queue(&waiter.surface, &claim.name, &claim.key, waiter.ticket);
@@ -375,7 +375,7 @@ impl<V: View> Gate<'_, V> {
         self.draft.delete(key);
         self.draft
             .delete(self.keys.waiter_end(waiter.ends_at(), waiter.ticket));
-        for claim in &waiter.claims {
+        for claim in with_place(&waiter.claims) {
             let key = self
                 .keys
                 .queue(&waiter.surface, &claim.name, &claim.key, waiter.ticket);
@@ -436,6 +436,11 @@ pub(super) struct Wanted<'c> {
     pub(super) policy: ActivePolicy,
     pub(super) not_after: ClusterTime,
     pub(super) wait_until: ClusterTime,
+}
+
+/// The claims that have a place in a queue: what charges nothing waits for nobody, and nobody for it.
+pub(crate) fn with_place(claims: &[BoundClaim]) -> impl Iterator<Item = &BoundClaim> {
+    claims.iter().filter(|claim| claim.amount > 0)
 }
 
 /// Whether everything that refuses claims can go before `wait_until`. A committed effect goes when its

@@ -6,6 +6,8 @@ mod bounds;
 mod cluster;
 mod drains;
 mod policies;
+mod queues;
 mod redeeming;
 mod sessions;
 mod time;
+mod waiting;
