@@ -109,31 +109,14 @@ impl Clocks {
         (vouching >= majority(voters)).then_some(StepTime { clocks })
     }
 
-    /// How far `wall_ms` is ahead of the voters' lower median, behind it if negative; `None` without
-    /// a majority.
-    pub(crate) fn offset_ms(
-        &self,
-        voters: &[u64],
-        monotonic: Duration,
-        wall_ms: u64,
-    ) -> Option<i64> {
-        let median = lower_median(self.now(voters, monotonic)?)?;
-        Some(signed(wall_ms).saturating_sub(signed(median.get())))
-    }
-
-    /// The voters whose clocks are within `distance_ms` of the lower median.
-    pub(crate) fn near_median(
-        &self,
-        voters: &[u64],
-        monotonic: Duration,
-        distance_ms: u64,
-    ) -> Vec<u64> {
-        let clocks = self.now(voters, monotonic).unwrap_or_default();
-        let Some(median) = lower_median(clocks.clone()) else {
+    /// The voters whose clocks are within `distance_ms` of what a majority vouches for.
+    pub(crate) fn near(&self, voters: &[u64], monotonic: Duration, distance_ms: u64) -> Vec<u64> {
+        let Some(bounds) = self.bounds(voters, monotonic) else {
             return Vec::new();
         };
-        let is_near = |time: ClusterTime| time.get().abs_diff(median.get()) <= distance_ms;
-        let near = clocks.into_iter().filter(|(_, time)| is_near(*time));
+        let is_near = |time: ClusterTime| bounds.lead_ms(time).unsigned_abs() <= distance_ms;
+        let clocks = self.now(voters, monotonic).unwrap_or_default().into_iter();
+        let near = clocks.filter(|(_, time)| is_near(*time));
         near.map(|(node, _)| node).collect()
     }
 }
@@ -146,12 +129,6 @@ fn sorted(clocks: Vec<(u64, ClusterTime)>) -> Vec<ClusterTime> {
     let mut times: Vec<_> = clocks.into_iter().map(|(_, time)| time).collect();
     times.sort_unstable();
     times
-}
-
-/// The lower median, which a minority of wrong clocks cannot move beyond a right one.
-fn lower_median(clocks: Vec<(u64, ClusterTime)>) -> Option<ClusterTime> {
-    let times = sorted(clocks);
-    times.get(times.len().checked_sub(1)? / 2).copied()
 }
 
 /// Milliseconds as cluster time; the last one if they are beyond it.
@@ -241,11 +218,8 @@ mod tests {
         let (clocks, voters) = clocks(&[Some(1_000), Some(3_000), None]);
         let later = clocks.bounds(&voters, ms(500)).unwrap();
         assert_eq!((later.low.get(), later.high.get()), (1_500, 3_500));
-        assert_eq!(clocks.offset_ms(&voters, ms(500), 2_500), Some(1_000));
-        assert_eq!(clocks.offset_ms(&voters, ms(500), 0), Some(-1_500));
         let too_late = limits::CLOCK_READING_AGE + ms(1);
         assert_eq!(clocks.bounds(&voters, too_late), None);
-        assert_eq!(clocks.offset_ms(&voters, too_late, 0), None);
         assert_eq!(clocks.step(&voters, too_late, cluster_time(1)), None);
     }
 
@@ -269,12 +243,12 @@ mod tests {
     }
 
     #[test]
-    fn nodes_near_the_median_are_those_within_the_distance() {
+    fn clocks_near_what_is_vouched_for_are_those_within_the_distance() {
         let (clocks, voters) = clocks(&[Some(1_000), Some(1_200), Some(9_000)]);
-        assert_eq!(clocks.near_median(&voters, ms(0), 250), [1, 2]);
-        assert_eq!(clocks.near_median(&voters, ms(0), 100), [2]);
+        assert_eq!(clocks.near(&voters, ms(0), 250), [1, 2]);
+        assert_eq!(clocks.near(&voters, ms(0), 100), [2]);
         let late = limits::CLOCK_READING_AGE + ms(1);
-        assert!(clocks.near_median(&voters, late, 250).is_empty());
+        assert!(clocks.near(&voters, late, 250).is_empty());
     }
 
     #[test]

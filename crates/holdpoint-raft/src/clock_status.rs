@@ -8,11 +8,11 @@ use crate::limits;
 /// What a leader knows of the clocks. A node that does not lead knows nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClockStatus {
-    /// Milliseconds by which this node's wall clock is ahead of the voters' median, behind it if
-    /// negative; none unless this node leads and has read the clocks of a majority.
+    /// Milliseconds by which this node's wall clock is ahead of all that a majority of the voters'
+    /// clocks vouches for, behind it if negative; none unless this node leads and has read the clocks
+    /// of a majority. Of clocks that agree that is their median; of two that do not, neither is off.
     pub offset_ms: Option<i64>,
-    /// Milliseconds by which cluster time is ahead of all that a majority of the voters' clocks
-    /// vouches for, behind it if negative; none as above.
+    /// The same of cluster time.
     pub lead_ms: Option<i64>,
     /// Whether this node is the only voter, so that nobody vouches for its clock.
     pub is_lone: bool,

@@ -160,6 +160,7 @@ impl LoneClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock_readings::{Clocks, Reading};
 
     const fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
@@ -266,6 +267,61 @@ mod tests {
         assert_eq!(steering.entries_behind(now, Some(clocks)), 3);
         for expected in [55_000, 60_000, 65_000, 70_000, 70_000] {
             assert_eq!(steering.advance(now, Some(clocks)).get(), expected);
+        }
+    }
+
+    /// Numbers that look random and are the same in each run.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, end: u64) -> u64 {
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (self.0 >> 33) % end
+        }
+    }
+
+    #[test]
+    fn minority_that_shows_anything_or_nothing_moves_no_time() {
+        const START: u64 = 1_000_000_000;
+        for (voters, seed) in [(3, 1), (3, 2), (4, 3), (5, 4), (5, 5), (7, 6)] {
+            let ids: Vec<u64> = (1..=voters).collect();
+            let mut numbers = Numbers(seed);
+            let mut steering = Steering::begin(cluster_time(START), ms(0));
+            let mut real = 0;
+            for _ in 0..2_000 {
+                real += numbers.below(20_000);
+                let mut clocks = Clocks::default();
+                let wrong = (voters - 1) / 2;
+                for id in &ids {
+                    let wall_ms = if *id > wrong {
+                        START + real
+                    } else {
+                        numbers.below(3 * START)
+                    };
+                    if *id > wrong || numbers.below(3) > 0 {
+                        clocks.set(
+                            *id,
+                            Reading {
+                                wall_ms,
+                                at: ms(real),
+                            },
+                        );
+                    }
+                }
+                let bounds = clocks.bounds(&ids, ms(real));
+                if let Some(step) = bounds.and_then(|bounds| steering.step(ms(real), bounds)) {
+                    assert!(clocks.step(&ids, ms(real), step).is_some());
+                    steering.stepped(step, ms(real), bounds.unwrap());
+                }
+                for _ in 0..steering.entries_behind(ms(real), bounds) {
+                    steering.advance(ms(real), bounds);
+                }
+                let time = steering.advance(ms(real), bounds).get();
+                assert_eq!(time, START + real, "{voters} voters, seed {seed}");
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 use crate::clock::Clock;
 use crate::clock_handover::Handover;
-use crate::clock_readings::{Clocks, Reading};
+use crate::clock_readings::{Clocks, Reading, cluster_time};
 use crate::clock_status::{ClockStatus, Herald};
 use crate::leadership::Leadership;
 use crate::limits;
@@ -124,7 +124,7 @@ impl Asker {
             herald.tell(&status, self.clock.monotonic());
             self.timekeeper.watch().tell(status.clone());
             handover
-                .consider(term, &status, || self.near_median(), &raft, &mut leadership)
+                .consider(term, &status, || self.near(), &raft, &mut leadership)
                 .await;
             // A term waits for its first readings.
             sleep(if status.is_known() {
@@ -152,25 +152,20 @@ impl Asker {
     fn status(&self, term: u64) -> ClockStatus {
         let voters = self.timekeeper.watch().voters();
         let (now, wall_ms) = (self.clock.monotonic(), self.clock.wall_ms());
-        let clocks = self.timekeeper.watch().clocks();
-        let (offset_ms, bounds) = (
-            clocks.offset_ms(&voters, now, wall_ms),
-            clocks.bounds(&voters, now),
-        );
-        drop(clocks);
+        let bounds = self.timekeeper.watch().clocks().bounds(&voters, now);
         let time = self.timekeeper.now(term);
         ClockStatus {
-            offset_ms,
+            offset_ms: bounds.map(|bounds| bounds.lead_ms(cluster_time(wall_ms))),
             lead_ms: bounds.and_then(|bounds| Some(bounds.lead_ms(time?))),
             is_lone: voters.len() == 1,
         }
     }
 
     /// The voters whose clocks are fit to lead.
-    fn near_median(&self) -> Vec<u64> {
+    fn near(&self) -> Vec<u64> {
         let voters = self.timekeeper.watch().voters();
         let clocks = self.timekeeper.watch().clocks();
-        clocks.near_median(&voters, self.clock.monotonic(), limits::SKEW_MS_NEAR)
+        clocks.near(&voters, self.clock.monotonic(), limits::SKEW_MS_NEAR)
     }
 
     async fn read(&self, voter: u64) -> Option<Reading> {
