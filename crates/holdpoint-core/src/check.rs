@@ -160,6 +160,7 @@ pub fn check(view: &MapView, group: GroupId) -> Result<(), Violation> {
         tombstones::check(&space, &context, &surfaces, &permits)?;
         waiters::check(&space, &context)?;
         policies::check_statements(&space, &context, &statements)?;
+        policies::check_permits(&space, &permits)?;
         context::check(&space, &context, &permits, &statements)?;
     }
     space.exactly(Kind::NamespaceName, &names)

@@ -121,100 +121,18 @@ pub fn judge<V: View>(
     let mut draft = Draft::new(view, at, now);
     let group_key = KeySpace::group(at.group).single(Kind::Group);
     let Some(group) = draft.read::<GroupRecord>(&group_key)? else {
-        return match command {
-            Command::Bootstrap(bootstrap) => {
-                Ok(cluster::bootstrap(&mut draft, bootstrap)?.judged(draft))
-            }
-            Command::StepTime(_)
-            | Command::AnnounceNode(_)
-            | Command::RaiseFeatureLevel(_)
-            | Command::PutPolicy(_)
-            | Command::ActivatePolicy(_)
-            | Command::Authorize(_)
-            | Command::Redeem(_)
-            | Command::Complete(_)
-            | Command::Revoke(_)
-            | Command::Release(_)
-            | Command::Approve(_)
-            | Command::RevokeApproval(_)
-            | Command::AskApproval(_)
-            | Command::CloseSession(_)
-            | Command::Freeze(_)
-            | Command::LeaveQueue(_)
-            | Command::CancelDrain(_)
-            | Command::SetShadow(_)
-            | Command::DeletePolicy(_)
-            | Command::SetRetention(_)
-            | Command::Sweep(_) => Ok(rejected(Rejection::NotBootstrapped)),
+        let Command::Bootstrap(bootstrap) = command else {
+            return Ok(rejected(Rejection::NotBootstrapped));
         };
+        return Ok(cluster::bootstrap(&mut draft, bootstrap)?.judged(draft));
     };
     let (needed, level) = (command.feature_level(), group.feature_level);
     if needed > level {
         return Ok(rejected(Rejection::FeatureLevel { needed, level }));
     }
-    match command {
-        Command::Bootstrap(_) => Ok(rejected(Rejection::AlreadyBootstrapped)),
-        Command::StepTime(step) => Ok(cluster::step_time(&mut draft, &group, step)?.judged(draft)),
-        Command::AnnounceNode(node) => {
-            Ok(cluster::announce(&mut draft, &group, node)?.judged(draft))
-        }
-        Command::RaiseFeatureLevel(raise) => {
-            Ok(cluster::raise_feature_level(&mut draft, &group, *raise)?.judged(draft))
-        }
-        Command::PutPolicy(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            put::put_policy(gate, command)
-        }),
-        Command::ActivatePolicy(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            activate::activate_policy(gate, command)
-        }),
-        Command::Authorize(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            authorize::authorize(gate, command)
-        }),
-        Command::Redeem(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            redeem::redeem(gate, command)
-        }),
-        Command::Complete(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            complete::complete(gate, command)
-        }),
-        Command::Revoke(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            revoke::revoke(gate, command)
-        }),
-        Command::LeaveQueue(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            queue::leave_queue(gate, command)
-        }),
-        Command::Release(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            revoke::release(gate, command)
-        }),
-        Command::Approve(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            approvals::approve(gate, command)
-        }),
-        Command::RevokeApproval(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            approvals::revoke_approval(gate, command)
-        }),
-        Command::AskApproval(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            pending::ask_approval(gate, command)
-        }),
-        Command::CloseSession(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            sessions::close_session(gate, command)
-        }),
-        Command::Freeze(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            freeze::freeze(gate, command)
-        }),
-        Command::CancelDrain(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            drain::cancel_drain(gate, command)
-        }),
-        Command::SetShadow(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            policies::set_shadow(gate, command)
-        }),
-        Command::DeletePolicy(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            policies::delete_policy(gate, command)
-        }),
-        Command::SetRetention(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            retention::set_retention(gate, command)
-        }),
-        Command::Sweep(command) => in_gate(draft, &group, &command.namespace, |gate| {
-            sweep::sweep(gate, command)
-        }),
+    match command.namespace() {
+        None => in_group(draft, &group, command),
+        Some(namespace) => in_namespace(draft, &group, namespace, command),
     }
 }
 
@@ -251,17 +169,52 @@ fn rejected(rejection: Rejection) -> Judged {
     Judged::unchanged(Outcome::Rejected(rejection))
 }
 
+/// Judges what is about the group and names no namespace.
+fn in_group<V: View>(
+    mut draft: Draft<'_, V>,
+    group: &GroupRecord,
+    command: &Command,
+) -> Result<Judged, ApplyError<V::Error>> {
+    let verdict = match command {
+        Command::Bootstrap(_) => Verdict::reject(Rejection::AlreadyBootstrapped),
+        Command::StepTime(step) => cluster::step_time(&mut draft, group, step)?,
+        Command::AnnounceNode(node) => cluster::announce(&mut draft, group, node)?,
+        Command::RaiseFeatureLevel(raise) => {
+            cluster::raise_feature_level(&mut draft, group, *raise)?
+        }
+        Command::PutPolicy(_)
+        | Command::ActivatePolicy(_)
+        | Command::Authorize(_)
+        | Command::Redeem(_)
+        | Command::Complete(_)
+        | Command::Revoke(_)
+        | Command::LeaveQueue(_)
+        | Command::Release(_)
+        | Command::Approve(_)
+        | Command::RevokeApproval(_)
+        | Command::AskApproval(_)
+        | Command::CloseSession(_)
+        | Command::Freeze(_)
+        | Command::CancelDrain(_)
+        | Command::SetShadow(_)
+        | Command::DeletePolicy(_)
+        | Command::SetRetention(_)
+        | Command::Sweep(_) => Verdict::reject(Rejection::UnknownNamespace),
+    };
+    Ok(verdict.judged(draft))
+}
+
 /// Judges in the one namespace that a command names; no other is reachable from there.
-fn in_gate<'a, V: View>(
-    draft: Draft<'a, V>,
+fn in_namespace<V: View>(
+    draft: Draft<'_, V>,
     group: &GroupRecord,
     namespace: &Name,
-    judge: impl FnOnce(&mut Gate<'a, V>) -> Result<Verdict, ApplyError<V::Error>>,
+    command: &Command,
 ) -> Result<Judged, ApplyError<V::Error>> {
     let Some(mut gate) = Gate::open(draft, group, namespace)? else {
         return Ok(rejected(Rejection::UnknownNamespace));
     };
-    match judge(&mut gate)? {
+    match in_gate(&mut gate, command)? {
         Verdict::Changed(outcome) => {
             let (draft, offers) = gate.close()?;
             let writes = draft.into_writes();
@@ -272,5 +225,35 @@ fn in_gate<'a, V: View>(
             })
         }
         Verdict::Unchanged(outcome) => Ok(Judged::unchanged(outcome)),
+    }
+}
+
+fn in_gate<V: View>(
+    gate: &mut Gate<'_, V>,
+    command: &Command,
+) -> Result<Verdict, ApplyError<V::Error>> {
+    match command {
+        Command::PutPolicy(command) => put::put_policy(gate, command),
+        Command::ActivatePolicy(command) => activate::activate_policy(gate, command),
+        Command::Authorize(command) => authorize::authorize(gate, command),
+        Command::Redeem(command) => redeem::redeem(gate, command),
+        Command::Complete(command) => complete::complete(gate, command),
+        Command::Revoke(command) => revoke::revoke(gate, command),
+        Command::LeaveQueue(command) => queue::leave_queue(gate, command),
+        Command::Release(command) => revoke::release(gate, command),
+        Command::Approve(command) => approvals::approve(gate, command),
+        Command::RevokeApproval(command) => approvals::revoke_approval(gate, command),
+        Command::AskApproval(command) => pending::ask_approval(gate, command),
+        Command::CloseSession(command) => sessions::close_session(gate, command),
+        Command::Freeze(command) => freeze::freeze(gate, command),
+        Command::CancelDrain(command) => drain::cancel_drain(gate, command),
+        Command::SetShadow(command) => policies::set_shadow(gate, command),
+        Command::DeletePolicy(command) => policies::delete_policy(gate, command),
+        Command::SetRetention(command) => retention::set_retention(gate, command),
+        Command::Sweep(command) => sweep::sweep(gate, command),
+        Command::Bootstrap(_)
+        | Command::StepTime(_)
+        | Command::AnnounceNode(_)
+        | Command::RaiseFeatureLevel(_) => Ok(Verdict::reject(Rejection::UnknownNamespace)),
     }
 }

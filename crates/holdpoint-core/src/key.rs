@@ -124,6 +124,8 @@ kinds! {
     Activation = 0x13;
     /// Where statements name a bundle, by digest; none that no statement has named.
     BundleUse = 0x14;
+    /// The activations of a bundle under which permits may be kept, by digest and version.
+    BundleActivation = 0x15;
     /// An attempt, by caller and idempotency key.
     Attempt = 0x20;
     /// Attempts by the time until which they are kept.
@@ -274,6 +276,20 @@ impl KeySpace {
     #[must_use]
     pub fn bundle_use(&self, digest: &Digest) -> StateKey {
         self.key(Kind::BundleUse).bytes(digest.as_bytes()).finish()
+    }
+
+    /// The beginning of the keys of the activations of one bundle.
+    #[must_use]
+    pub fn bundle_activations(&self, digest: &Digest) -> Vec<u8> {
+        let key = self.key(Kind::BundleActivation);
+        key.bytes(digest.as_bytes()).finish().into_bytes()
+    }
+
+    /// [`Kind::BundleActivation`].
+    #[must_use]
+    pub fn bundle_activation(&self, digest: &Digest, version: PolicyVersion) -> StateKey {
+        let key = KeyBuilder(self.bundle_activations(digest));
+        key.number(version.get()).finish()
     }
 
     /// [`Kind::Activation`].

@@ -177,6 +177,10 @@ pub const QUEUE_PAGE_MAX: usize = 16;
 /// Attempts that one command takes out of their queues.
 pub const LEAVES_MAX: usize = 256;
 
+/// Activations of a bundle that one attempt to delete it looks at. Beyond it the deletion is refused
+/// and the next attempt continues.
+pub const DELETE_ROWS_MAX: usize = 256;
+
 /// Bundles that are evaluated beside the active one.
 pub const SHADOWS_MAX: usize = 2;
 

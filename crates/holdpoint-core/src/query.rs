@@ -3,7 +3,6 @@
 //! What a read reports is the state of the log: times are compared with cluster time, never with a
 //! clock of the node. A listing is paged, at most [`PAGE_MAX`] rows a page.
 
-mod drain;
 mod lists;
 mod log;
 mod sweep;

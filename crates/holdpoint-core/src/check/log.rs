@@ -20,6 +20,11 @@ impl Statements {
     pub(super) fn get(&self, leaf: u64) -> Option<&Statement> {
         self.kept.get(&leaf)
     }
+
+    /// All of them with their leaves, in their order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Statement)> {
+        self.kept.iter().map(|(leaf, statement)| (*leaf, statement))
+    }
 }
 
 pub(super) fn check(space: &Space<'_>, context: &Context) -> Result<Statements, Violation> {

@@ -1,15 +1,15 @@
 //! Bundles, their surfaces, and activations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdpoint_receipt::statement::Body;
-use holdpoint_receipt::{Digest, Name, PolicyVersion};
+use holdpoint_receipt::{Digest, Name, PermitId, PolicyVersion};
 
 use super::log::Statements;
 use super::{Context, Space, Violation, broken, decoded, holds};
 use crate::key::{Kind, StateKey};
 use crate::outline::SurfaceOutline;
-use crate::record::{ActivationRecord, ActivePolicy, BundleRecord, BundleUseRecord};
+use crate::record::{ActivationRecord, ActivePolicy, BundleRecord, BundleUseRecord, PermitRecord};
 
 /// Outlines by bundle and surface.
 pub(super) type Surfaces = BTreeMap<(Digest, Name), SurfaceOutline>;
@@ -72,11 +72,8 @@ pub(super) fn check_statements(
     for (place, (_, activation)) in (1..).zip(activations) {
         begins.insert(activation.leaf, (place, activation.digest));
     }
-    for leaf in context.namespace.swept.statements..context.leaves {
+    for (leaf, statement) in statements.iter() {
         let key = space.keys.at_leaf(Kind::Leaf, leaf);
-        let Some(statement) = statements.get(leaf) else {
-            return broken(&key, "it is not kept");
-        };
         let (version, digest) = named(&statement.body);
         let in_force = begins.range(..=leaf).next_back().map(|(_, known)| *known);
         let active = in_force.map(|(version, _)| version);
@@ -105,6 +102,34 @@ pub(super) fn check_statements(
             &use_key,
             "a statement names it later",
         )?;
+    }
+    Ok(())
+}
+
+/// A row for each activation says under which a permit is kept, of its own bundle.
+pub(super) fn check_permits(
+    space: &Space<'_>,
+    permits: &BTreeMap<PermitId, PermitRecord>,
+) -> Result<(), Violation> {
+    let rows = space.rows(Kind::BundleActivation);
+    for permit in permits.values() {
+        let policy = permit.policy;
+        let key = space.keys.bundle_activation(&policy.digest, policy.version);
+        holds(rows.contains_key(&key), &key, "a permit is kept under it")?;
+    }
+    let activations = space.records::<ActivationRecord>(Kind::Activation)?;
+    let mut all = BTreeSet::new();
+    for (version, (_, activation)) in (1..).zip(activations) {
+        let version = PolicyVersion::new(version)
+            .or_else(|_beyond| broken(&space.keys.single(Kind::Namespace), "too many versions"))?;
+        all.insert(space.keys.bundle_activation(&activation.digest, version));
+    }
+    for key in rows.into_keys() {
+        holds(all.contains(key), key, "there was no such activation")?;
+        let digest = digest_at(key)?;
+        let bundle = space.keys.bundle(&digest);
+        let is_registered = space.rows(Kind::Bundle).contains_key(&bundle);
+        holds(is_registered, key, "its bundle is not registered")?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use holdpoint_receipt::{Caller, Digest, Name, PolicyVersion, Reason, Salt};
 use super::Verdict;
 use super::gate::Gate;
 use super::statements::evaluator;
+use crate::codec::records::Present;
 use crate::command::{ActivatePolicy, ActivationMode};
 use crate::fault::ApplyError;
 use crate::key::Kind;
@@ -126,6 +127,8 @@ impl<V: View> Gate<'_, V> {
             fence: self.namespace.fence,
         };
         self.draft.write(self.keys.activation(version), &record)?;
+        self.draft
+            .write(self.keys.bundle_activation(&digest, version), &Present)?;
         if let Some(before) = before {
             // Its decisions stand before this statement.
             self.note_use(&before.digest, statement.leaf)?;

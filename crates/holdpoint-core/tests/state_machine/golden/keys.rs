@@ -38,6 +38,10 @@ fn of_group_and_policies() -> Vec<Named> {
         ("surface", keys().surface(&DIGEST, &name("pay"))),
         ("activation", keys().activation(version(3))),
         ("bundle use", keys().bundle_use(&DIGEST)),
+        (
+            "bundle activation",
+            keys().bundle_activation(&DIGEST, version(3)),
+        ),
     ]
 }
 
@@ -158,6 +162,7 @@ fn keys_have_these_bytes() {
             surface: 0000000107"default"12(d1*32)"pay"00
             activation: 0000000107"default"130000000000000003
             bundle use: 0000000107"default"14(d1*32)
+            bundle activation: 0000000107"default"15(d1*32)0000000000000003
             attempt: 0000000107"default"20"alice"00"k1"00
             attempt end: 0000000107"default!"000000000009";Halice"00"k1"00
             waiter: 0000000107"default"22"alice"00"k1"00

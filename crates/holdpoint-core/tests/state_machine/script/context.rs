@@ -8,6 +8,7 @@
 //! listed [SUBJECT]                    how many requests are, and would be helped
 //! close SESSION [; by CALLER] [; operator]
 //! session SESSION
+//! crowd N SURFACE BOUND               N attempts with keys of their own, in one entry
 //! freeze [SURFACE]
 //! thaw [SURFACE]
 //! cancel                              give up the pending activation
@@ -26,7 +27,9 @@ use holdpoint_core::{Command, MapView};
 use holdpoint_receipt::{PolicyVersion, SessionId, Statement};
 
 use super::{Line, apply, asked, duration, shown};
-use crate::world::{World, caller, default_namespace, digest_of_policy, name};
+use crate::world::{
+    Asked, START_MS, World, caller, default_namespace, digest_of_policy, granted, name,
+};
 
 pub(super) fn answer(world: &mut World, line: &Line<'_>) -> String {
     let command = match line.word(0) {
@@ -68,6 +71,7 @@ pub(super) fn answer(world: &mut World, line: &Line<'_>) -> String {
             digest: digest_of_policy(line.word(1)),
         }),
         "approvals" => return approvals(world, line),
+        "crowd" => return crowd(world, line),
         "listed" => return listed(world, line),
         "session" => return session(world, line),
         "log" => return log(world),
@@ -89,6 +93,23 @@ fn active(world: &World, line: &Line<'_>) -> ActivePolicy {
         version: asked.map_or(version, |number| PolicyVersion::new(number).unwrap()),
         digest,
     }
+}
+
+fn crowd(world: &mut World, line: &Line<'_>) -> String {
+    let mut commands = Vec::new();
+    for number in 1..=line.number(1) {
+        let asked = Asked {
+            surface: line.word(2).to_owned(),
+            params: vec![(line.word(3).to_owned(), number.to_string())],
+        };
+        let key = format!("crowd-{number}");
+        let mut command = world.lookup("alice", &key, START_MS + 300_000, &asked);
+        command.evaluation = world.permits(&asked);
+        commands.push(Command::Authorize(Box::new(command)));
+    }
+    let outcomes = world.apply(commands).outcomes;
+    let permits = outcomes.iter().filter_map(granted).count();
+    format!("{permits} permits")
 }
 
 fn approve(world: &mut World, line: &Line<'_>) -> Command {
