@@ -75,9 +75,9 @@ pub fn apply<V: View>(
     let mut now = move_time(&mut overlay, group, entry.time)?;
     for (namespace, count) in commands_by_namespace(&entry.commands) {
         let limit = count.saturating_mul(EXPIRIES_PER_COMMAND);
-        let (writes, made) = let_expired_go(&overlay, at(0), now, namespace, limit)?;
-        overlay.commit(writes);
-        offers.extend(made);
+        let changes = let_expired_go(&overlay, at(0), now, namespace, limit)?;
+        overlay.commit(changes.writes);
+        offers.extend(changes.offers);
     }
     let mut outcomes = Vec::with_capacity(entry.commands.len());
     for (place, command) in (0_u32..).zip(&entry.commands) {

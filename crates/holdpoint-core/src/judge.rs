@@ -50,7 +50,7 @@ use crate::rejection::Rejection;
 use crate::view::{View, Write};
 
 use draft::Draft;
-use gate::Gate;
+use gate::{Changes, Gate};
 
 pub(crate) use lifecycle::let_expired_go;
 pub(crate) use queue::with_place;
@@ -216,8 +216,7 @@ fn in_namespace<V: View>(
     };
     match in_gate(&mut gate, command)? {
         Verdict::Changed(outcome) => {
-            let (draft, offers) = gate.close()?;
-            let writes = draft.into_writes();
+            let Changes { writes, offers } = gate.close()?;
             Ok(Judged {
                 outcome,
                 writes,
@@ -249,7 +248,7 @@ fn in_gate<V: View>(
         Command::CancelDrain(command) => drain::cancel_drain(gate, command),
         Command::SetShadow(command) => policies::set_shadow(gate, command),
         Command::DeletePolicy(command) => policies::delete_policy(gate, command),
-        Command::SetRetention(command) => retention::set_retention(gate, command),
+        Command::SetRetention(command) => Ok(retention::set_retention(gate, command)),
         Command::Sweep(command) => sweep::sweep(gate, command),
         Command::Bootstrap(_)
         | Command::StepTime(_)

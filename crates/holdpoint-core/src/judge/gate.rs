@@ -8,7 +8,16 @@ use crate::fault::ApplyError;
 use crate::key::{KeySpace, Kind};
 use crate::outcome::Offer;
 use crate::record::{GroupRecord, NamespaceRecord, PermitRecord};
-use crate::view::View;
+use crate::view::{View, Write};
+
+/// What a namespace was changed by.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// The changes, one per key, in order of the keys.
+    pub(crate) writes: Vec<Write>,
+    /// The offers made, in their order.
+    pub(crate) offers: Vec<Offer>,
+}
 
 /// A namespace in a draft. Its keys reach no other namespace.
 pub(crate) struct Gate<'a, V> {
@@ -45,8 +54,8 @@ impl<'a, V: View> Gate<'a, V> {
         }))
     }
 
-    /// Makes the offers, writes the counters back, and gives the draft out again.
-    pub(crate) fn close(mut self) -> Result<(Draft<'a, V>, Vec<Offer>), ApplyError<V::Error>> {
+    /// Makes the offers, writes the counters back, and gives out what has changed.
+    pub(crate) fn close(mut self) -> Result<Changes, ApplyError<V::Error>> {
         self.make_offers()?;
         let key = self.keys.single(Kind::Namespace);
         if self.namespace.fence < self.found.fence {
@@ -55,7 +64,10 @@ impl<'a, V: View> Gate<'a, V> {
         if self.namespace != self.found {
             self.draft.write(key, &self.namespace)?;
         }
-        Ok((self.draft, self.queues.offers))
+        Ok(Changes {
+            writes: self.draft.into_writes(),
+            offers: self.queues.into_offers(),
+        })
     }
 
     pub(super) fn now(&self) -> ClusterTime {

@@ -19,18 +19,17 @@
 use holdpoint_receipt::{ClusterTime, Name, PermitId};
 
 use super::draft::{Draft, decoded};
-use super::gate::Gate;
+use super::gate::{Changes, Gate};
 use super::usage::time_at;
 use crate::command::{BoundClaim, CompletionResult};
 use crate::fault::ApplyError;
 use crate::key::{KeySpace, Kind, StateKey};
-use crate::outcome::Offer;
 use crate::outline::BoundKind;
 use crate::position::LogPosition;
 use crate::record::{
     Completion, GroupRecord, Held, PermitRecord, PermitState, Redemption, ReleaseRecord,
 };
-use crate::view::{View, Write};
+use crate::view::View;
 
 impl<V: View> Gate<'_, V> {
     /// Nothing becomes ISSUED: `permit` is new, and takes every bound that it claims.
@@ -414,17 +413,16 @@ pub(crate) fn let_expired_go<V: View>(
     now: ClusterTime,
     namespace: &Name,
     limit: usize,
-) -> Result<(Vec<Write>, Vec<Offer>), ApplyError<V::Error>> {
+) -> Result<Changes, ApplyError<V::Error>> {
     let draft = Draft::new(view, at, now);
     let group_key = KeySpace::group(at.group).single(Kind::Group);
     let Some(group) = draft.read::<GroupRecord>(&group_key)? else {
-        return Ok((Vec::new(), Vec::new()));
+        return Ok(Changes::default());
     };
     let Some(mut gate) = Gate::open(draft, &group, namespace)? else {
-        return Ok((Vec::new(), Vec::new()));
+        return Ok(Changes::default());
     };
     gate.let_expired_go(limit)?;
     gate.sweep_waiters(limit)?;
-    let (draft, offers) = gate.close()?;
-    Ok((draft.into_writes(), offers))
+    gate.close()
 }

@@ -42,9 +42,15 @@ pub(super) struct Queues {
     /// The beginnings of the queues of operations that may have room now.
     freed: BTreeSet<Vec<u8>>,
     /// The offers made, in their order.
-    pub(super) offers: Vec<Offer>,
+    offers: Vec<Offer>,
     /// Ended tickets that were taken out on the way.
     met: usize,
+}
+
+impl Queues {
+    pub(super) fn into_offers(self) -> Vec<Offer> {
+        self.offers
+    }
 }
 
 /// What is to become of a waiting attempt.

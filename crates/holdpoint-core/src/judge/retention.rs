@@ -26,19 +26,16 @@ use crate::outcome::{ChangeOutcome, Outcome};
 use crate::record::{AttemptRecord, Decided, LeafRecord, PermitRecord};
 use crate::view::View;
 
-pub(super) fn set_retention<V: View>(
-    gate: &mut Gate<'_, V>,
-    command: &SetRetention,
-) -> Result<Verdict, ApplyError<V::Error>> {
+pub(super) fn set_retention<V: View>(gate: &mut Gate<'_, V>, command: &SetRetention) -> Verdict {
     if let Some(reason) = command.retention.problem() {
         let refused = ChangeOutcome::Refused { reason };
-        return Ok(Verdict::Unchanged(Outcome::Changed(refused)));
+        return Verdict::Unchanged(Outcome::Changed(refused));
     }
     let replay = gate.namespace.retention == command.retention;
     gate.namespace.retention = command.retention;
     let statement = None;
     let done = ChangeOutcome::Done { statement, replay };
-    Ok(Verdict::Changed(Outcome::Changed(done)))
+    Verdict::Changed(Outcome::Changed(done))
 }
 
 impl Retention {

@@ -58,8 +58,7 @@ pub(crate) fn is_due<V: View>(
         return Ok(false);
     };
     gate.sweep(Salt::from_bytes([0; 32]), 1)?;
-    let (draft, _) = gate.close()?;
-    Ok(!draft.into_writes().is_empty())
+    Ok(!gate.close()?.writes.is_empty())
 }
 
 impl SweepOutcome {
