@@ -1,6 +1,6 @@
 //! Every row that follows from permits: indexes, and what they hold of bounds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdpoint_receipt::{ClusterTime, Fence, PermitId};
 
@@ -187,7 +187,7 @@ fn follow_claim(
 
 /// Ended permits that retention has passed over have one row each that brings it back.
 fn check_ends(space: &Space<'_>, ended: &BTreeMap<Fence, ClusterTime>) -> Result<(), Violation> {
-    let mut found: BTreeMap<Fence, ()> = BTreeMap::new();
+    let mut found: BTreeSet<Fence> = BTreeSet::new();
     for key in space.rows(Kind::PermitEnd).into_keys() {
         let Some((at, fence)) = time_and_fence(key) else {
             return broken(key, "the key names no time and no fence");
@@ -197,13 +197,9 @@ fn check_ends(space: &Space<'_>, ended: &BTreeMap<Fence, ClusterTime>) -> Result
         };
         let is_late = at >= ended_at.saturating_add(RETENTION_MS_MIN);
         holds(is_late, key, "it comes back too early")?;
-        holds(
-            found.insert(fence, ()).is_none(),
-            key,
-            "a permit has two ends",
-        )?;
+        holds(found.insert(fence), key, "a permit has two ends")?;
     }
-    match ended.keys().find(|fence| !found.contains_key(fence)) {
+    match ended.keys().find(|fence| !found.contains(fence)) {
         Some(fence) => broken(&space.keys.fence(*fence), "retention has lost it"),
         None => Ok(()),
     }

@@ -77,9 +77,9 @@ impl<V: View> Gate<'_, V> {
         };
         outcome.add(part(self.let_due_go(Kind::Expiry, limit)?));
         outcome.add(part(self.let_due_go(Kind::HeldEnd, limit)?));
-        let (released, releases) = self.sweep_releases(salt, limit)?;
+        let (released, met) = self.sweep_releases(salt, limit)?;
         outcome.released = released;
-        outcome.add(releases);
+        outcome.add(met);
         outcome.add(self.sweep_waiters(limit)?);
         let drain = self.step_drain(salt, limit)?;
         outcome.activated = drain.activated.map(|(active, _)| active);

@@ -144,7 +144,7 @@ fn answer(world: &mut World, line: &Line<'_>) -> String {
         "get" => return get(world, line.number(1)),
         "who" => return who(world, line),
         "queue" => return queue(world, line),
-        "release" | "retain" | "sweep" | "due" | "used" | "doubts" | "statements" => {
+        "release" | "retain" | "sweep" | "due" | "used" | "doubts" | "statements" | "many" => {
             return keeping::answer(world, line);
         }
         _ => return context::answer(world, line),
@@ -396,16 +396,13 @@ fn who(world: &World, line: &Line<'_>) -> String {
     let operation = namespace
         .operation(&name(line.word(1)), &name(line.word(2)), &key)
         .unwrap();
-    let fence = |permit: Option<PermitView>| {
-        permit.map_or_else(
-            || "nobody".to_owned(),
-            |permit| format!("fence={}", permit.fence()),
-        )
+    let fence = |fence: Option<Fence>| {
+        fence.map_or_else(|| "nobody".to_owned(), |fence| format!("fence={fence}"))
     };
     format!(
         "held by {}, committed by {}",
-        fence(operation.holder),
-        fence(operation.committed)
+        fence(operation.holder.map(|permit| permit.fence())),
+        fence(operation.tombstone.map(|tombstone| tombstone.fence))
     )
 }
 

@@ -1,6 +1,7 @@
 //! Lines about what is held, released, swept and kept.
 //!
 //! ```text
+//! many N KEY SURFACE NAME=VALUE… [; OPTION…]    authorize N times in one entry, with `%` the number
 //! release FENCE [; by CALLER] [; operator]
 //! retain permits 90d disclosures 90d  how long what has ended is kept, and `statements`, `sessions`;
 //!                                     what is not named is kept for ever
@@ -19,8 +20,8 @@ use holdpoint_core::record::UsageRecord;
 use holdpoint_core::{Command, MapView};
 use holdpoint_receipt::BoundKey;
 
-use super::{Line, apply, duration, said, shown, stands};
-use crate::world::{World, default_namespace, name, time};
+use super::{Line, apply, authorize, duration, said, shown, stands};
+use crate::world::{World, default_namespace, granted, name, time};
 
 pub(super) fn answer(world: &mut World, line: &Line<'_>) -> String {
     let command = match line.word(0) {
@@ -29,6 +30,7 @@ pub(super) fn answer(world: &mut World, line: &Line<'_>) -> String {
             release.operator = line.option("operator").is_some();
             Command::Release(release)
         }
+        "many" => return many(world, line),
         "retain" => retain(line),
         "sweep" if line.words.get(1) == Some(&"all") => return sweep_all(world),
         "sweep" => world.sweep(),
@@ -39,6 +41,27 @@ pub(super) fn answer(world: &mut World, line: &Line<'_>) -> String {
         other => panic!("no command `{other}`"),
     };
     apply(world, command)
+}
+
+fn many(world: &mut World, line: &Line<'_>) -> String {
+    let commands = (1..=line.number(1)).map(|number| {
+        let number = number.to_string();
+        let words = line.words.iter().enumerate();
+        let words = words.filter(|(place, _)| *place != 1);
+        let words: Vec<String> = words.map(|(_, word)| word.replace('%', &number)).collect();
+        let one = Line {
+            words: words.iter().map(String::as_str).collect(),
+            options: line.options.clone(),
+        };
+        authorize(world, &one)
+    });
+    let commands = commands.collect();
+    let applied = world.apply(commands);
+    let granted = applied
+        .outcomes
+        .iter()
+        .filter(|outcome| granted(outcome).is_some());
+    format!("{} of {} granted", granted.count(), applied.outcomes.len())
 }
 
 fn namespace(world: &World) -> NamespaceQuery<'_, MapView> {
