@@ -3,11 +3,14 @@
 use holdpoint_core::Command;
 use holdpoint_core::codec::decode_evaluation;
 use holdpoint_core::command::{
-    ApprovalFact, ApprovalName, Approve, Authorize, CloseSession, RevokeApproval, subject_digest,
+    ApprovalFact, ApprovalName, Approve, AskApproval, Authorize, CloseSession, MissingApproval,
+    RevokeApproval, subject_digest,
 };
+use holdpoint_core::limits::{APPROVALS_MAX, SUBJECT_BYTES_MAX};
 use holdpoint_core::outcome::{ApprovalOutcome, AuthorizeOutcome, Decided, Outcome};
 use holdpoint_core::outline::{BoundKind, BoundOutline, Executor, SurfaceOutline};
 use holdpoint_core::record::ActivePolicy;
+use holdpoint_receipt::request::digest_of_canonical;
 use holdpoint_receipt::statement::{
     ApprovalStatement, Body, DecisionStatement, approvals_digest, commit,
 };
@@ -248,4 +251,84 @@ fn approval_is_spent_for_the_next_command_of_the_same_entry() {
         Outcome::Authorized(AuthorizeOutcome::NotCurrent { reason: Reason::FactsMoved, current })
             if current.facts.approvals.is_empty()
     ));
+}
+
+/// A list for approvers holds what it says, whoever proposed it.
+#[test]
+fn request_is_listed_only_with_its_own_digests_and_within_the_limits() {
+    let mut world = world();
+    let (version, digest) = world.active().unwrap();
+    let missing = |quorum: &str, subject: Vec<u8>| MissingApproval {
+        quorum: name(quorum),
+        digest: subject_digest(&subject),
+        subject,
+        needed: 1,
+    };
+    let sound = AskApproval {
+        namespace: default_namespace(),
+        request: b"{}".to_vec(),
+        request_digest: digest_of_canonical(b"{}"),
+        caller: caller("alice"),
+        policy: ActivePolicy { version, digest },
+        missing: vec![
+            missing("dba", b"plan".to_vec()),
+            missing("pair", b"plan".to_vec()),
+        ],
+    };
+    let mut said = |change: &dyn Fn(&mut AskApproval)| {
+        let mut command = sound.clone();
+        change(&mut command);
+        let outcome = world.one(Command::AskApproval(Box::new(command)));
+        crate::script::said(&outcome)
+    };
+    let eight = |count: usize| {
+        let quorums = (0..count).map(|number| missing(&format!("q{number}"), b"plan".to_vec()));
+        quorums.collect::<Vec<_>>()
+    };
+    let unfit =
+        "rejected: what is missing is not one subject for each quorum, in order, with its digest";
+    assert_eq!(said(&|ask| ask.missing.clear()), unfit);
+    assert_eq!(said(&|ask| ask.missing.reverse()), unfit);
+    assert_eq!(said(&|ask| ask.missing[0].needed = 0), unfit);
+    assert_eq!(said(&|ask| ask.missing[0].subject.push(b' ')), unfit);
+    assert_eq!(
+        said(&|ask| ask.missing = eight(9)),
+        "rejected: quorums: 9, at most 8 are accepted"
+    );
+    assert_eq!(
+        said(&|ask| ask.request.push(b' ')),
+        "rejected: the request digest is not the one of the canonical bytes"
+    );
+    assert_eq!(
+        said(&|ask| ask.missing = vec![missing("pair", vec![b'x'; SUBJECT_BYTES_MAX + 1])]),
+        format!(
+            "rejected: bytes of what a quorum binds: {}, at most {SUBJECT_BYTES_MAX} are accepted",
+            SUBJECT_BYTES_MAX + 1
+        )
+    );
+    assert_eq!(said(&|ask| ask.missing = eight(8)), "done");
+    assert_eq!(said(&|_| {}), "done");
+    assert_eq!(said(&|_| {}), "done (replay)");
+}
+
+#[test]
+fn verdict_that_uses_more_approvals_than_a_decision_may_is_rejected() {
+    let mut world = world();
+    let fact = approve(&mut world, "bob");
+    let many: Vec<ApprovalFact> = (0..=APPROVALS_MAX)
+        .map(|number| {
+            let mut fact = fact.clone();
+            fact.name.approver = caller(&format!("bob-{number:03}"));
+            fact
+        })
+        .collect();
+    let command = authorize(&mut world, "k1", "a", &many);
+    let outcome = world.one(Command::Authorize(Box::new(command)));
+    assert_eq!(
+        crate::script::said(&outcome),
+        format!(
+            "rejected: approvals: {}, at most {APPROVALS_MAX} are accepted",
+            APPROVALS_MAX + 1
+        )
+    );
 }

@@ -385,3 +385,87 @@ fn request_is_listed_until_it_is_granted_or_nobody_asks_any_more() {
         "#]],
     );
 }
+
+#[test]
+fn what_can_no_longer_count_is_swept_away() {
+    check(
+        "
+        put p pay account!
+        activate p
+        approve pair plan; for 60s
+        approve pair plan; for 3600s; by carol
+        ask pay account=a; needs pair plan
+        due
+        wait 23h
+        due
+        wait 1h
+        due
+        sweep
+        listed plan
+        approvals pair plan
+        due
+        wait 726s
+        sweep all
+        approvals pair plan
+        wait 3540s
+        sweep all
+        approvals pair plan
+        due
+        log
+        ",
+        &expect![[r#"
+            1: put
+            2: activated version=1
+            3: pair approved by bob until +60s
+            4: pair approved by carol until +3600s
+            5: done
+            6: the next is due at +86400s
+            7: time +82800s
+            8: the next is due at +86400s
+            9: time +86400s
+            10: a sweep is due
+            11: swept rows=1
+            12: 0 listed, 0 helped
+            13: [bob until +60s, carol until +3600s]
+            14: the next is due at +87126s
+            15: time +87126s
+            16: swept rows=1
+            17: [carol until +3600s]
+            18: time +90666s
+            19: swept rows=1
+            20: []
+            21: the next is due at +7776000s
+            22: policy approved approved
+        "#]],
+    );
+}
+
+#[test]
+fn approval_outlives_every_live_permit_that_has_spent_it() {
+    check(
+        "
+        put p pay account!; for 24h
+        activate p
+        approve pair plan; for 1s
+        wait 999ms
+        authorize k1 pay account=a; end 600s; using pair plan bob
+        retain permits 2d disclosures 2d statements 2d
+        wait 23h
+        sweep all
+        approvals pair plan
+        revoke 1
+        ",
+        &expect![[r#"
+            1: put
+            2: activated version=1
+            3: pair approved by bob until +1s
+            4: time +999ms
+            5: PERMIT fence=1 ISSUED until +86400999ms v1
+            6: done
+            7: time +82800999ms
+            8: swept rows=1
+            9: [bob spent by fence=1]
+            10: fence=1 REVOKED
+        "#]],
+    );
+}

@@ -449,3 +449,145 @@ fn drain_of_many_permits_takes_several_bounded_steps() {
         "#]],
     );
 }
+
+/// Where executors need not redeem, nobody knows whether a revoked permit is being used: the drain
+/// waits until nobody can be using it.
+#[test]
+fn drain_waits_for_what_offline_permits_hold() {
+    check(
+        "
+        put p pay account!; offline
+        put next pay
+        activate p
+        authorize k1 pay account=a
+        activate next; revoke
+        get 1
+        wait 70s
+        sweep
+        wait 500ms
+        sweep
+        authorize k2 pay account=a
+        ",
+        &expect![[r#"
+            1: put
+            2: put
+            3: activated version=1
+            4: PERMIT fence=1 ISSUED until +10s v1
+            5: draining pay
+            6: fence=1 REVOKED
+            7: time +70s
+            8: swept rows=0
+            9: time +70500ms
+            10: swept rows=0 activated version=2
+            11: PERMIT fence=2 ISSUED until +80500ms v2
+        "#]],
+    );
+}
+
+#[test]
+fn attempt_that_waits_is_not_granted_while_its_surface_drains() {
+    check(
+        "
+        put p pay account!
+        put next pay invoice!
+        activate p
+        authorize k1 pay account=a invoice=1
+        redeem 1
+        authorize k2 pay account=a invoice=2; until 200s
+        activate next; drain
+        complete 1 committed
+        authorize k2 pay account=a invoice=2; until 200s
+        sweep
+        authorize k2 pay account=a invoice=2; until 200s
+        queue pay account a
+        ",
+        &expect![[r#"
+            1: put
+            2: put
+            3: activated version=1
+            4: PERMIT fence=1 ISSUED until +10s v1
+            5: fence=1 REDEEMED complete by +60s
+            6: WAITING ticket=1 until +200s [account/a BOUND_HELD by fence=1]
+            7: draining pay
+            8: fence=1 COMMITTED | offered to alice/k2 until +2s
+            9: SILENCE DRAINING
+            10: swept rows=0 activated version=2
+            11: PERMIT fence=2 ISSUED until +10s v2
+            12: nobody waits
+        "#]],
+    );
+}
+
+#[test]
+fn activation_is_not_held_up_by_who_waits() {
+    check(
+        "
+        put p pay account!
+        put next pay
+        activate p
+        authorize k1 pay account=a
+        authorize k2 pay account=a; until 200s
+        activate next; revoke
+        queue pay account a
+        authorize k2 pay account=a; until 200s
+        authorize k3 pay account=a
+        ",
+        &expect![[r#"
+            1: put
+            2: put
+            3: activated version=1
+            4: PERMIT fence=1 ISSUED until +10s v1
+            5: WAITING ticket=1 until +200s [account/a BOUND_HELD by fence=1]
+            6: activated version=2 | offered to alice/k2 until +2s
+            7: 1 alice/k2 offered until +2s
+            8: PERMIT fence=2 ISSUED until +10s v2
+            9: PERMIT fence=3 ISSUED until +10s v2
+        "#]],
+    );
+}
+
+#[test]
+fn limits_may_rise_under_live_permits_and_nothing_else_may_change() {
+    check(
+        "
+        put p pay seats#2 spend$100/1h
+        put more pay seats#3 spend$200/1h
+        put seats pay seats#1 spend$100/1h
+        put spend pay seats#2 spend$99/1h
+        put window pay seats#2 spend$100/2h
+        put kind pay seats! spend$100/1h
+        activate p
+        authorize k1 pay seats=a spend=a amount=60
+        activate seats
+        activate spend
+        activate window
+        activate kind
+        authorize k2 pay seats=a spend=a amount=60
+        activate more
+        authorize k2 pay seats=a spend=a amount=60
+        authorize k3 pay seats=a spend=b amount=60
+        authorize k4 pay seats=a spend=c amount=60
+        activate p
+        ",
+        &expect![[r#"
+            1: put
+            2: put
+            3: put
+            4: put
+            5: put
+            6: put
+            7: activated version=1
+            8: PERMIT fence=1 ISSUED until +10s v1
+            9: refused BOUNDS_IN_USE by pay (active version=1)
+            10: refused BOUNDS_IN_USE by pay (active version=1)
+            11: refused BOUNDS_IN_USE by pay (active version=1)
+            12: refused BOUNDS_IN_USE by pay (active version=1)
+            13: DENY BOUND_EXHAUSTED [spend/a BOUND_EXHAUSTED] try again at +10s v1
+            14: activated version=2
+            15: PERMIT fence=2 ISSUED until +10s v2
+            16: PERMIT fence=3 ISSUED until +10s v2
+            17: DENY BOUND_EXHAUSTED [seats/a BOUND_EXHAUSTED] try again at +10s v2
+            18: refused BOUNDS_IN_USE by pay (active version=2)
+        "#]],
+    );
+}

@@ -158,3 +158,49 @@ fn frozen_surface_grants_nothing_and_everything_else_goes_on() {
         "#]],
     );
 }
+
+#[test]
+fn session_is_forgotten_when_nothing_has_used_it_for_its_time() {
+    check(
+        "
+        put p pay account!
+        activate p
+        authorize k1 pay account=a; session s
+        authorize k2 pay account=b; session other
+        close other
+        retain sessions 1h
+        retain sessions 2d
+        wait 1d
+        authorize k3 pay account=c; session s; end 86700s
+        wait 1d
+        sweep all
+        session s
+        session other
+        wait 1d
+        sweep all
+        session s
+        due
+        retain
+        ",
+        &expect![[r#"
+            1: put
+            2: activated version=1
+            3: PERMIT fence=1 ISSUED until +10s v1
+            4: PERMIT fence=2 ISSUED until +10s v1
+            5: done
+            6: refused RETENTION_TOO_SHORT
+            7: done
+            8: time +86400s
+            9: PERMIT fence=3 ISSUED until +86410s v1
+            10: time +172800s
+            11: swept rows=4
+            12: of alice, used at +86400s, open
+            13: no such session
+            14: time +259200s
+            15: swept rows=1
+            16: no such session
+            17: nothing is due
+            18: done
+        "#]],
+    );
+}
