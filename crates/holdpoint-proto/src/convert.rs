@@ -4,6 +4,7 @@
 //! field. To the wire: total. Nothing here knows a policy, a clock or a cluster.
 
 mod answer;
+mod approvals;
 mod call;
 mod decision;
 mod operation;
@@ -17,8 +18,9 @@ use std::fmt::Display;
 use holdpoint_receipt::{Digest, Name};
 
 pub use answer::{decided_never, decided_unknown, refusal};
-pub use call::{CompleteCall, Completed, Named, RedeemCall};
-pub use decision::decision;
+pub use approvals::{approval, missing_approval, pending};
+pub use call::{CompleteCall, Completed, Named, REASON_BYTES_MAX, RedeemCall, ReleaseCall};
+pub use decision::{decision, refused_bound, waiting};
 pub use operation::Draft;
 pub use permit::permit;
 

@@ -6,10 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, timeout_at};
 
-use crate::limits::{ASKING_MAX, DEADLINE_DEFAULT, DEADLINE_MAX, READING_MAX, SETTLING_MAX};
+use crate::limits::{
+    ASKING_MAX, DEADLINE_DEFAULT, DEADLINE_MAX, READING_MAX, SETTLING_MAX, WAITING_MAX,
+};
 
 /// What kind of request asks for a place. Each kind has places of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +30,16 @@ pub(crate) struct Admission {
     ask: Arc<Semaphore>,
     settle: Arc<Semaphore>,
     read: Arc<Semaphore>,
+    wait: Arc<Semaphore>,
+    /// Becomes `true` when the node stops.
+    closed: Arc<watch::Sender<bool>>,
 }
 
 /// A place and the instant until which its holder waits.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     deadline: Instant,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 }
 
 /// Why there is no place.
@@ -75,26 +80,21 @@ impl Admission {
             ask: places(ASKING_MAX),
             settle: places(SETTLING_MAX),
             read: places(READING_MAX),
+            wait: places(WAITING_MAX),
+            closed: Arc::default(),
         }
     }
 
     /// Takes a place in `lane` for at most `wait`.
     pub(crate) fn admit(&self, lane: Lane, wait: Duration) -> Result<Admitted, NotAdmitted> {
-        use tokio::sync::TryAcquireError;
-        let places = match lane {
+        let place = take(match lane {
             Lane::Ask => &self.ask,
             Lane::Settle => &self.settle,
             Lane::Read => &self.read,
-        };
-        let place = Arc::clone(places)
-            .try_acquire_owned()
-            .map_err(|error| match error {
-                TryAcquireError::Closed => NotAdmitted::Stopping,
-                TryAcquireError::NoPermits => NotAdmitted::Overloaded,
-            })?;
+        })?;
         Ok(Admitted {
             deadline: Instant::now() + wait,
-            _place: place,
+            place,
         })
     }
 
@@ -109,6 +109,7 @@ impl Admission {
             (&self.ask, ASKING_MAX),
             (&self.settle, SETTLING_MAX),
             (&self.read, READING_MAX),
+            (&self.wait, WAITING_MAX),
         ];
         places
             .iter()
@@ -121,7 +122,39 @@ impl Admission {
         self.ask.close();
         self.settle.close();
         self.read.close();
+        self.wait.close();
+        self.closed.send_replace(true);
     }
+
+    /// Resolves when the node stops.
+    pub(crate) async fn closed(&self) {
+        // The sender lives as long as this handle.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+
+    /// Lets the holder of a place in [`Lane::Ask`] wait for something that others do: its place goes to
+    /// the next, and it holds one of those for who waits.
+    pub(crate) fn park(&self, admitted: &mut Admitted) -> Result<(), NotAdmitted> {
+        admitted.place = take(&self.wait)?;
+        Ok(())
+    }
+
+    /// Lets it work again: waits for a place in [`Lane::Ask`], at most until its deadline.
+    pub(crate) async fn resume(&self, admitted: &mut Admitted) -> Result<(), NotAdmitted> {
+        let place = timeout_at(admitted.deadline, Arc::clone(&self.ask).acquire_owned()).await;
+        let place = place.map_err(|_| NotAdmitted::Overloaded)?;
+        admitted.place = place.map_err(|_| NotAdmitted::Stopping)?;
+        Ok(())
+    }
+}
+
+fn take(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, NotAdmitted> {
+    use tokio::sync::TryAcquireError;
+    let place = Arc::clone(places).try_acquire_owned();
+    place.map_err(|error| match error {
+        TryAcquireError::Closed => NotAdmitted::Stopping,
+        TryAcquireError::NoPermits => NotAdmitted::Overloaded,
+    })
 }
 
 impl Admitted {
@@ -165,6 +198,31 @@ mod tests {
             NotAdmitted::Stopping
         );
         assert!(held.left() <= WAIT);
+    }
+
+    #[tokio::test]
+    async fn who_waits_holds_no_place_of_those_who_work_until_it_works_again() {
+        let admission = Admission::new();
+        let ask = || admission.admit(Lane::Ask, WAIT);
+        let mut held: Vec<_> = (0..ASKING_MAX).map(|_| ask().unwrap()).collect();
+        let mut waiting = held.pop().unwrap();
+        admission.park(&mut waiting).unwrap();
+        held.push(ask().unwrap());
+        assert_eq!(ask().unwrap_err(), NotAdmitted::Overloaded);
+        assert_eq!(admission.in_flight(), ASKING_MAX + 1);
+        {
+            let mut working = std::pin::pin!(admission.resume(&mut waiting));
+            assert!(futures_util::poll!(working.as_mut()).is_pending());
+            held.pop();
+            working.await.unwrap();
+        }
+        assert_eq!(admission.in_flight(), ASKING_MAX);
+        admission.close();
+        admission.closed().await;
+        assert_eq!(
+            admission.park(&mut waiting).unwrap_err(),
+            NotAdmitted::Stopping
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::fs;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 
+use holdpoint_core::command::ActivationMode;
 use holdpoint_policy::{Bundle, directory, starter};
 use holdpoint_proto::convert::NAMESPACE_DEFAULT;
 use holdpoint_receipt::{Caller, ClusterId, Digest, Name, PolicyVersion};
@@ -138,11 +139,10 @@ async fn put_in_force(node: &Node, folder: &Path) -> Result<Event, RunError> {
         .map(|(path, content)| (path.to_owned(), content.to_vec()));
     let put = PutCall {
         namespace: namespace.clone(),
-        caller: caller.clone(),
         files: files.collect(),
     };
     let put = gate
-        .put_policy(put, &admitted)
+        .put_policy(caller.clone(), put, &admitted)
         .await
         .map_err(|refused| not_done(&path, refused))?;
     if let Some(problem) = put.problems.first() {
@@ -155,12 +155,18 @@ async fn put_in_force(node: &Node, folder: &Path) -> Result<Event, RunError> {
     let expected = PolicyVersion::default();
     let activate = ActivateCall {
         namespace,
-        caller,
         digest,
         expected,
+        mode: ActivationMode::Refuse,
     };
-    let activated = gate.activate_policy(activate, &admitted).await;
+    let activated = gate.activate_policy(caller, activate, &admitted).await;
     let activated = activated.map_err(|refused| not_done(&path, refused))?;
+    if let Some(refusal) = activated.refusal {
+        return Err(RunError::Dev {
+            path,
+            problem: refusal.sentence,
+        });
+    }
     let status = gate.status().await.map_err(|error| failed(&path, &error))?;
     in_force(&path, &status.policy_name, activated.version, digest)
 }

@@ -4,12 +4,18 @@
 //! what is found here with the state when the command is applied.
 
 use holdpoint_core::View;
-use holdpoint_core::command::{Authorize, Evaluation, Facts};
+use holdpoint_core::command::{
+    ApprovalFact, ApprovalName, AskApproval, AttemptName, Authorize, Evaluation, Facts,
+};
 use holdpoint_core::fault::ApplyError;
+use holdpoint_core::limits::PENDING_REFRESH_MS;
 use holdpoint_core::query::{NamespaceQuery, Query};
-use holdpoint_core::record::{ActivePolicy, AttemptRecord, Decided, PermitState};
+use holdpoint_core::record::{
+    ActivePolicy, ApprovalRecord, ApprovalState, AttemptRecord, Decided, PermitState,
+};
 use holdpoint_policy::{self as policy, EVALUATOR_VERSION, Policy};
 use holdpoint_proto::convert::Draft;
+use holdpoint_proto::v1;
 use holdpoint_receipt::request::digest_of_canonical;
 use holdpoint_receipt::{
     Caller, ClusterTime, Digest, IdempotencyKey, Name, PermitId, Reason, Request, Salt,
@@ -30,24 +36,52 @@ pub(crate) struct Submission {
     pub(crate) idempotency_key: IdempotencyKey,
     /// From when on nothing is decided.
     pub(crate) not_after: ClusterTime,
+    /// Until when it waits for bounds that are held; none does not wait.
+    pub(crate) wait_until: Option<ClusterTime>,
+}
+
+impl Submission {
+    /// What the attempt is known by.
+    pub(crate) fn name(&self) -> AttemptName {
+        AttemptName {
+            caller: self.caller.clone(),
+            idempotency_key: self.idempotency_key.clone(),
+        }
+    }
 }
 
 /// What came of looking at an attempt.
 #[derive(Clone, Debug)]
 pub(crate) enum Prepared {
     /// The policy has a verdict.
-    Evaluated(Box<Authorize>),
-    /// There is none. Only a recorded decision can answer; `lookup` finds it, if there is one.
-    Unfit {
-        /// Why there is no verdict.
-        reason: Reason,
-        /// The same for people.
-        sentence: String,
-        /// The same attempt without a verdict; none if not even the request can be named.
-        lookup: Option<Box<Authorize>>,
-        /// Whether the state that was read has a record of the attempt.
-        is_recorded: bool,
+    Evaluated {
+        /// The attempt with its verdict.
+        command: Box<Authorize>,
+        /// Bundles that are to be asked the same, for comparison only.
+        shadows: Vec<Digest>,
     },
+    /// The attempt waits for its bounds, and nothing is kept for it yet.
+    Waits(v1::Waiting),
+    /// There is no verdict. Only a recorded decision can answer.
+    Unfit(Box<Unfit>),
+}
+
+/// Why an attempt has no verdict.
+#[derive(Clone, Debug)]
+pub(crate) struct Unfit {
+    /// The reason.
+    pub(crate) reason: Reason,
+    /// The same for people.
+    pub(crate) sentence: String,
+    /// The same attempt without a verdict, which finds its record; none if not even the request can be
+    /// named.
+    pub(crate) lookup: Option<Box<Authorize>>,
+    /// Whether the state that was read has a record of the attempt.
+    pub(crate) is_recorded: bool,
+    /// The approvals that are missing.
+    pub(crate) missing: Vec<policy::Missing>,
+    /// Lists the request for approval, unless that was done a moment ago.
+    pub(crate) ask: Option<AskApproval>,
 }
 
 /// Why nothing came of it: a fault of this node.
@@ -56,6 +90,9 @@ pub(crate) enum EvaluateError {
     /// The state cannot be read.
     #[error(transparent)]
     Read(#[from] ReadFault),
+    /// The store has stopped.
+    #[error(transparent)]
+    Store(StoreError),
     /// The policy in force does not load here.
     #[error(transparent)]
     Policy(#[from] NotLoaded),
@@ -135,7 +172,15 @@ impl<V: View<Error = StoreError>> Attempt<'_, V> {
             return Ok(unfit(reason));
         };
         let request = draft.clone().with_action(action);
-        let facts = policy::Facts::default();
+        if let Some(waiting) = self.waits(active, &request)? {
+            return Ok(Prepared::Waits(waiting));
+        }
+        let supersedes = self.supersedes(active, record.as_ref())?;
+        let approvals = self.approvals(&policy, &request, supersedes)?;
+        let facts = policy::Facts {
+            approvals: approvals.iter().map(given).collect(),
+            ..policy::Facts::default()
+        };
         let input = policy::Input {
             request: &request,
             now_ms: self.leader.now.get(),
@@ -143,19 +188,103 @@ impl<V: View<Error = StoreError>> Attempt<'_, V> {
         };
         match policy.evaluate(input) {
             policy::Evaluation::Decided(decided) => {
-                let facts = self.facts(&request, active, record.as_ref())?;
+                let facts = self.facts(&request, supersedes, used(&decided.used, &approvals))?;
                 let evaluation = self.evaluation(active, decided, facts);
-                Ok(Prepared::Evaluated(
-                    self.command(&request, Some(evaluation)),
-                ))
+                Ok(Prepared::Evaluated {
+                    command: self.command(&request, Some(evaluation)),
+                    shadows: self.namespace.record().shadows.clone(),
+                })
             }
-            policy::Evaluation::Silence(silence) => Ok(Prepared::Unfit {
-                reason: silence.reason,
-                sentence: silence.sentence,
-                lookup: Some(self.command(&request, None)),
-                is_recorded: record.is_some(),
-            }),
+            policy::Evaluation::Silence(silence) => {
+                let lookup = self.command(&request, None);
+                Ok(Prepared::Unfit(Box::new(Unfit {
+                    ask: self.ask(active, &lookup, &silence.missing)?,
+                    reason: silence.reason,
+                    sentence: silence.sentence,
+                    lookup: Some(lookup),
+                    is_recorded: record.is_some(),
+                    missing: silence.missing,
+                })))
+            }
         }
+    }
+
+    /// The place of an attempt that waits and for which nothing is kept: evaluating it again would
+    /// change nothing.
+    fn waits(
+        &self,
+        active: ActivePolicy,
+        request: &Request,
+    ) -> Result<Option<v1::Waiting>, ReadFault> {
+        if self.submission.wait_until.is_none() {
+            return Ok(None);
+        }
+        let waiter = self.namespace.waiter(&self.submission.name())?;
+        let waiter = waiter.filter(|waiter| {
+            waiter.policy == active
+                && waiter.offered_until.is_none()
+                && waiter.is_live_at(self.leader.now)
+                && waiter.not_after == self.submission.not_after
+                && waiter.request_digest == request.digest()
+        });
+        Ok(waiter.map(|waiter| v1::Waiting {
+            ticket: waiter.ticket,
+            since_ms: waiter.since.get(),
+            until_ms: waiter.wait_until.get(),
+        }))
+    }
+
+    /// The approvals that stand for what the request has to have approved.
+    fn approvals(
+        &self,
+        policy: &Policy,
+        request: &Request,
+        supersedes: Option<PermitId>,
+    ) -> Result<Vec<(ApprovalName, ApprovalRecord)>, ReadFault> {
+        let mut approvals = Vec::new();
+        if !policy.has_quorums(&request.surface) {
+            return Ok(approvals);
+        }
+        // A request that does not fit the bundle has no subjects; its evaluation says why.
+        for subject in policy.subjects(request).unwrap_or_default() {
+            approvals.extend(standing_approvals(
+                &self.namespace,
+                &subject.quorum,
+                &subject.digest,
+                self.leader.now,
+                supersedes,
+            )?);
+        }
+        Ok(approvals)
+    }
+
+    /// What lists the request for approval; none if nothing is missing, or if it was listed a moment
+    /// ago under the same policy.
+    fn ask(
+        &self,
+        policy: ActivePolicy,
+        lookup: &Authorize,
+        missing: &[policy::Missing],
+    ) -> Result<Option<AskApproval>, ReadFault> {
+        if missing.is_empty() {
+            return Ok(None);
+        }
+        let ask = AskApproval {
+            namespace: lookup.namespace.clone(),
+            request: lookup.request.clone(),
+            request_digest: lookup.request_digest,
+            caller: lookup.caller.clone(),
+            policy,
+            missing: missing.iter().map(translate::missing).collect(),
+        };
+        let listed = self.namespace.pending(&lookup.request_digest)?;
+        let is_listed = listed.is_some_and(|listed| {
+            let fresh_until = listed.asked_at.saturating_add(PENDING_REFRESH_MS);
+            self.leader.now < fresh_until
+                && listed.policy == policy
+                && listed.missing == ask.missing
+        });
+        Ok((!is_listed).then_some(ask))
     }
 
     /// The action of a request that names none: the one it was recorded with, so that a retry is the
@@ -185,36 +314,54 @@ impl<V: View<Error = StoreError>> Attempt<'_, V> {
         })
     }
 
+    /// The issued permit of this attempt that granting under a later policy version replaces.
+    fn supersedes(
+        &self,
+        active: ActivePolicy,
+        record: Option<&AttemptRecord>,
+    ) -> Result<Option<PermitId>, ReadFault> {
+        let Some(AttemptRecord {
+            decided: Decided::Permit(permit),
+            policy,
+            ..
+        }) = record
+        else {
+            return Ok(None);
+        };
+        let is_earlier = policy.version != active.version;
+        let is_issued = is_earlier && self.state_of(permit)? == Some(PermitState::Issued);
+        Ok(is_issued.then_some(*permit))
+    }
+
+    fn state_of(&self, permit: &PermitId) -> Result<Option<PermitState>, ReadFault> {
+        let permit = self.namespace.permit(permit)?;
+        Ok(permit.map(|permit| permit.record.state_at(self.leader.now)))
+    }
+
     /// The facts of the state that the state machine will compare.
     fn facts(
         &self,
         request: &Request,
-        active: ActivePolicy,
-        record: Option<&AttemptRecord>,
+        supersedes: Option<PermitId>,
+        approvals: Vec<ApprovalFact>,
     ) -> Result<Facts, ReadFault> {
-        let state_of = |permit: &PermitId| -> Result<Option<PermitState>, ReadFault> {
-            let permit = self.namespace.permit(permit)?;
-            Ok(permit.map(|permit| permit.record.state_at(self.leader.now)))
+        let record = self.namespace.record();
+        let session = match &request.session {
+            Some(session) => self.namespace.session(session)?,
+            None => None,
         };
-        let prerequisites = request.prerequisites.iter().map(state_of);
-        let earlier = match record {
-            Some(AttemptRecord {
-                decided: Decided::Permit(permit),
-                policy,
-                ..
-            }) if policy.version != active.version => Some(*permit),
-            Some(_) | None => None,
-        };
-        let supersedes = match earlier {
-            Some(permit) if state_of(&permit)? == Some(PermitState::Issued) => Some(permit),
-            Some(_) | None => None,
-        };
+        let prerequisites = request.prerequisites.iter();
         Ok(Facts {
-            frozen: self.namespace.record().frozen,
-            draining: false,
-            session_closed: false,
-            approvals: Vec::new(),
-            prerequisites: prerequisites.collect::<Result<_, _>>()?,
+            frozen: record.frozen || record.frozen_surfaces.contains(&request.surface),
+            draining: record
+                .drain
+                .as_ref()
+                .is_some_and(|drain| drain.surfaces.contains(&request.surface)),
+            session_closed: session.is_some_and(|session| session.closed.is_some()),
+            approvals,
+            prerequisites: prerequisites
+                .map(|permit| self.state_of(permit))
+                .collect::<Result<_, _>>()?,
             supersedes,
         })
     }
@@ -244,7 +391,7 @@ impl<V: View<Error = StoreError>> Attempt<'_, V> {
             caller: request.caller.clone(),
             idempotency_key: self.submission.idempotency_key.clone(),
             not_after: self.submission.not_after,
-            wait_until: None,
+            wait_until: self.submission.wait_until,
             request_digest: digest_of_canonical(&canonical),
             request: canonical,
             surface: request.surface.clone(),
@@ -261,10 +408,66 @@ impl<V: View<Error = StoreError>> Attempt<'_, V> {
 
 /// No verdict, and not even a request to look a recorded decision up with.
 fn unfit(reason: Reason) -> Prepared {
-    Prepared::Unfit {
+    Prepared::Unfit(Box::new(Unfit {
         reason,
         sentence: reason.sentence().to_owned(),
         lookup: None,
         is_recorded: false,
+        missing: Vec::new(),
+        ask: None,
+    }))
+}
+
+/// The approvals of one subject that count for whoever may use them at `now`: given and neither
+/// expired nor taken back, nor spent but by the permit that is to be replaced.
+pub(crate) fn standing_approvals<V: View>(
+    namespace: &NamespaceQuery<'_, V>,
+    quorum: &Name,
+    subject: &Digest,
+    now: ClusterTime,
+    supersedes: Option<PermitId>,
+) -> Result<Vec<(ApprovalName, ApprovalRecord)>, ApplyError<V::Error>> {
+    let mut approvals = namespace.approvals_of(quorum, subject)?;
+    approvals.retain(|(_, approval)| {
+        let is_free = match approval.state {
+            ApprovalState::Given => true,
+            ApprovalState::Spent(permit) => supersedes == Some(permit),
+            ApprovalState::Revoked { .. } => false,
+        };
+        is_free && now < approval.expires_at
+    });
+    Ok(approvals)
+}
+
+/// An approval in the policy's words.
+fn given((name, record): &(ApprovalName, ApprovalRecord)) -> policy::Approval {
+    policy::Approval {
+        quorum: name.quorum.clone(),
+        subject: name.subject,
+        approver: name.approver.clone(),
+        given_at_ms: record.given_at.get(),
     }
+}
+
+/// The approvals that a verdict rests on, as the state machine compares them: sorted, none twice.
+fn used(
+    used: &[policy::UsedApproval],
+    approvals: &[(ApprovalName, ApprovalRecord)],
+) -> Vec<ApprovalFact> {
+    let facts = used.iter().filter_map(|used| {
+        let found = approvals.iter().find(|(name, _)| {
+            name.quorum == used.quorum
+                && name.subject == used.subject
+                && name.approver == used.approver
+        });
+        found.map(|(name, record)| ApprovalFact {
+            name: name.clone(),
+            leaf: record.leaf,
+            spends: used.spent,
+        })
+    });
+    let mut facts: Vec<ApprovalFact> = facts.collect();
+    facts.sort();
+    facts.dedup();
+    facts
 }

@@ -9,40 +9,45 @@
 //! whether it is certain that nothing happened. This module never decides: the outcome of the log
 //! does.
 
+mod approvals;
 mod authorize;
-mod lag;
+mod change;
+mod history;
 mod policy;
 mod read;
 mod settle;
+mod shadow;
 mod status;
+mod watch;
 
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use holdpoint_core::command::Command;
-use holdpoint_core::outcome::Statement;
+use holdpoint_core::outcome::{ActivateOutcome, Statement, SweepOutcome};
 use holdpoint_core::{GroupId, Outcome, Query};
 use holdpoint_proto::v1;
 use holdpoint_raft::{Clock, Group, Leadership, ProposeError, ReadError, StateView};
 use holdpoint_receipt::{ClusterTime, Name, NodeId, Reason};
+use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
 pub(crate) use authorize::Asked;
 pub(crate) use read::ReceiptSubject;
 pub(crate) use status::OwnIdentity;
 
-use lag::Lag;
-
 use crate::admit::{Admission, Admitted, Lane};
 use crate::cosign::{Cosigner, SignError};
-use crate::limits::LEADER_WAIT;
+use crate::limits::{LEADER_WAIT, WATCHING_MAX};
 use crate::members::Members;
 use crate::neighbours::Neighbours;
 use crate::policies::Policies;
 use crate::pool::{Pool, PoolError};
 use crate::quorum::Quorum;
 use crate::refused::{Refused, seconds};
+use crate::shadow::Shadows;
+use crate::waiting::WaitingCalls;
 
 /// What a gate is made of.
 #[derive(Debug)]
@@ -61,6 +66,8 @@ pub(crate) struct Parts {
     pub(crate) evaluations: Pool,
     /// Threads for reads.
     pub(crate) reads: Pool,
+    /// Asks the bundles that are evaluated for comparison.
+    pub(crate) shadows: Shadows,
 }
 
 /// The gate, as one node serves it.
@@ -71,18 +78,30 @@ pub(crate) struct Gate {
     policies: Arc<Policies>,
     quorum: Quorum,
     neighbours: Neighbours,
-    lag: Lag,
+    waiting: WaitingCalls,
+    watching: Arc<Semaphore>,
 }
 
 impl Gate {
     pub(crate) fn new(parts: Parts) -> Self {
+        let waiting = WaitingCalls::default();
+        let heard = waiting.clone();
+        let is_first = parts.group.on_applied(Arc::new(move |_, meant| {
+            heard.offered(&meant.offers);
+            // Claims of another policy are not this policy's bounds.
+            if meant.outcomes.iter().any(puts_in_force) {
+                heard.wake_all();
+            }
+        }));
+        assert!(is_first, "a group has one gate");
         Self {
             parts,
             admission: Admission::new(),
             policies: Arc::default(),
             quorum: Quorum::default(),
             neighbours: Neighbours::default(),
-            lag: Lag::default(),
+            waiting,
+            watching: Arc::new(Semaphore::new(WATCHING_MAX)),
         }
     }
 
@@ -118,6 +137,11 @@ impl Gate {
         &self.neighbours
     }
 
+    /// Calls that are held while their attempts wait.
+    pub(crate) fn waiting(&self) -> &WaitingCalls {
+        &self.waiting
+    }
+
     /// Threads for reads.
     pub(crate) fn reads(&self) -> &Pool {
         &self.parts.reads
@@ -141,7 +165,7 @@ impl Gate {
     /// Waits a moment for a leader, and refuses if that is another node.
     ///
     /// Nothing has been proposed yet, so the refusal is certain.
-    async fn lead(&self, admitted: &Admitted) -> Result<(), Refused> {
+    pub(crate) async fn lead(&self, admitted: &Admitted) -> Result<(), Refused> {
         let until = admitted
             .deadline()
             .min(tokio::time::Instant::now() + LEADER_WAIT);
@@ -358,6 +382,18 @@ impl Gate {
         tracing::error!(?outcome, node = %self.parts.own.node, "a command had another's outcome");
         Refused::unknown(Reason::Internal)
     }
+}
+
+/// Whether an outcome put a policy in force.
+const fn puts_in_force(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Activated(ActivateOutcome::Activated { .. })
+            | Outcome::Swept(SweepOutcome {
+                activated: Some(_),
+                ..
+            })
+    )
 }
 
 /// How often the requests in flight are counted while the node stops.

@@ -28,6 +28,37 @@ pub const ASKING_MAX: usize = 4_096;
 /// a permit from settling it.
 pub const SETTLING_MAX: usize = 2_048;
 
+/// Calls that are held while their attempts wait for bounds. They hold none of [`ASKING_MAX`].
+pub const WAITING_MAX: usize = 4_096;
+
+/// How long an attempt keeps its place in the queues of its bounds without a call that waits for it:
+/// long enough for a client to find the next leader.
+pub const LEFT_FOR: Duration = Duration::from_secs(5);
+
+/// How often the leader looks whether time alone has brought something about.
+pub const HOUSEKEEPING: Duration = Duration::from_millis(100);
+
+/// Streams of statements that one node serves at once.
+pub const WATCHING_MAX: usize = 256;
+
+/// Messages of one such stream that its client has not taken yet. Beyond it nothing is read.
+pub const WATCH_AHEAD_MAX: usize = 32;
+
+/// Statements that one such stream reads at once.
+pub const WATCH_BATCH_MAX: u64 = 256;
+
+/// The same for streams with receipts, each of which is made.
+pub const WATCH_RECEIPTS_MAX: u64 = 32;
+
+/// Leaves that one page of decisions looks at.
+pub const DECISIONS_SCANNED_MAX: u64 = 4_096;
+
+/// Decisions that wait for shadows to be asked about them. Beyond it they are skipped, and counted.
+pub const SHADOW_QUEUE_MAX: usize = 1_024;
+
+/// Differences that are kept of one shadow, the newest.
+pub const SHADOW_DIFFERENCES_MAX: usize = 100;
+
 /// Reads and policy changes that wait at once.
 pub const READING_MAX: usize = 512;
 
@@ -62,7 +93,7 @@ pub const COMPILED_POLICIES_MAX: usize = 4;
 pub const SENTENCE_BYTES_MAX: usize = 1_024;
 
 /// Receipts that wait for one signature.
-pub const SIGN_QUEUE_MAX: usize = ASKING_MAX + SETTLING_MAX + READING_MAX;
+pub const SIGN_QUEUE_MAX: usize = ASKING_MAX + SETTLING_MAX + READING_MAX + WATCHING_MAX;
 
 /// Receipts that one signature serves at once.
 pub const SIGN_BATCH_MAX: usize = 1_024;

@@ -17,6 +17,11 @@ pub(crate) struct Refused {
     refusal: Box<v1::Refusal>,
     /// The end under which the attempt is recorded; none if that is not known or no attempt.
     recorded_end: Option<ClusterTime>,
+    reason: Reason,
+    /// Approvals that are missing.
+    missing: Vec<v1::MissingApproval>,
+    /// The place of an attempt that waits.
+    waiting: Option<v1::Waiting>,
 }
 
 impl Refused {
@@ -25,6 +30,9 @@ impl Refused {
         Self {
             refusal: Box::new(convert::refusal(reason)),
             recorded_end: None,
+            reason,
+            missing: Vec::new(),
+            waiting: None,
         }
     }
 
@@ -33,6 +41,23 @@ impl Refused {
         let mut refused = Self::never(reason);
         refused.refusal.decided = convert::decided_unknown();
         refused
+    }
+
+    /// Why.
+    pub(crate) fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// Names what has to be approved before there can be a permit.
+    pub(crate) fn missing(mut self, missing: Vec<v1::MissingApproval>) -> Self {
+        self.missing = missing;
+        self
+    }
+
+    /// Says which place the attempt has in the queues of its bounds.
+    pub(crate) fn waiting(mut self, waiting: v1::Waiting) -> Self {
+        self.waiting = Some(waiting);
+        self
     }
 
     /// Says it in other words than the registry's.
@@ -75,7 +100,9 @@ impl Refused {
     }
 
     /// As authorize answers it: SILENCE.
-    pub(crate) fn into_silence(self) -> v1::AuthorizeResponse {
+    pub(crate) fn into_silence(mut self) -> v1::AuthorizeResponse {
+        let missing_approvals = std::mem::take(&mut self.missing);
+        let waiting = self.waiting.take();
         let not_after_ms = self.recorded_end.map_or(0, ClusterTime::get);
         let refusal = self.into_refusal();
         v1::AuthorizeResponse {
@@ -86,6 +113,8 @@ impl Refused {
             decided: refusal.decided,
             leader_hint: refusal.leader_hint,
             not_after_ms,
+            missing_approvals,
+            waiting,
             ..v1::AuthorizeResponse::default()
         }
     }

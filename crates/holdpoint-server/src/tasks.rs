@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::error::RunError;
 use crate::gate::Gate;
 use crate::stop::Stop;
-use crate::{neighbours, recognition, transport};
+use crate::{housekeeping, neighbours, recognition, transport};
 
 /// What the tasks listen on.
 pub(crate) struct Listeners {
@@ -51,6 +51,11 @@ pub(crate) fn spawn(
     tasks.spawn(until(stop, async move {
         announcing.await;
         RunError::Task("the neighbour watch")
+    }));
+    let keeping = housekeeping::run(Arc::clone(gate));
+    tasks.spawn(until(stop, async move {
+        keeping.await;
+        RunError::Task("housekeeping")
     }));
     let refused = recognition::refused(Arc::clone(gate));
     tasks.spawn(until(stop, async move { RunError::from(refused.await) }));

@@ -87,3 +87,13 @@ fn claim(claim: policy::Claim) -> BoundClaim {
         amount: claim.amount,
     }
 }
+
+/// A quorum that is not met.
+pub(crate) fn missing(missing: &policy::Missing) -> command::MissingApproval {
+    command::MissingApproval {
+        quorum: missing.quorum.clone(),
+        subject: missing.subject.as_bytes().to_vec(),
+        digest: missing.digest,
+        needed: missing.min,
+    }
+}

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdpoint_proto::v1::{
-    DESCRIPTORS, cluster_server::ClusterServer, gate_server::GateServer, keys_server::KeysServer,
+    DESCRIPTORS, approvals_server::ApprovalsServer, cluster_server::ClusterServer,
+    gate_server::GateServer, history_server::HistoryServer, keys_server::KeysServer,
     policy_server::PolicyServer,
 };
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic_health::server::HealthReporter;
 
-use crate::api::{ClusterService, GateService, KeysService, PolicyService};
+use crate::api::{
+    ApprovalsService, ClusterService, GateService, HistoryService, KeysService, PolicyService,
+};
 use crate::gate::Gate;
 use crate::limits::{
     CONNECTIONS_MAX, GATE_MESSAGE_BYTES_MAX, POLICY_MESSAGE_BYTES_MAX, STREAMS_PER_CONNECTION_MAX,
@@ -55,6 +58,10 @@ pub(crate) async fn serve(
         .max_decoding_message_size(GATE_MESSAGE_BYTES_MAX);
     let policy_service = PolicyServer::new(PolicyService::new(Arc::clone(&gate)))
         .max_decoding_message_size(POLICY_MESSAGE_BYTES_MAX);
+    let approvals_service = ApprovalsServer::new(ApprovalsService::new(Arc::clone(&gate)))
+        .max_decoding_message_size(GATE_MESSAGE_BYTES_MAX);
+    let history_service = HistoryServer::new(HistoryService::new(Arc::clone(&gate)))
+        .max_decoding_message_size(GATE_MESSAGE_BYTES_MAX);
     let serving = Server::builder()
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
@@ -63,6 +70,8 @@ pub(crate) async fn serve(
         .add_service(reflection)
         .add_service(gate_service)
         .add_service(policy_service)
+        .add_service(approvals_service)
+        .add_service(history_service)
         .add_service(ClusterServer::new(ClusterService::new(Arc::clone(&gate))))
         .add_service(KeysServer::new(KeysService::new(Arc::clone(&gate))))
         .serve_with_incoming_shutdown(connections(listener, CONNECTIONS_MAX, cut), stopped);

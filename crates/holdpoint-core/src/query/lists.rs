@@ -44,6 +44,23 @@ impl<V: View> NamespaceQuery<'_, V> {
         Ok(found)
     }
 
+    /// How many permits are in doubt; at most a page is counted.
+    ///
+    /// # Errors
+    ///
+    /// See [`NamespaceQuery::doubts`].
+    pub fn doubt_count(&self) -> Result<usize, ApplyError<V::Error>> {
+        let prefix = self.keys.prefix(Kind::Doubt);
+        let mut count: usize = 0;
+        for (key, _) in rows(self.view, &prefix, None, PAGE_MAX)? {
+            if number_at::<V::Error>(&key, prefix.len())? > self.now.get() {
+                break;
+            }
+            count = count.saturating_add(1);
+        }
+        Ok(count)
+    }
+
     /// Permits of a surface after `after` that are live or hold bounds, in the order of their fences;
     /// at most `limit`, and no more than a page.
     ///

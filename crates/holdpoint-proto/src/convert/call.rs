@@ -1,9 +1,13 @@
 //! Calls about a permit that exists.
 
+use holdpoint_core::limits::WORD_BYTES_MAX;
 use holdpoint_receipt::{Digest, Fence, Name, PermitId, RedemptionId};
 
 use super::{Malformed, digest, namespace, optional_digest, required};
-use crate::v1::{CompleteRequest, Completion, RedeemRequest};
+use crate::v1::{CompleteRequest, Completion, RedeemRequest, ReleaseRequest};
+
+/// The longest reason that an operator gives, in bytes.
+pub const REASON_BYTES_MAX: usize = WORD_BYTES_MAX;
 
 /// A permit in its namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +83,8 @@ pub struct CompleteCall {
     pub named: Named,
     /// The outcome.
     pub completed: Completed,
+    /// Why an operator says so.
+    pub reason: Option<String>,
 }
 
 impl TryFrom<CompleteRequest> for CompleteCall {
@@ -103,6 +109,41 @@ impl TryFrom<CompleteRequest> for CompleteCall {
         Ok(Self {
             named: Named::parse(&call.namespace, &call.permit_id)?,
             completed,
+            reason: reason(call.reason)?,
         })
     }
+}
+
+/// A permit whose bounds are to be given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleaseCall {
+    /// The permit.
+    pub named: Named,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+impl TryFrom<ReleaseRequest> for ReleaseCall {
+    type Error = Malformed;
+
+    fn try_from(call: ReleaseRequest) -> Result<Self, Malformed> {
+        Ok(Self {
+            named: Named::parse(&call.namespace, &call.permit_id)?,
+            reason: reason(call.reason)?,
+        })
+    }
+}
+
+/// A reason that may be absent: empty.
+fn reason(text: String) -> Result<Option<String>, Malformed> {
+    if text.len() > REASON_BYTES_MAX {
+        return Err(Malformed::new(
+            "reason",
+            format_args!(
+                "has {} bytes, at most {REASON_BYTES_MAX} are kept",
+                text.len()
+            ),
+        ));
+    }
+    Ok((!text.is_empty()).then_some(text))
 }

@@ -1,6 +1,6 @@
 //! Recorded decisions.
 
-use holdpoint_core::outcome::{Decided, Decision as Recorded};
+use holdpoint_core::outcome::{Decided, Decision as Recorded, Waiting};
 use holdpoint_core::outline::BoundKind;
 use holdpoint_core::record::{Denial, RefusedBound};
 use holdpoint_receipt::{ClusterTime, Decision, Fence, Reason};
@@ -47,8 +47,11 @@ fn because(
 }
 
 fn denied(answer: v1::AuthorizeResponse, denial: &Denial) -> v1::AuthorizeResponse {
-    let refused = denial.refused.first();
-    let sentence = refused.map(sentence_of);
+    // The one that gave the denial its reason.
+    let mut all = denial.refused.iter();
+    let refused = all.find(|refused| refused.reason == denial.reason);
+    let said: Vec<String> = denial.refused.iter().map(sentence_of).collect();
+    let sentence = (!said.is_empty()).then(|| said.join(" "));
     v1::AuthorizeResponse {
         sentence: sentence.unwrap_or_else(|| answer.sentence.clone()),
         codes: denial.codes.clone(),
@@ -57,7 +60,31 @@ fn denied(answer: v1::AuthorizeResponse, denial: &Denial) -> v1::AuthorizeRespon
             .and_then(|refused| refused.fence)
             .map_or(0, Fence::get),
         refused_bound: refused.map(|refused| (&refused.claim).into()),
+        refused_bounds: denial.refused.iter().map(refused_bound).collect(),
         ..answer
+    }
+}
+
+/// A bound that could not be claimed.
+#[must_use]
+pub fn refused_bound(refused: &RefusedBound) -> v1::RefusedBound {
+    v1::RefusedBound {
+        bound: Some((&refused.claim).into()),
+        reason: i32::from(refused.reason.code()),
+        reason_name: refused.reason.as_str().to_owned(),
+        fence: refused.fence.map_or(0, Fence::get),
+        until_ms: refused.until.map_or(0, ClusterTime::get),
+        amount: refused.claim.amount,
+    }
+}
+
+/// The place of an attempt that waits.
+#[must_use]
+pub fn waiting(waiting: &Waiting) -> v1::Waiting {
+    v1::Waiting {
+        ticket: waiting.ticket,
+        since_ms: waiting.since.get(),
+        until_ms: waiting.wait_until.get(),
     }
 }
 

@@ -9,14 +9,13 @@ use holdpoint_receipt::Caller;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
+use crate::roles::LOOPBACK;
+
 /// The metadata key under which a caller names itself.
 const METADATA_CALLER: &str = "holdpoint-caller";
 
 /// The name of a caller that gives none.
 const CALLER_DEFAULT: &str = "dev";
-
-/// The scheme that stands before the name, so that no later scheme can be confused with this one.
-const SCHEME: &str = "loopback";
 
 /// The caller of `request`.
 ///
@@ -54,7 +53,7 @@ fn identify(remote: Option<SocketAddr>, metadata: &MetadataMap) -> Result<Caller
             "`{METADATA_CALLER}` is empty; leave it out or name one"
         )));
     }
-    Caller::new(format!("{SCHEME}:{name}"))
+    Caller::new(format!("{LOOPBACK}:{name}"))
         .map_err(|error| unauthenticated(format!("`{METADATA_CALLER}`: {error}")))
 }
 

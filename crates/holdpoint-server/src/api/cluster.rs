@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use holdpoint_core::command::Retention;
+use holdpoint_proto::convert::{Malformed, namespace};
 use holdpoint_proto::v1;
+use holdpoint_receipt::Name;
 use tonic::{Request, Response, Status};
 
 use super::caller::authenticate;
@@ -35,6 +38,86 @@ impl v1::cluster_server::Cluster for ClusterService {
             .map(Response::new)
             .map_err(|fault| Status::internal(fault.to_string()))
     }
+
+    async fn freeze(
+        &self,
+        request: Request<v1::FreezeRequest>,
+    ) -> Result<Response<v1::FreezeResponse>, Status> {
+        answer!(
+            self,
+            request,
+            Lane::Settle,
+            FreezeResponse,
+            FreezeCall::parse,
+            freeze
+        )
+    }
+
+    async fn set_retention(
+        &self,
+        request: Request<v1::SetRetentionRequest>,
+    ) -> Result<Response<v1::SetRetentionResponse>, Status> {
+        answer!(
+            self,
+            request,
+            Lane::Read,
+            SetRetentionResponse,
+            |call| retention(&call),
+            set_retention
+        )
+    }
+
+    async fn get_retention(
+        &self,
+        request: Request<v1::GetRetentionRequest>,
+    ) -> Result<Response<v1::GetRetentionResponse>, Status> {
+        let parse = |call: v1::GetRetentionRequest| namespace(&call.namespace);
+        answer!(
+            self,
+            request,
+            Lane::Read,
+            GetRetentionResponse,
+            parse,
+            get_retention
+        )
+    }
+}
+
+/// Grants to stop, or to let go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FreezeCall {
+    /// The namespace.
+    pub(crate) namespace: Name,
+    /// The surface; none for all.
+    pub(crate) surface: Option<Name>,
+    /// Whether it is to be frozen.
+    pub(crate) frozen: bool,
+}
+
+impl FreezeCall {
+    fn parse(call: v1::FreezeRequest) -> Result<Self, Malformed> {
+        let surface = (!call.surface.is_empty()).then(|| Name::new(call.surface));
+        Ok(Self {
+            namespace: namespace(&call.namespace)?,
+            surface: surface
+                .transpose()
+                .map_err(|error| Malformed::new("surface", error))?,
+            frozen: call.frozen,
+        })
+    }
+}
+
+fn retention(call: &v1::SetRetentionRequest) -> Result<(Name, Retention), Malformed> {
+    let times = call
+        .retention
+        .ok_or_else(|| Malformed::new("retention", "is missing"))?;
+    let retention = Retention {
+        permits_ms: times.permits_ms,
+        disclosures_ms: times.disclosures_ms,
+        statements_ms: times.statements_ms,
+        sessions_ms: times.sessions_ms,
+    };
+    Ok((namespace(&call.namespace)?, retention))
 }
 
 /// Serves `holdpoint.v1.Keys`.

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use holdpoint_proto::convert::{CompleteCall, Draft, Malformed, Named, RedeemCall, namespace};
+use holdpoint_proto::convert::{
+    CompleteCall, Draft, Malformed, Named, RedeemCall, ReleaseCall, namespace,
+};
 use holdpoint_proto::v1::{self, get_receipt_request::Subject};
-use holdpoint_receipt::{BoundKey, Caller, ClusterTime, IdempotencyKey, Name};
+use holdpoint_receipt::{BoundKey, Caller, ClusterTime, Fence, IdempotencyKey, Name, SessionId};
 use tonic::{Request, Response, Status};
 
 use super::authorize_stream::{self, Answers};
 use super::caller::authenticate;
-use super::{invalid, wait};
+use super::{invalid, page, page_size, wait};
 use crate::admit::Lane;
 use crate::gate::{Asked, Gate, ReceiptSubject};
 use crate::refused::Refused;
@@ -31,16 +33,38 @@ fn asked(call: v1::AuthorizeRequest, caller: Caller) -> Result<Asked, Malformed>
     let operation = call
         .operation
         .ok_or_else(|| Malformed::new("operation", "is missing"))?;
-    let not_after = match call.not_after_ms {
-        0 => None,
-        at => Some(ClusterTime::new(at).map_err(|error| Malformed::new("not_after_ms", error))?),
+    let time = |field, at| match at {
+        0 => Ok(None),
+        at => ClusterTime::new(at)
+            .map(Some)
+            .map_err(|error| Malformed::new(field, error)),
     };
+    let not_after = time("not_after_ms", call.not_after_ms)?;
+    let wait_until = time("wait_until_ms", call.wait_until_ms)?;
+    match (wait_until, not_after) {
+        (Some(_), None) => {
+            let problem = "an attempt that waits is repeated, so it names its end: give it";
+            return Err(Malformed::new("not_after_ms", problem));
+        }
+        (Some(wait_until), Some(not_after)) if wait_until > not_after => {
+            return Err(Malformed::new(
+                "wait_until_ms",
+                format_args!(
+                    "`{}` is after the end of the attempt; give at most `{}`",
+                    wait_until.get(),
+                    not_after.get()
+                ),
+            ));
+        }
+        (Some(_) | None, _) => (),
+    }
     Ok(Asked {
         caller: caller.clone(),
         draft: Draft::parse(operation, caller)?,
         idempotency_key: IdempotencyKey::new(call.idempotency_key)
             .map_err(|error| Malformed::new("idempotency_key", error))?,
         not_after,
+        wait_until,
     })
 }
 
@@ -56,31 +80,15 @@ pub(super) async fn authorize(
         Ok(admitted) => admitted,
         Err(refused) => return Ok(refused.into_silence()),
     };
+    // Another node is told who leads before anything is held against it.
+    if let Err(refused) = gate.lead(&admitted).await {
+        return Ok(refused.into_silence());
+    }
     gate.check_not_after(&asked)?;
     Ok(gate
-        .authorize(asked, &admitted)
+        .authorize(asked, admitted)
         .await
         .unwrap_or_else(Refused::into_silence))
-}
-
-/// Runs a call about a permit: parse, admit, do, and put a refusal into the answer's own field.
-macro_rules! answer {
-    ($self:ident, $request:ident, $lane:expr, $response:ident, $parse:expr, $act:ident) => {{
-        let caller = authenticate(&$request)?;
-        let call = $request.into_inner();
-        let wait = wait(call.deadline_ms).map_err(|error| invalid(&error))?;
-        let parsed = ($parse)(call).map_err(|error: Malformed| invalid(&error))?;
-        let answer = match $self.gate.admit($lane, wait) {
-            Ok(admitted) => $self.gate.$act(caller, parsed, &admitted).await,
-            Err(refused) => Err(refused),
-        };
-        Ok(Response::new(answer.unwrap_or_else(|refused| {
-            v1::$response {
-                refusal: Some(refused.into_refusal()),
-                ..v1::$response::default()
-            }
-        })))
-    }};
 }
 
 #[tonic::async_trait]
@@ -139,6 +147,48 @@ impl v1::gate_server::Gate for GateService {
     ) -> Result<Response<v1::RevokeResponse>, Status> {
         let parse = |call: v1::RevokeRequest| Named::parse(&call.namespace, &call.permit_id);
         answer!(self, request, Lane::Settle, RevokeResponse, parse, revoke)
+    }
+
+    async fn release(
+        &self,
+        request: Request<v1::ReleaseRequest>,
+    ) -> Result<Response<v1::ReleaseResponse>, Status> {
+        answer!(
+            self,
+            request,
+            Lane::Settle,
+            ReleaseResponse,
+            ReleaseCall::try_from,
+            release
+        )
+    }
+
+    async fn close_session(
+        &self,
+        request: Request<v1::CloseSessionRequest>,
+    ) -> Result<Response<v1::CloseSessionResponse>, Status> {
+        answer!(
+            self,
+            request,
+            Lane::Settle,
+            CloseSessionResponse,
+            SessionCall::parse,
+            close_session
+        )
+    }
+
+    async fn list_permits(
+        &self,
+        request: Request<v1::ListPermitsRequest>,
+    ) -> Result<Response<v1::ListPermitsResponse>, Status> {
+        answer!(
+            self,
+            request,
+            Lane::Read,
+            ListPermitsResponse,
+            PermitsCall::parse,
+            list_permits
+        )
     }
 
     async fn get_permit(
@@ -205,6 +255,99 @@ impl OperationCall {
             surface: Name::new(call.surface).map_err(|error| Malformed::new("surface", error))?,
             bound: Name::new(call.bound).map_err(|error| Malformed::new("bound", error))?,
             key: BoundKey::new(call.key).map_err(|error| Malformed::new("key", error))?,
+        })
+    }
+}
+
+/// A session to close.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SessionCall {
+    /// The namespace.
+    pub(crate) namespace: Name,
+    /// The session.
+    pub(crate) session: SessionId,
+}
+
+impl SessionCall {
+    fn parse(call: v1::CloseSessionRequest) -> Result<Self, Malformed> {
+        Ok(Self {
+            namespace: namespace(&call.namespace)?,
+            session: SessionId::new(call.session)
+                .map_err(|error| Malformed::new("session", error))?,
+        })
+    }
+}
+
+/// A page of permits to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PermitsCall {
+    /// The namespace.
+    pub(crate) namespace: Name,
+    /// Which permits.
+    pub(crate) filter: PermitsFilter,
+    /// Permits of a page.
+    pub(crate) page_size: usize,
+}
+
+/// Which permits to list, and after which of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PermitsFilter {
+    /// Those in doubt.
+    InDoubt {
+        /// Only those of this surface.
+        surface: Option<Name>,
+        /// Since when the last one seen is in doubt, and its fence.
+        after: Option<(ClusterTime, Fence)>,
+    },
+    /// Those that are live or hold bounds.
+    Live {
+        /// The surface.
+        surface: Name,
+        /// The fence of the last one seen.
+        after: Option<Fence>,
+    },
+}
+
+impl PermitsCall {
+    fn parse(call: v1::ListPermitsRequest) -> Result<Self, Malformed> {
+        let unfit = |_| Malformed::new("page", "is not the `next_page` of an earlier answer");
+        let number = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
+        };
+        let fence = |bytes: &[u8]| Fence::new(number(bytes)).map_err(unfit);
+        let surface = |text| Name::new(text).map_err(|error| Malformed::new("surface", error));
+        let filter = match v1::PermitFilter::try_from(call.filter) {
+            Ok(v1::PermitFilter::InDoubt) => {
+                let after = page::<16>(&call.page)?.map(|bytes| {
+                    let (since, last) = bytes.split_at(8);
+                    let since = ClusterTime::new(number(since)).map_err(unfit)?;
+                    Ok((since, fence(last)?))
+                });
+                PermitsFilter::InDoubt {
+                    surface: match call.surface.as_str() {
+                        "" => None,
+                        _ => Some(surface(call.surface)?),
+                    },
+                    after: after.transpose()?,
+                }
+            }
+            Ok(v1::PermitFilter::Live) => PermitsFilter::Live {
+                surface: surface(call.surface)?,
+                after: page::<8>(&call.page)?
+                    .map(|bytes| fence(&bytes))
+                    .transpose()?,
+            },
+            Ok(v1::PermitFilter::Unspecified) | Err(_) => {
+                let problem = "name PERMIT_FILTER_IN_DOUBT or PERMIT_FILTER_LIVE";
+                return Err(Malformed::new("filter", problem));
+            }
+        };
+        Ok(Self {
+            namespace: namespace(&call.namespace)?,
+            filter,
+            page_size: page_size(call.page_size)?,
         })
     }
 }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use holdpoint_core::command::ActivationMode;
+use holdpoint_core::limits::SHADOWS_MAX;
 use holdpoint_proto::convert::{Malformed, digest, namespace, optional_digest};
 use holdpoint_proto::v1;
-use holdpoint_receipt::{Caller, Digest, Name, PolicyVersion};
+use holdpoint_receipt::{Digest, Name, PolicyVersion};
 use tonic::{Request, Response, Status};
 
 use super::caller::authenticate;
-use super::{invalid, wait};
+use super::invalid;
 use crate::admit::Lane;
 use crate::gate::Gate;
 
@@ -29,8 +31,6 @@ impl PolicyService {
 pub(crate) struct PutCall {
     /// The namespace.
     pub(crate) namespace: Name,
-    /// Who stores it.
-    pub(crate) caller: Caller,
     /// Its files, as they came.
     pub(crate) files: Vec<(String, Vec<u8>)>,
 }
@@ -40,32 +40,41 @@ pub(crate) struct PutCall {
 pub(crate) struct ActivateCall {
     /// The namespace.
     pub(crate) namespace: Name,
-    /// Who puts it in force.
-    pub(crate) caller: Caller,
     /// The bundle.
     pub(crate) digest: Digest,
     /// The version that must be in force.
     pub(crate) expected: PolicyVersion,
+    /// What becomes of live permits that stand in the way.
+    pub(crate) mode: ActivationMode,
 }
 
-/// Parses, admits and does a call that may be refused.
-macro_rules! answer {
-    ($self:ident, $request:ident, $response:ident, $parse:expr, $act:ident) => {{
-        let caller = authenticate(&$request)?;
-        let call = $request.into_inner();
-        let wait = wait(call.deadline_ms).map_err(|error| invalid(&error))?;
-        let parsed = ($parse)(call, caller).map_err(|error: Malformed| invalid(&error))?;
-        let answer = match $self.gate.admit(Lane::Read, wait) {
-            Ok(admitted) => $self.gate.$act(parsed, &admitted).await,
-            Err(refused) => Err(refused),
-        };
-        Ok(Response::new(answer.unwrap_or_else(|refused| {
-            v1::$response {
-                refusal: Some(refused.into_refusal()),
-                ..v1::$response::default()
-            }
-        })))
-    }};
+fn mode(given: i32) -> Result<ActivationMode, Malformed> {
+    match v1::ActivationMode::try_from(given) {
+        Ok(v1::ActivationMode::Unspecified | v1::ActivationMode::Refuse) => {
+            Ok(ActivationMode::Refuse)
+        }
+        Ok(v1::ActivationMode::Drain) => Ok(ActivationMode::Drain),
+        Ok(v1::ActivationMode::Revoke) => Ok(ActivationMode::Revoke),
+        Err(_) => Err(Malformed::new(
+            "mode",
+            format_args!("`{given}` is none of the modes of an activation"),
+        )),
+    }
+}
+
+/// The bundles to evaluate beside the active one: sorted, none twice.
+fn shadows(call: &v1::SetShadowRequest) -> Result<(Name, Vec<Digest>), Malformed> {
+    let digests = call.digests.iter().map(|bytes| digest("digests", bytes));
+    let mut digests = digests.collect::<Result<Vec<_>, _>>()?;
+    digests.sort();
+    digests.dedup();
+    if digests.len() > SHADOWS_MAX {
+        return Err(Malformed::new(
+            "digests",
+            format_args!("has {}, at most {SHADOWS_MAX} are evaluated", digests.len()),
+        ));
+    }
+    Ok((namespace(&call.namespace)?, digests))
 }
 
 #[tonic::async_trait]
@@ -74,7 +83,7 @@ impl v1::policy_server::Policy for PolicyService {
         &self,
         request: Request<v1::PutPolicyRequest>,
     ) -> Result<Response<v1::PutPolicyResponse>, Status> {
-        let parse = |call: v1::PutPolicyRequest, caller| {
+        let parse = |call: v1::PutPolicyRequest| {
             let files = call
                 .files
                 .into_iter()
@@ -82,22 +91,28 @@ impl v1::policy_server::Policy for PolicyService {
                 .collect();
             Ok(PutCall {
                 namespace: namespace(&call.namespace)?,
-                caller,
                 files,
             })
         };
-        answer!(self, request, PutPolicyResponse, parse, put_policy)
+        answer!(
+            self,
+            request,
+            Lane::Read,
+            PutPolicyResponse,
+            parse,
+            put_policy
+        )
     }
 
     async fn activate(
         &self,
         request: Request<v1::ActivatePolicyRequest>,
     ) -> Result<Response<v1::ActivatePolicyResponse>, Status> {
-        let parse = |call: v1::ActivatePolicyRequest, caller| {
+        let parse = |call: v1::ActivatePolicyRequest| {
             Ok(ActivateCall {
                 namespace: namespace(&call.namespace)?,
-                caller,
                 digest: digest("digest", &call.digest)?,
+                mode: mode(call.mode)?,
                 expected: PolicyVersion::new(call.expected_version)
                     .map_err(|error| Malformed::new("expected_version", error))?,
             })
@@ -105,6 +120,7 @@ impl v1::policy_server::Policy for PolicyService {
         answer!(
             self,
             request,
+            Lane::Read,
             ActivatePolicyResponse,
             parse,
             activate_policy
@@ -115,20 +131,97 @@ impl v1::policy_server::Policy for PolicyService {
         &self,
         request: Request<v1::ListPoliciesRequest>,
     ) -> Result<Response<v1::ListPoliciesResponse>, Status> {
-        let parse = |call: v1::ListPoliciesRequest, _| namespace(&call.namespace);
-        answer!(self, request, ListPoliciesResponse, parse, list_policies)
+        let parse = |call: v1::ListPoliciesRequest| namespace(&call.namespace);
+        answer!(
+            self,
+            request,
+            Lane::Read,
+            ListPoliciesResponse,
+            parse,
+            list_policies
+        )
     }
 
     async fn get(
         &self,
         request: Request<v1::GetPolicyRequest>,
     ) -> Result<Response<v1::GetPolicyResponse>, Status> {
-        let parse = |call: v1::GetPolicyRequest, _| {
+        let parse = |call: v1::GetPolicyRequest| {
             Ok((
                 namespace(&call.namespace)?,
                 optional_digest("digest", &call.digest)?,
             ))
         };
-        answer!(self, request, GetPolicyResponse, parse, get_policy)
+        answer!(
+            self,
+            request,
+            Lane::Read,
+            GetPolicyResponse,
+            parse,
+            get_policy
+        )
+    }
+
+    async fn cancel_drain(
+        &self,
+        request: Request<v1::CancelDrainRequest>,
+    ) -> Result<Response<v1::CancelDrainResponse>, Status> {
+        let parse = |call: v1::CancelDrainRequest| namespace(&call.namespace);
+        answer!(
+            self,
+            request,
+            Lane::Read,
+            CancelDrainResponse,
+            parse,
+            cancel_drain
+        )
+    }
+
+    async fn set_shadow(
+        &self,
+        request: Request<v1::SetShadowRequest>,
+    ) -> Result<Response<v1::SetShadowResponse>, Status> {
+        answer!(
+            self,
+            request,
+            Lane::Read,
+            SetShadowResponse,
+            |call| shadows(&call),
+            set_shadow
+        )
+    }
+
+    /// Names no deadline: what it reads is in memory.
+    async fn get_shadow(
+        &self,
+        request: Request<v1::GetShadowRequest>,
+    ) -> Result<Response<v1::GetShadowResponse>, Status> {
+        let caller = authenticate(&request)?;
+        let namespace = namespace(&request.into_inner().namespace);
+        let namespace = namespace.map_err(|error| invalid(&error))?;
+        let answer = self.gate.get_shadow(caller, namespace).await;
+        Ok(Response::new(answer.unwrap_or_else(|refused| {
+            v1::GetShadowResponse {
+                refusal: Some(refused.into_refusal()),
+                ..v1::GetShadowResponse::default()
+            }
+        })))
+    }
+
+    async fn delete(
+        &self,
+        request: Request<v1::DeletePolicyRequest>,
+    ) -> Result<Response<v1::DeletePolicyResponse>, Status> {
+        let parse = |call: v1::DeletePolicyRequest| {
+            Ok((namespace(&call.namespace)?, digest("digest", &call.digest)?))
+        };
+        answer!(
+            self,
+            request,
+            Lane::Read,
+            DeletePolicyResponse,
+            parse,
+            delete_policy
+        )
     }
 }

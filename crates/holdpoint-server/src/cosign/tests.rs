@@ -1,7 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdpoint_core::command::{ActivatePolicy, AnnounceNode, Bootstrap, Command, PutPolicy};
+use holdpoint_core::command::{
+    ActivatePolicy, ActivationMode, AnnounceNode, Bootstrap, Command, PutPolicy,
+};
 use holdpoint_core::outline::{Executor, PolicyOutline, SurfaceOutline};
 use holdpoint_core::{Entry, GroupId, Outcome, apply};
 use holdpoint_raft::Clock;
@@ -121,6 +123,8 @@ impl Node {
             permit_for_ms: 60_000,
             complete_within_ms: 60_000,
             honor_issued: false,
+            offline: false,
+            release_after_ms: None,
         };
         let digest = sha256(b"bundle");
         self.apply(Command::PutPolicy(PutPolicy {
@@ -134,6 +138,7 @@ impl Node {
         }));
         let size = self.head().size;
         self.apply(Command::ActivatePolicy(ActivatePolicy {
+            mode: ActivationMode::Refuse,
             namespace: default(),
             digest,
             expected: PolicyVersion::new(size).unwrap(),

@@ -1,6 +1,7 @@
 //! Authorize: evaluate, propose, prove; evaluate again while policy or facts move, a few times.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use holdpoint_core::Outcome;
 use holdpoint_core::command::{Authorize, Command, Verdict};
@@ -12,15 +13,20 @@ use holdpoint_receipt::request::digest_of_canonical;
 use holdpoint_receipt::{Caller, ClusterTime, IdempotencyKey, Reason};
 
 use super::{Gate, fault};
-use crate::admit::Admitted;
-use crate::evaluate::{Leader, Prepared, Submission, prepare};
+use crate::admit::{Admitted, NotAdmitted};
+use crate::evaluate::{Leader, Prepared, Submission, Unfit, prepare};
 use crate::limits::EVALUATIONS_PER_ATTEMPT_MAX;
 use crate::random;
 use crate::refused::Refused;
+use crate::translate;
+use crate::waiting::Seat;
 
 /// How far ahead the end of an attempt is set that names none: the retry horizon, less far more than
 /// cluster time is ever behind the wall clock.
 const CHOSEN_END_MS: u64 = RETRY_HORIZON_MS - 10_000;
+
+/// The shortest time for which a call that waits is held before its attempt is evaluated again.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// One attempt, as it came.
 #[derive(Debug)]
@@ -33,16 +39,26 @@ pub(crate) struct Asked {
     pub(crate) idempotency_key: IdempotencyKey,
     /// From when on nothing is decided; none leaves it to the gate.
     pub(crate) not_after: Option<ClusterTime>,
+    /// Until when it waits for bounds that are held; none does not wait.
+    pub(crate) wait_until: Option<ClusterTime>,
+}
+
+/// What came of evaluating and proposing an attempt.
+enum Step {
+    /// It is decided, and this is the proof.
+    Answer(Box<v1::AuthorizeResponse>),
+    /// It waits for its bounds.
+    Waits(v1::Waiting),
 }
 
 impl Gate {
-    /// Decides one attempt, or finds what was decided.
+    /// Decides one attempt, or finds what was decided. While its bounds are held and it may wait, the
+    /// call is held too.
     pub(crate) async fn authorize(
         &self,
         asked: Asked,
-        admitted: &Admitted,
+        mut admitted: Admitted,
     ) -> Result<v1::AuthorizeResponse, Refused> {
-        self.lead(admitted).await?;
         let submission = Arc::new(Submission {
             caller: asked.caller,
             draft: asked.draft,
@@ -50,39 +66,85 @@ impl Gate {
             not_after: asked
                 .not_after
                 .unwrap_or_else(|| self.wall().saturating_add(CHOSEN_END_MS)),
+            wait_until: asked.wait_until,
         });
-        let (mut now, mut moved) = (self.lag.evaluation_time(self.wall()), Reason::FactsMoved);
+        let namespace = submission.draft.namespace().clone();
+        let mut seat = submission
+            .wait_until
+            .map(|_| self.waiting.join((namespace, submission.name())));
+        loop {
+            if let Some(seat) = &mut seat {
+                seat.hear();
+            }
+            let step = self.step_of(&submission, seat.as_mut(), &admitted).await;
+            match (step?, &mut seat) {
+                (Step::Answer(answer), _) => return Ok(*answer),
+                (Step::Waits(waiting), Some(seat)) => {
+                    self.park(seat, &submission, waiting, &mut admitted).await?;
+                }
+                (Step::Waits(waiting), None) => return Err(still_waits(waiting)),
+            }
+        }
+    }
+
+    /// Evaluates and proposes an attempt, again while policy or facts move, a few times.
+    async fn step_of(
+        &self,
+        submission: &Arc<Submission>,
+        mut seat: Option<&mut Seat>,
+        admitted: &Admitted,
+    ) -> Result<Step, Refused> {
+        self.lead(admitted).await?;
+        let (mut now, mut moved) = (self.cluster_time(), Reason::FactsMoved);
         // Whether what this node has applied is known to be as current as the call.
         let mut is_current = false;
         let mut evaluations = 0;
         while evaluations < EVALUATIONS_PER_ATTEMPT_MAX {
-            let command = match self.prepare(&submission, now, admitted).await? {
-                Prepared::Evaluated(command) => command,
+            let (command, shadows) = match self.prepare(submission, now, admitted).await? {
+                Prepared::Evaluated { command, shadows } => (command, shadows),
+                Prepared::Waits(waiting) => {
+                    if let Some(seat) = seat {
+                        seat.may_wait();
+                    }
+                    return Ok(Step::Waits(waiting));
+                }
                 // No verdict from an older state proves nothing: an earlier leader may have decided,
                 // or put another policy in force, what this node has not applied yet.
-                Prepared::Unfit { .. } if !is_current => {
+                Prepared::Unfit(_) if !is_current => {
                     self.read_index(admitted).await?;
                     is_current = true;
                     continue;
                 }
-                unfit @ Prepared::Unfit { .. } => {
-                    return self.look_up(&submission, unfit, admitted).await;
+                Prepared::Unfit(unfit) => {
+                    let answer = self.look_up(submission, *unfit, admitted).await?;
+                    return Ok(Step::Answer(Box::new(answer)));
                 }
             };
             self.require_clock(&command)?;
             evaluations += 1;
             let request = command.request.clone();
+            let evaluated_at = evaluated_at(&command);
+            if let Some(seat) = seat.as_deref_mut() {
+                seat.may_wait();
+            }
             match self.propose_authorize(command, admitted).await? {
                 AuthorizeOutcome::Decided(decision) => {
-                    return self.decided(&submission, decision, request, admitted).await;
+                    if let Some(seat) = seat {
+                        seat.settled();
+                    }
+                    self.compare(submission, &decision, &request, evaluated_at, shadows);
+                    let answer = self
+                        .decided(submission, decision, request, admitted)
+                        .await?;
+                    return Ok(Step::Answer(Box::new(answer)));
                 }
-                // Nothing asks to wait yet.
-                AuthorizeOutcome::Waiting(_) => return Err(Refused::never(Reason::Internal)),
+                AuthorizeOutcome::Waiting(waiting) => {
+                    return Ok(Step::Waits(convert::waiting(&waiting)));
+                }
                 AuthorizeOutcome::Silent { reason } => {
-                    return Err(self.silent(reason, &submission, &request, admitted).await);
+                    return Err(self.silent(reason, submission, &request, admitted).await);
                 }
                 AuthorizeOutcome::NotCurrent { reason, current } => {
-                    self.lag.learn(self.wall(), current.now);
                     (moved, now) = (reason, current.now);
                 }
             }
@@ -90,15 +152,59 @@ impl Gate {
         Err(Refused::never(moved))
     }
 
-    /// That `not_after` is near enough to be accepted, where it is given.
+    /// Holds the call until it is worth evaluating its attempt again.
+    async fn park(
+        &self,
+        seat: &mut Seat,
+        submission: &Submission,
+        waiting: v1::Waiting,
+        admitted: &mut Admitted,
+    ) -> Result<(), Refused> {
+        let still = |refused: Refused| refused.in_doubt().waiting(waiting);
+        self.admission
+            .park(admitted)
+            .map_err(|error| still(error.into()))?;
+        let mut leadership = self.parts.group.leadership();
+        let term = leadership.borrow_and_update().leads();
+        tokio::select! {
+            () = seat.woken() => (),
+            () = tokio::time::sleep(self.until(submission.wait_until)) => (),
+            () = tokio::time::sleep_until(admitted.deadline()) => return Err(still_waits(waiting)),
+            // The next leader has the ticket, and wakes who asks it.
+            _ = leadership.wait_for(|now| term.is_none() || now.leads() != term) => {
+                return Err(still(self.not_leader(true)));
+            }
+            () = self.admission.closed() => return Err(still(NotAdmitted::Stopping.into())),
+        }
+        let resumed = self.admission.resume(admitted).await;
+        resumed.map_err(|error| still(error.into()))
+    }
+
+    /// How long it is until cluster time has certainly come to `at`.
+    fn until(&self, at: Option<ClusterTime>) -> Duration {
+        let left = at.map_or(0, |at| at.saturating_since(self.cluster_time()));
+        Duration::from_millis(left).max(AGAIN)
+    }
+
+    /// Cluster time, not after that of the next entry while this node leads. A guess that is wrong costs
+    /// an evaluation: the outcome says what would have been right.
+    pub(crate) fn cluster_time(&self) -> ClusterTime {
+        let group = &self.parts.group;
+        group
+            .cluster_now()
+            .unwrap_or_else(|| group.applied().borrow().now)
+    }
+
+    /// That `not_after` is near enough to be accepted, where it is given. To be asked of a leader only:
+    /// no other node's clock counts.
     ///
     /// # Errors
     ///
     /// [`Malformed`] with the time up to which it may lie.
     pub(crate) fn check_not_after(&self, asked: &Asked) -> Result<(), Malformed> {
-        let horizon = self
-            .wall()
-            .saturating_add(RETRY_HORIZON_MS.saturating_add(SKEW_MS_MAX));
+        // The log compares with cluster time: a leader whose clock is behind it refuses nothing.
+        let now = self.wall().max(self.parts.group.applied().borrow().now);
+        let horizon = now.saturating_add(RETRY_HORIZON_MS.saturating_add(SKEW_MS_MAX));
         match asked.not_after {
             Some(not_after) if not_after > horizon => Err(Malformed::new(
                 "not_after_ms",
@@ -146,32 +252,38 @@ impl Gate {
     async fn look_up(
         &self,
         submission: &Submission,
-        unfit: Prepared,
+        unfit: Unfit,
         admitted: &Admitted,
     ) -> Result<v1::AuthorizeResponse, Refused> {
-        let Prepared::Unfit {
+        let Unfit {
             reason,
             sentence,
             lookup,
             is_recorded,
-        } = unfit
-        else {
-            return Err(Refused::never(Reason::Internal));
-        };
-        let unfit = Refused::never(reason).saying(sentence);
-        let Some(command) = lookup.filter(|_| is_recorded) else {
-            return Err(unfit);
-        };
-        let request = command.request.clone();
-        match self.propose_authorize(command, admitted).await? {
-            AuthorizeOutcome::Decided(decision) => {
-                self.decided(submission, decision, request, admitted).await
+            missing,
+            ask,
+        } = unfit;
+        if let Some(command) = lookup.filter(|_| is_recorded) {
+            let request = command.request.clone();
+            match self.propose_authorize(command, admitted).await? {
+                AuthorizeOutcome::Decided(decision) => {
+                    return self.decided(submission, decision, request, admitted).await;
+                }
+                AuthorizeOutcome::Silent { reason } => {
+                    return Err(self.silent(reason, submission, &request, admitted).await);
+                }
+                AuthorizeOutcome::NotCurrent { .. } | AuthorizeOutcome::Waiting(_) => (),
             }
-            AuthorizeOutcome::Silent { reason } => {
-                Err(self.silent(reason, submission, &request, admitted).await)
-            }
-            AuthorizeOutcome::NotCurrent { .. } | AuthorizeOutcome::Waiting(_) => Err(unfit),
         }
+        if let Some(ask) = ask {
+            self.ask_approval(ask, admitted).await;
+        }
+        let missing = missing
+            .iter()
+            .map(|missing| convert::missing_approval(&translate::missing(missing), missing.have));
+        Err(Refused::never(reason)
+            .saying(sentence)
+            .missing(missing.collect()))
     }
 
     /// Why the state machine makes no decision on `request`.
@@ -253,4 +365,21 @@ impl Gate {
         );
         Ok(answer)
     }
+}
+
+/// `now` for the policy.
+fn evaluated_at(command: &Authorize) -> ClusterTime {
+    let evaluation = command.evaluation.as_ref();
+    evaluation.map_or_else(ClusterTime::default, |evaluation| evaluation.evaluated_at)
+}
+
+/// The answer to a call that ends while its attempt goes on waiting.
+fn still_waits(waiting: v1::Waiting) -> Refused {
+    let sentence = format!(
+        "The attempt waits for its bounds with ticket {}; repeat it with the same key to keep its place.",
+        waiting.ticket
+    );
+    Refused::unknown(Reason::Timeout)
+        .saying(sentence)
+        .waiting(waiting)
 }

@@ -1,17 +1,19 @@
 //! Policy bundles: stored, put in force, listed, read.
 
 use holdpoint_core::Outcome;
-use holdpoint_core::command::{ActivatePolicy, ActivationMode, Command, PutPolicy};
+use holdpoint_core::command::{ActivatePolicy, CancelDrain, Command, DeletePolicy, PutPolicy};
 use holdpoint_core::outcome::{ActivateOutcome, PutOutcome};
 use holdpoint_policy::{Bundle, CaseOutcome, EVALUATOR_VERSION, Policy};
 use holdpoint_proto::v1;
-use holdpoint_receipt::Reason;
+use holdpoint_receipt::{Caller, Digest, Name, Reason};
 
+use super::change::Changed;
 use super::{Gate, fault};
 use crate::admit::Admitted;
 use crate::api::{ActivateCall, PutCall};
 use crate::random;
 use crate::refused::Refused;
+use crate::roles::{self, Role};
 use crate::translate;
 
 /// A bundle that was checked: what the log needs of it, or what is wrong with it.
@@ -40,14 +42,12 @@ impl Gate {
     /// Stores a bundle that loads and passes its own tests.
     pub(crate) async fn put_policy(
         &self,
+        caller: Caller,
         call: PutCall,
         admitted: &Admitted,
     ) -> Result<v1::PutPolicyResponse, Refused> {
-        let PutCall {
-            namespace,
-            caller,
-            files,
-        } = call;
+        roles::require(&caller, Role::PolicyAuthor)?;
+        let PutCall { namespace, files } = call;
         let checked = self
             .work_on(&self.parts.reads, admitted, move || check(files))
             .await?;
@@ -86,19 +86,21 @@ impl Gate {
     /// force already stays so under its version: another one would take issued permits their policy.
     pub(crate) async fn activate_policy(
         &self,
+        caller: Caller,
         call: ActivateCall,
         admitted: &Admitted,
     ) -> Result<v1::ActivatePolicyResponse, Refused> {
+        roles::require(&caller, Role::PolicyAuthor)?;
         if let Some(found) = self.in_force_already(&call, admitted).await? {
             return Ok(found);
         }
         let namespace = call.namespace.clone();
         let command = Command::ActivatePolicy(ActivatePolicy {
-            mode: ActivationMode::Refuse,
+            mode: call.mode,
             namespace: call.namespace,
             digest: call.digest,
             expected: call.expected,
-            principal: call.caller,
+            principal: caller,
             evaluator_version: EVALUATOR_VERSION,
             salt: random::salt().map_err(|error| fault(&error))?,
         });
@@ -107,10 +109,18 @@ impl Gate {
                 version, statement, ..
             }) => {
                 let receipt = self.receipt(&namespace, &statement, admitted).await?;
+                Ok(in_force(version.get(), receipt))
+            }
+            Outcome::Activated(ActivateOutcome::Draining {
+                surfaces,
+                statement,
+                ..
+            }) => {
+                let receipt = self.proof(&namespace, statement, admitted).await?;
                 Ok(v1::ActivatePolicyResponse {
-                    version: version.get(),
-                    receipt: Some(v1::Receipt { file: receipt }),
-                    refusal: None,
+                    receipt,
+                    draining: surfaces.iter().map(ToString::to_string).collect(),
+                    ..v1::ActivatePolicyResponse::default()
                 })
             }
             Outcome::Activated(ActivateOutcome::Refused {
@@ -118,21 +128,52 @@ impl Gate {
                 active,
                 surface,
             }) => {
-                let sentence = match (reason, active, surface) {
-                    (Reason::VersionConflict, active, _) => {
-                        let version = active.map_or(0, |active| active.version.get());
-                        format!("{} Version {version} is active.", reason.sentence())
-                    }
-                    (_, _, Some(surface)) => {
-                        format!("{} The surface is `{surface}`.", reason.sentence())
-                    }
-                    (_, _, None) => reason.sentence().to_owned(),
-                };
-                Err(Refused::never(reason).saying(sentence))
+                let version = active.map_or(0, |active| active.version.get());
+                Ok(not_activated(reason, version, surface.as_ref()))
             }
             other => Err(self.unexpected(&other)),
         }
     }
+
+    /// Gives up an activation that waits for live permits to end.
+    pub(crate) async fn cancel_drain(
+        &self,
+        caller: Caller,
+        namespace: Name,
+        admitted: &Admitted,
+    ) -> Result<v1::CancelDrainResponse, Refused> {
+        roles::require(&caller, Role::PolicyAuthor)?;
+        let command = Command::CancelDrain(CancelDrain {
+            namespace: namespace.clone(),
+            principal: caller,
+            salt: random::salt().map_err(|error| fault(&error))?,
+        });
+        let Changed { receipt, .. } = self.change(&namespace, command, admitted).await?;
+        Ok(v1::CancelDrainResponse {
+            receipt,
+            refusal: None,
+        })
+    }
+
+    /// Deletes a bundle that nothing names.
+    pub(crate) async fn delete_policy(
+        &self,
+        caller: Caller,
+        (namespace, digest): (Name, Digest),
+        admitted: &Admitted,
+    ) -> Result<v1::DeletePolicyResponse, Refused> {
+        roles::require(&caller, Role::PolicyAuthor)?;
+        let command = Command::DeletePolicy(DeletePolicy {
+            namespace: namespace.clone(),
+            digest,
+        });
+        let Changed { replay, .. } = self.change(&namespace, command, admitted).await?;
+        Ok(v1::DeletePolicyResponse {
+            replay,
+            refusal: None,
+        })
+    }
+
     /// The answer to a call that has nothing to do: its bundle is in force as the expected version, or
     /// as the one after it, which is what the same call did before.
     async fn in_force_already(
@@ -161,10 +202,34 @@ impl Gate {
         let receipt = self
             .receipt_of_leaf(&call.namespace, leaf, admitted)
             .await?;
-        Ok(Some(v1::ActivatePolicyResponse {
-            version: version.get(),
-            receipt: Some(v1::Receipt { file: receipt }),
-            refusal: None,
-        }))
+        Ok(Some(in_force(version.get(), receipt)))
+    }
+}
+
+fn in_force(version: u64, receipt: Vec<u8>) -> v1::ActivatePolicyResponse {
+    v1::ActivatePolicyResponse {
+        version,
+        receipt: Some(v1::Receipt { file: receipt }),
+        ..v1::ActivatePolicyResponse::default()
+    }
+}
+
+/// Why a bundle is not put in force, and the surface that stands in the way, where one does.
+fn not_activated(
+    reason: Reason,
+    version: u64,
+    surface: Option<&Name>,
+) -> v1::ActivatePolicyResponse {
+    let sentence = match (reason, surface) {
+        (Reason::VersionConflict, _) => {
+            format!("{} Version {version} is active.", reason.sentence())
+        }
+        (_, Some(surface)) => format!("{} The surface is `{surface}`.", reason.sentence()),
+        (_, None) => reason.sentence().to_owned(),
+    };
+    v1::ActivatePolicyResponse {
+        surface_in_use: surface.map_or_else(String::new, ToString::to_string),
+        refusal: Some(Refused::never(reason).saying(sentence).into_refusal()),
+        ..v1::ActivatePolicyResponse::default()
     }
 }

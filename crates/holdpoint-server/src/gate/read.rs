@@ -4,24 +4,29 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use holdpoint_core::View;
+use holdpoint_core::command::ActivationMode;
 use holdpoint_core::limits::PAGE_MAX;
 use holdpoint_core::outcome::PermitView;
-use holdpoint_core::query::NamespaceQuery;
-use holdpoint_core::record::NodeRecord;
+use holdpoint_core::outline::{BoundKind, Window};
+use holdpoint_core::query::{DoubtPlace, NamespaceQuery};
+use holdpoint_core::record::{Drain, NodeRecord, UsageRecord};
 use holdpoint_policy::Bundle;
 use holdpoint_proto::convert::{self, NAMESPACE_DEFAULT, Named};
 use holdpoint_proto::v1;
 use holdpoint_raft::StateView;
 use holdpoint_receipt::keys::{Epoch, KeySet, NodePublicKeys, PublicKey};
-use holdpoint_receipt::{Caller, ClusterId, Digest, Name, NodeId, Reason, TreeSize};
+use holdpoint_receipt::{
+    BoundKey, Caller, ClusterId, Digest, Fence, Name, NodeId, Reason, TreeSize,
+};
 use holdpoint_storage::StoreError;
 
 use super::{Gate, fault};
 use crate::admit::Admitted;
-use crate::api::OperationCall;
+use crate::api::{OperationCall, PermitsCall, PermitsFilter};
 use crate::evaluate::ReadFault;
 use crate::policies::Policies;
 use crate::refused::Refused;
+use crate::roles::{self, Role};
 
 /// Names that a sentence lists.
 const LISTED_MAX: usize = 8;
@@ -106,15 +111,22 @@ impl Gate {
         } = call;
         let read = self.query(&namespace, admitted, move |log| {
             let operation = log.operation(&surface, &bound, &key)?;
-            let is_recorded = operation.holder.is_some() || operation.committed.is_some();
+            let (waiting, used) = (
+                log.waiting_for(&surface, &bound, &key)?,
+                used(log, &surface, &bound, &key)?,
+            );
+            let is_recorded = waiting > 0
+                || used.is_some()
+                || operation.holder.is_some()
+                || operation.tombstone.is_some();
             let unknown = if is_recorded {
                 None
             } else {
                 unknown_bound(log, &surface, &bound)?
             };
-            Ok((operation, log.now(), unknown))
+            Ok((operation, log.now(), unknown, waiting, used))
         });
-        let (operation, now, unknown) = read.await?;
+        let (operation, now, unknown, waiting, used) = read.await?;
         if let Some(sentence) = unknown {
             return Err(Refused::never(Reason::NotFound).saying(sentence));
         }
@@ -122,8 +134,29 @@ impl Gate {
             holder: operation.holder.as_ref().map(convert::permit),
             committed: operation.committed.as_ref().map(convert::permit),
             cluster_time_ms: now.get(),
+            waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
+            live_amount: used.map_or(0, |used| used.live),
+            committed_amount: used.map_or(0, |used| used.committed),
             refusal: None,
         })
+    }
+
+    /// A page of permits.
+    pub(crate) async fn list_permits(
+        &self,
+        caller: Caller,
+        call: PermitsCall,
+        admitted: &Admitted,
+    ) -> Result<v1::ListPermitsResponse, Refused> {
+        roles::require(&caller, Role::Auditor)?;
+        let (filter, size) = (call.filter, call.page_size);
+        let read = self.query(&call.namespace, admitted, move |log| match filter {
+            PermitsFilter::InDoubt { surface, after } => {
+                in_doubt(log, surface.as_ref(), after, size)
+            }
+            PermitsFilter::Live { surface, after } => live(log, &surface, after, size),
+        });
+        read.await
     }
 
     /// A statement, proved under the newest head.
@@ -157,15 +190,23 @@ impl Gate {
     /// The stored bundles and the activations.
     pub(crate) async fn list_policies(
         &self,
+        _caller: Caller,
         namespace: Name,
         admitted: &Admitted,
     ) -> Result<v1::ListPoliciesResponse, Refused> {
         let policies = Arc::clone(&self.policies);
         self.query(&namespace, admitted, move |log| {
+            let record = log.record();
             Ok(v1::ListPoliciesResponse {
                 policies: stored_policies(log, &policies)?,
                 activations: activations(log)?,
                 refusal: None,
+                draining: record.drain.as_ref().map(pending_activation),
+                shadows: record
+                    .shadows
+                    .iter()
+                    .map(|digest| digest.as_bytes().to_vec())
+                    .collect(),
             })
         })
         .await
@@ -174,6 +215,7 @@ impl Gate {
     /// One bundle: the one named, or the one in force.
     pub(crate) async fn get_policy(
         &self,
+        _caller: Caller,
         (namespace, digest): (Name, Option<Digest>),
         admitted: &Admitted,
     ) -> Result<v1::GetPolicyResponse, Refused> {
@@ -276,6 +318,114 @@ fn listed<'a>(names: impl Iterator<Item = &'a Name>) -> String {
     }
 }
 
+/// How much of a capacity is used, or of a budget in the window of now; none if nothing is. Where the
+/// window has changed, of the one that the policy in force has.
+fn used<V: View<Error = StoreError>>(
+    log: &NamespaceQuery<'_, V>,
+    surface: &Name,
+    bound: &Name,
+    key: &BoundKey,
+) -> Result<Option<UsageRecord>, ReadFault> {
+    let usages = log.usages(surface, bound, key)?;
+    let now = log.now().get();
+    let is_now = |window: &Option<Window>| {
+        window.is_none_or(|window| window.start_ms <= now && now < window.end().get())
+    };
+    let mut current = usages.iter().filter(|(window, _)| is_now(window));
+    let (Some(first), second) = (current.next(), current.next()) else {
+        return Ok(None);
+    };
+    if second.is_none() {
+        return Ok(Some(first.1));
+    }
+    let length = window_in_force(log, surface, bound)?;
+    let found = usages
+        .iter()
+        .find(|(window, _)| is_now(window) && window.map(|window| window.length_ms) == length);
+    Ok(Some(found.unwrap_or(first).1))
+}
+
+/// The window of a budget of the policy in force.
+fn window_in_force<V: View<Error = StoreError>>(
+    log: &NamespaceQuery<'_, V>,
+    surface: &Name,
+    bound: &Name,
+) -> Result<Option<u64>, ReadFault> {
+    let Some(active) = log.record().active else {
+        return Ok(None);
+    };
+    let surfaces = log.surfaces(&active.digest)?;
+    let known = surfaces.iter().find(|known| known.surface == *surface);
+    let known = known.and_then(|known| known.bounds.iter().find(|known| known.name == *bound));
+    Ok(match known.map(|known| known.kind) {
+        Some(BoundKind::Budget { window_ms, .. }) => Some(window_ms),
+        Some(_) | None => None,
+    })
+}
+
+/// A page of permits in doubt. A filter thins the page; the next one begins where it ended.
+fn in_doubt<V: View<Error = StoreError>>(
+    log: &NamespaceQuery<'_, V>,
+    surface: Option<&Name>,
+    after: Option<DoubtPlace>,
+    size: usize,
+) -> Result<v1::ListPermitsResponse, ReadFault> {
+    let rows = log.doubts(after, size)?;
+    let next_page = match rows.last() {
+        Some(((since, fence), _)) if rows.len() >= size => {
+            [since.get().to_be_bytes(), fence.get().to_be_bytes()].concat()
+        }
+        Some(_) | None => Vec::new(),
+    };
+    let permits = rows.iter().map(|(_, permit)| permit).filter(|permit| {
+        permit.in_doubt && surface.is_none_or(|surface| permit.record.surface == *surface)
+    });
+    Ok(page_of(log, permits, next_page))
+}
+
+/// A page of permits that are live or hold bounds.
+fn live<V: View<Error = StoreError>>(
+    log: &NamespaceQuery<'_, V>,
+    surface: &Name,
+    after: Option<Fence>,
+    size: usize,
+) -> Result<v1::ListPermitsResponse, ReadFault> {
+    let rows = log.holding_on(surface, after, size)?;
+    let next_page = match rows.last() {
+        Some(last) if rows.len() >= size => last.fence().get().to_be_bytes().to_vec(),
+        Some(_) | None => Vec::new(),
+    };
+    Ok(page_of(log, rows.iter(), next_page))
+}
+
+fn page_of<'p, V: View>(
+    log: &NamespaceQuery<'_, V>,
+    permits: impl Iterator<Item = &'p PermitView>,
+    next_page: Vec<u8>,
+) -> v1::ListPermitsResponse {
+    v1::ListPermitsResponse {
+        permits: permits.map(convert::permit).collect(),
+        next_page,
+        cluster_time_ms: log.now().get(),
+        refusal: None,
+    }
+}
+
+fn pending_activation(drain: &Drain) -> v1::PendingActivation {
+    let mode = match drain.mode {
+        ActivationMode::Refuse => v1::ActivationMode::Refuse,
+        ActivationMode::Drain => v1::ActivationMode::Drain,
+        ActivationMode::Revoke => v1::ActivationMode::Revoke,
+    };
+    v1::PendingActivation {
+        digest: drain.digest.as_bytes().to_vec(),
+        mode: mode.into(),
+        surfaces: drain.surfaces.iter().map(ToString::to_string).collect(),
+        principal: drain.principal.to_string(),
+        since_ms: drain.since.get(),
+    }
+}
+
 /// Every stored bundle with the name that it gives itself.
 fn stored_policies<V: View<Error = StoreError>>(
     log: &NamespaceQuery<'_, V>,
@@ -308,6 +458,8 @@ fn activations<V: View<Error = StoreError>>(
             version: version.get(),
             digest: record.digest.as_bytes().to_vec(),
             activated_at_ms: record.activated_at.get(),
+            activated_by: record.activated_by.to_string(),
+            leaf_index: record.leaf,
         }));
         match page.last() {
             Some((last, _)) if page.len() >= PAGE_MAX => after = Some(*last),

@@ -1,9 +1,9 @@
-//! The later steps of a permit: redeem, complete, revoke.
+//! The later steps of a permit: redeem, complete, revoke, release.
 
 use holdpoint_core::Outcome;
-use holdpoint_core::command::{Command, Complete, CompletionResult, Redeem, Revoke};
+use holdpoint_core::command::{Command, Complete, CompletionResult, Redeem, Release, Revoke};
 use holdpoint_core::outcome::{PermitView, StepOutcome};
-use holdpoint_proto::convert::{self, CompleteCall, Completed, Named, RedeemCall};
+use holdpoint_proto::convert::{self, CompleteCall, Completed, Named, RedeemCall, ReleaseCall};
 use holdpoint_proto::v1;
 use holdpoint_receipt::{Caller, Name, Reason, Salt};
 
@@ -11,9 +11,7 @@ use super::{Gate, fault};
 use crate::admit::Admitted;
 use crate::random;
 use crate::refused::Refused;
-
-/// Before roles exist, a caller on loopback has every role.
-const IS_OPERATOR: bool = true;
+use crate::roles::{self, Role};
 
 /// What became of a step.
 #[derive(Default)]
@@ -105,11 +103,11 @@ impl Gate {
     ) -> Result<v1::CompleteResponse, Refused> {
         let namespace = call.named.namespace.clone();
         let command = Command::Complete(Complete {
-            reason: None,
+            reason: call.reason,
             namespace: call.named.namespace,
             permit: call.named.permit,
+            operator: roles::has(&principal, Role::Operator),
             principal,
-            operator: IS_OPERATOR,
             result: match call.completed {
                 Completed::Committed { evidence } => CompletionResult::Committed { evidence },
                 Completed::Aborted => CompletionResult::Aborted,
@@ -136,12 +134,38 @@ impl Gate {
         let command = Command::Revoke(Revoke {
             namespace: named.namespace,
             permit: named.permit,
+            operator: roles::has(&principal, Role::Operator),
             principal,
-            operator: IS_OPERATOR,
             salt: random::salt().map_err(|error| fault(&error))?,
         });
         let step = self.step(&namespace, command, admitted).await?;
         Ok(v1::RevokeResponse {
+            permit: step.wire_permit(),
+            receipt: wire_receipt(step.receipt),
+            replay: step.replay,
+            refusal: step.refused.map(Refused::into_refusal),
+        })
+    }
+
+    /// Gives up the bounds of a permit in doubt.
+    pub(crate) async fn release(
+        &self,
+        principal: Caller,
+        call: ReleaseCall,
+        admitted: &Admitted,
+    ) -> Result<v1::ReleaseResponse, Refused> {
+        roles::require(&principal, Role::Operator)?;
+        let namespace = call.named.namespace.clone();
+        let command = Command::Release(Release {
+            namespace: call.named.namespace,
+            permit: call.named.permit,
+            operator: true,
+            principal,
+            reason: call.reason,
+            salt: random::salt().map_err(|error| fault(&error))?,
+        });
+        let step = self.step(&namespace, command, admitted).await?;
+        Ok(v1::ReleaseResponse {
             permit: step.wire_permit(),
             receipt: wire_receipt(step.receipt),
             replay: step.replay,
@@ -160,7 +184,8 @@ impl Gate {
         let outcome = match self.propose(command, admitted).await? {
             Outcome::Redeemed(outcome)
             | Outcome::Completed(outcome)
-            | Outcome::Revoked(outcome) => *outcome,
+            | Outcome::Revoked(outcome)
+            | Outcome::Released(outcome) => *outcome,
             other => return Err(self.unexpected(&other)),
         };
         match outcome {

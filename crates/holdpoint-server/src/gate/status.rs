@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use holdpoint_core::command::AnnounceNode;
-use holdpoint_core::limits::FEATURE_LEVEL_MAX;
+use holdpoint_core::limits::{FEATURE_LEVEL_MAX, SKEW_MS_MAX};
 use holdpoint_core::query::NamespaceQuery;
 use holdpoint_core::{GroupId, Query, View};
 use holdpoint_policy::EVALUATOR_VERSION;
@@ -71,7 +71,7 @@ impl OwnIdentity {
 /// What this node can do for clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Standing {
-    /// It leads, and a majority confirmed that a moment ago.
+    /// It leads, a majority confirmed that a moment ago, and its clock lets it grant.
     pub(crate) can_decide: bool,
     /// It can decide, or knows who leads.
     pub(crate) takes_part: bool,
@@ -86,6 +86,13 @@ struct Applied {
     policy_name: String,
     tree_size: u64,
     announced: Vec<NodeId>,
+    frozen: bool,
+    frozen_surfaces: Vec<String>,
+    draining_surfaces: Vec<String>,
+    waiting: u64,
+    pending_approvals: u64,
+    conflicts: u64,
+    in_doubt: u32,
 }
 
 impl Gate {
@@ -97,7 +104,10 @@ impl Gate {
             Leadership::Follows(_) => (false, true),
             Leadership::Unknown => (false, false),
         };
-        let can_decide = leads && self.quorum.is_confirmed() && !self.admission.is_closed();
+        let can_decide = leads
+            && self.quorum.is_confirmed()
+            && !self.admission.is_closed()
+            && *self.parts.group.clock_is_sound().borrow();
         Standing {
             can_decide,
             takes_part: can_decide || follows,
@@ -151,6 +161,14 @@ impl Gate {
             serving: self.standing().can_decide,
             identity: Some(self.parts.own.to_wire()),
             wall_ms: self.parts.clock.wall_ms(),
+            time_lead_ms: time_lead_ms(&status),
+            frozen: applied.frozen,
+            frozen_surfaces: applied.frozen_surfaces,
+            draining_surfaces: applied.draining_surfaces,
+            waiting: applied.waiting,
+            pending_approvals: applied.pending_approvals,
+            conflicts: applied.conflicts,
+            in_doubt: applied.in_doubt,
         })
     }
 
@@ -246,6 +264,15 @@ impl Gate {
     }
 }
 
+/// How far cluster time leads the voters' clocks, where that is more than the largest skew.
+fn time_lead_ms(status: &GroupStatus) -> u64 {
+    let lead = status
+        .clock
+        .lead_ms
+        .and_then(|lead| u64::try_from(lead).ok());
+    lead.filter(|lead| *lead > SKEW_MS_MAX).unwrap_or(0)
+}
+
 /// What this node has not applied of its own log.
 fn own_lag(status: &GroupStatus) -> Option<u64> {
     let applied = status.applied.map_or(0, |applied| applied.index);
@@ -295,6 +322,18 @@ fn read<V: View<Error = StoreError>>(
         return Ok(applied);
     };
     if let Some(namespace) = state.namespace(&name)? {
+        let record = namespace.record();
+        let texts = |names: &[Name]| names.iter().map(ToString::to_string).collect();
+        applied.frozen = record.frozen;
+        applied.frozen_surfaces = texts(&record.frozen_surfaces);
+        applied.draining_surfaces = record
+            .drain
+            .as_ref()
+            .map_or_else(Vec::new, |drain| texts(&drain.surfaces));
+        applied.waiting = record.waiters;
+        applied.pending_approvals = record.pending;
+        applied.conflicts = record.conflicts;
+        applied.in_doubt = u32::try_from(namespace.doubt_count()?).unwrap_or(u32::MAX);
         applied.tree_size = namespace.head()?.size;
         applied.policy = namespace
             .record()

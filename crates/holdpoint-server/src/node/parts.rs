@@ -11,9 +11,10 @@ use crate::cosign::{Cosigner, Identity, Signer};
 use crate::error::RunError;
 use crate::gate::{Gate, OwnIdentity, Parts};
 use crate::home::{Home, HomeError};
-use crate::limits::{ASKING_MAX, EVALUATIONS_MAX, READERS, READING_MAX};
+use crate::limits::{ASKING_MAX, EVALUATIONS_MAX, READERS, READING_MAX, WATCHING_MAX};
 use crate::members::Members;
 use crate::pool::Pool;
+use crate::shadow::Shadows;
 
 /// Opens the data directory away from the runtime's threads: recovery may take a while.
 pub(super) async fn open_home(entry: &NodeEntry, owner: Owner) -> Result<Home, RunError> {
@@ -87,6 +88,7 @@ pub(super) fn build_gate(
     };
     let signer = Signer::new(GroupId::FIRST, signer, state, log, Arc::clone(&clock));
     let pool = |name, threads, queue| Pool::start(name, threads, queue).map_err(RunError::Thread);
+    let shadows = Shadows::start(group.clone()).map_err(RunError::Thread)?;
     Ok(Gate::new(Parts {
         own,
         members: Members::new(cluster),
@@ -94,6 +96,7 @@ pub(super) fn build_gate(
         clock,
         cosigner: Cosigner::start(signer).map_err(RunError::Thread)?,
         evaluations: pool("evaluate", EVALUATIONS_MAX, ASKING_MAX)?,
-        reads: pool("read", READERS, ASKING_MAX + READING_MAX)?,
+        reads: pool("read", READERS, ASKING_MAX + READING_MAX + WATCHING_MAX)?,
+        shadows,
     }))
 }

@@ -87,7 +87,7 @@ async fn request_that_no_surface_understands_is_silence_and_leaves_nothing() {
     let scratch = tempfile::tempdir().unwrap();
     let node = Dev::start(scratch.path().join("dev")).await;
     let before = recorded(&node).await;
-    silence(&node, "payment.execute", "{}", "UNKNOWN_SURFACE").await;
+    silence(&node, "warp.core", "{}", "UNKNOWN_SURFACE").await;
     silence(&node, "demo.echo", r#"{"message":7}"#, "INVALID_PARAMS").await;
     let sentence = silence(&node, "demo.echo", r#"{"mesage":"a"}"#, "INVALID_PARAMS").await;
     assert!(sentence.contains("mesage"), "{sentence}");

@@ -139,5 +139,6 @@ pub(crate) fn raw(key: &str, surface: &str, params: &str) -> v1::AuthorizeReques
         idempotency_key: key.to_owned(),
         not_after_ms: 0,
         deadline_ms: 10_000,
+        wait_until_ms: 0,
     }
 }
