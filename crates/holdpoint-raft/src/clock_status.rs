@@ -60,7 +60,7 @@ impl ClockStatus {
             return None;
         };
         Some(Duration::from_millis(
-            distance.saturating_mul(1_000) / per_mille,
+            distance.saturating_mul(1_000) / u64::from(per_mille),
         ))
     }
 

@@ -27,8 +27,9 @@ use crate::limits;
 /// The time of one leader's term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Steering {
-    /// Where cluster time should have been `at` that moment.
-    line: ClusterTime,
+    /// Where cluster time should have been `at` that moment, since the epoch. Finer than an entry's
+    /// time: many entries a millisecond lose none of it.
+    line: Duration,
     /// This node's monotonic clock then.
     at: Duration,
     /// The time of the last entry. `line` may be ahead of it by more than one entry may move.
@@ -40,7 +41,7 @@ impl Steering {
     /// clock showed `at`; what has passed since then counts, what passed before it started cannot.
     pub(crate) fn begin(applied: ClusterTime, at: Duration) -> Self {
         Self {
-            line: applied,
+            line: since_epoch(applied),
             at,
             last: applied,
         }
@@ -49,24 +50,31 @@ impl Steering {
     /// Where cluster time should be now, without any bound on the step. Without `bounds` it is what
     /// the monotonic clock says.
     pub(crate) fn target(&self, monotonic: Duration, bounds: Option<Bounds>) -> ClusterTime {
-        let elapsed = millis(monotonic.saturating_sub(self.at));
+        time_at(self.line_at(monotonic, bounds))
+    }
+
+    fn line_at(&self, monotonic: Duration, bounds: Option<Bounds>) -> Duration {
+        let elapsed = monotonic.saturating_sub(self.at);
+        let advanced = self.line.saturating_add(elapsed);
         let Some(bounds) = bounds else {
-            return self.line.saturating_add(elapsed);
+            return advanced;
         };
-        let lead = self
-            .line
-            .saturating_add(elapsed)
-            .saturating_since(bounds.high);
         // Cluster time may not go back. Slowed down, it waits for the clocks: nothing outlives its
         // `expires_at` as they show it.
-        let slower = if lead > limits::SKEW_MS_MAX {
+        let slower = if time_at(advanced).saturating_since(bounds.high) > limits::SKEW_MS_MAX {
             1_000 - limits::LEADING_PER_MILLE
         } else {
             limits::STEERING_PER_MILLE
         };
-        let target = drawn(self.line, elapsed, bounds, slower);
-        assert!(target >= self.line, "steering never turns time back");
-        target
+        let line = drawn(self.line, elapsed, bounds, slower);
+        assert!(line >= self.line, "steering never turns time back");
+        line
+    }
+
+    /// The same with the step that an entry would make first.
+    pub(crate) fn next(&self, monotonic: Duration, bounds: Option<Bounds>) -> ClusterTime {
+        let step = bounds.and_then(|bounds| self.step(monotonic, bounds));
+        self.target(monotonic, bounds).max(step.unwrap_or_default())
     }
 
     /// The time of the last entry.
@@ -76,8 +84,8 @@ impl Steering {
 
     /// The time of the next entry.
     pub(crate) fn advance(&mut self, monotonic: Duration, bounds: Option<Bounds>) -> ClusterTime {
-        let line = self.target(monotonic, bounds);
-        let time = line.min(self.last.saturating_add(ENTRY_STEP_MS_MAX));
+        let line = self.line_at(monotonic, bounds);
+        let time = time_at(line).min(self.last.saturating_add(ENTRY_STEP_MS_MAX));
         assert!(time >= self.last, "cluster time never goes back");
         *self = Self {
             line,
@@ -102,7 +110,7 @@ impl Steering {
     /// Takes in that an entry steps time to `time`.
     pub(crate) fn stepped(&mut self, time: ClusterTime, monotonic: Duration, bounds: Bounds) {
         *self = Self {
-            line: self.target(monotonic, Some(bounds)).max(time),
+            line: self.line_at(monotonic, Some(bounds)).max(since_epoch(time)),
             at: monotonic.max(self.at),
             last: self.last.max(time),
         };
@@ -115,17 +123,25 @@ impl Steering {
     }
 }
 
-/// `line` after `elapsed` milliseconds, drawn into `bounds`: up by the usual share of what elapsed,
-/// down by `slower` thousandths of it.
-fn drawn(line: ClusterTime, elapsed: u64, bounds: Bounds, slower: u64) -> ClusterTime {
+fn since_epoch(time: ClusterTime) -> Duration {
+    Duration::from_millis(time.get())
+}
+
+fn time_at(since_epoch: Duration) -> ClusterTime {
+    cluster_time(millis(since_epoch))
+}
+
+/// `line` after `elapsed`, drawn into `bounds`: up by the usual share of what elapsed, down by
+/// `slower` thousandths of it.
+fn drawn(line: Duration, elapsed: Duration, bounds: Bounds, slower: u32) -> Duration {
     let advanced = line.saturating_add(elapsed);
-    let part = |per_mille: u64| elapsed.saturating_mul(per_mille) / 1_000;
-    let up = bounds
-        .low
-        .saturating_since(advanced)
-        .min(part(limits::STEERING_PER_MILLE));
-    let down = advanced.saturating_since(bounds.high).min(part(slower));
-    cluster_time(advanced.get().saturating_add(up).saturating_sub(down))
+    let time = time_at(advanced);
+    let part = |per_mille: u32| elapsed.saturating_mul(per_mille) / 1_000;
+    let too_low = Duration::from_millis(bounds.low.saturating_since(time));
+    let too_high = Duration::from_millis(time.saturating_since(bounds.high));
+    advanced
+        .saturating_add(too_low.min(part(limits::STEERING_PER_MILLE)))
+        .saturating_sub(too_high.min(part(slower)))
 }
 
 /// The wall clock of a lone voter with its jumps taken out.
@@ -134,7 +150,8 @@ fn drawn(line: ClusterTime, elapsed: u64, bounds: Bounds, slower: u64) -> Cluste
 /// on by the monotonic clock and drawn slowly to what it shows now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LoneClock {
-    wall: ClusterTime,
+    /// What counts, since the epoch.
+    wall: Duration,
     at: Duration,
 }
 
@@ -142,18 +159,18 @@ impl LoneClock {
     /// Believes `wall`.
     pub(crate) fn begin(wall: ClusterTime, monotonic: Duration) -> Self {
         Self {
-            wall,
+            wall: since_epoch(wall),
             at: monotonic,
         }
     }
 
     /// What counts when the clock shows `shown`.
     pub(crate) fn follow(&mut self, shown: ClusterTime, monotonic: Duration) -> Bounds {
-        let elapsed = millis(monotonic.saturating_sub(self.at));
+        let elapsed = monotonic.saturating_sub(self.at);
         let shown = Bounds::exactly(shown);
         self.wall = drawn(self.wall, elapsed, shown, limits::STEERING_PER_MILLE);
         self.at = monotonic.max(self.at);
-        Bounds::exactly(self.wall)
+        Bounds::exactly(time_at(self.wall))
     }
 }
 
@@ -185,6 +202,31 @@ mod tests {
         assert_eq!(after_a_second(0, 9_000_000), 11_000, "clocks that disagree");
         let mut steering = Steering::begin(cluster_time(10_000), ms(0));
         assert_eq!(steering.advance(ms(1_000), None).get(), 11_000);
+    }
+
+    #[test]
+    fn many_entries_a_millisecond_lose_no_time_and_are_steered_like_few() {
+        let clocks = [
+            (None, 11_500),
+            (Some(bounds(0, u64::MAX)), 11_500),
+            (Some(bounds(u64::MAX, u64::MAX)), 11_575),
+            (Some(bounds(0, 0)), 10_150),
+        ];
+        for (clocks, expected) in clocks {
+            let mut steering = Steering::begin(cluster_time(10_000), ms(0));
+            let mut lone = LoneClock::begin(cluster_time(10_000), ms(0));
+            for entry in 1..=10_000 {
+                let now = Duration::from_micros(150 * entry);
+                steering.advance(now, clocks);
+                lone.follow(cluster_time(0), now);
+            }
+            assert_eq!(steering.last().get(), expected);
+            assert_eq!(lone, {
+                let mut lone = LoneClock::begin(cluster_time(10_000), ms(0));
+                lone.follow(cluster_time(0), ms(1_500));
+                lone
+            });
+        }
     }
 
     #[test]

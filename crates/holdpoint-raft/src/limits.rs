@@ -110,12 +110,12 @@ pub const SKEW_MS_MAX: u64 = holdpoint_core::limits::SKEW_MS_MAX;
 pub const SKEW_MS_NEAR: u64 = SKEW_MS_MAX / 2;
 
 /// Part of the elapsed time by which steering may correct, in thousandths: 50 ms a second.
-pub const STEERING_PER_MILLE: u64 = 50;
+pub const STEERING_PER_MILLE: u32 = 50;
 
 /// Pace of cluster time while it leads the voters' clocks by more than the skew, in thousandths of
 /// real time. It may not go back, so it waits for them; that it does not stand still lets what is held
 /// come free some day even if the clocks are wrong.
-pub const LEADING_PER_MILLE: u64 = 100;
+pub const LEADING_PER_MILLE: u32 = 100;
 
 /// How far a majority's clocks must be ahead for a step of time: a gap that steering would take too
 /// long to close, 20 s at its pace.

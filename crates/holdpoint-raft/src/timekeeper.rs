@@ -110,11 +110,9 @@ impl Timekeeper {
         Some(read(time, &moment))
     }
 
-    /// Where cluster time is now in `term`: not after the time of its next entry.
+    /// Where cluster time is now in `term`: where its next entry would put it.
     pub(crate) fn now(&self, term: u64) -> Option<ClusterTime> {
-        self.with(term, |time, at| {
-            time.steering.target(at.monotonic, at.bounds)
-        })
+        self.with(term, |time, at| time.steering.next(at.monotonic, at.bounds))
     }
 
     /// Waits until the next entry of `term` may be made: for a majority's clocks before its first one,
