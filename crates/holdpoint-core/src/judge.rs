@@ -25,6 +25,7 @@ mod gate;
 mod lifecycle;
 mod outline;
 mod pending;
+mod places;
 mod policies;
 mod put;
 mod queue;
@@ -238,7 +239,7 @@ fn in_gate<V: View>(
         Command::Redeem(command) => redeem::redeem(gate, command),
         Command::Complete(command) => complete::complete(gate, command),
         Command::Revoke(command) => revoke::revoke(gate, command),
-        Command::LeaveQueue(command) => queue::leave_queue(gate, command),
+        Command::LeaveQueue(command) => places::leave_queue(gate, command),
         Command::Release(command) => revoke::release(gate, command),
         Command::Approve(command) => approvals::approve(gate, command),
         Command::RevokeApproval(command) => approvals::revoke_approval(gate, command),

@@ -178,7 +178,7 @@ pub enum AuthorizeOutcome {
     },
 }
 
-/// An attempt that waits.
+/// An attempt that waits, and has no offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
     /// Its place in every queue that it stands in.
@@ -187,8 +187,6 @@ pub struct Waiting {
     pub since: ClusterTime,
     /// Until when.
     pub wait_until: ClusterTime,
-    /// Until when what it wants is kept for it; none while it is held by others.
-    pub offered_until: Option<ClusterTime>,
     /// What could not be claimed.
     pub refused: Vec<RefusedBound>,
     /// Cluster time.

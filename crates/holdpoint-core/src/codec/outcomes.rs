@@ -11,7 +11,7 @@ structs! {
     Statement { bytes, leaf }
     PermitView { record, state, in_doubt, as_of }
     Current { now, policy, facts }
-    Waiting { ticket, since, wait_until, offered_until, refused, now }
+    Waiting { ticket, since, wait_until, refused, now }
     SweepOutcome { rows, released, activated, is_done }
     Decision {
         verdict, policies, policy, replay, statement, not_after, request_digest,

@@ -536,9 +536,6 @@ fn waiting_said(waiting: &Waiting) -> String {
         waiting.ticket,
         shown(waiting.wait_until)
     );
-    if let Some(until) = waiting.offered_until {
-        write!(text, " offered until {}", shown(until)).unwrap();
-    }
     for refused in &waiting.refused {
         text.push_str(&refused_said(refused));
     }

@@ -47,7 +47,6 @@ fn authorized() -> Vec<Outcome> {
             ticket: 9,
             since: time(4_000),
             wait_until: time(65_000),
-            offered_until: Some(time(7_000)),
             refused: denial().refused,
             now: time(5_000),
         })),
