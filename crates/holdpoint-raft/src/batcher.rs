@@ -174,6 +174,10 @@ pub(crate) struct Batcher {
 }
 
 /// What a step of the batcher's wait ended with.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time; a box for each command would cost more"
+)]
 enum Event {
     Command(Waiting),
     Leadership,
