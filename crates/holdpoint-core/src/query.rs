@@ -36,6 +36,9 @@ pub struct Query<'a, V> {
     group: GroupId,
 }
 
+/// How much of a capacity, or of one window of a budget, is used.
+pub type WindowUsage = (Option<Window>, UsageRecord);
+
 /// Who has a bounded operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
@@ -264,7 +267,7 @@ impl<V: View> NamespaceQuery<'_, V> {
         surface: &Name,
         bound: &Name,
         key: &BoundKey,
-    ) -> Result<Vec<(Option<Window>, UsageRecord)>, ApplyError<V::Error>> {
+    ) -> Result<Vec<WindowUsage>, ApplyError<V::Error>> {
         let prefix = self.keys.operation(Kind::Usage, surface, bound, key);
         let prefix = prefix.as_bytes();
         list(self.view, prefix, None, |key, row| {

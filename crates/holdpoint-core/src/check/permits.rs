@@ -93,6 +93,15 @@ fn check_permit(key: &StateKey, permit: &PermitRecord, context: &Context) -> Res
         key,
         "its release is not its state's",
     )?;
+    check_outcome(key, permit, context)
+}
+
+/// How it was redeemed, and how it ended, fit its life.
+fn check_outcome(
+    key: &StateKey,
+    permit: &PermitRecord,
+    context: &Context,
+) -> Result<(), Violation> {
     if let Some(redemption) = &permit.redemption {
         let at = redemption.redeemed_at;
         let is_in_time = permit.issued_at <= at && at < permit.expires_at;

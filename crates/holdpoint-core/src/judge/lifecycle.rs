@@ -328,11 +328,10 @@ impl<V: View> Gate<'_, V> {
         claim: &BoundClaim,
     ) -> Result<(), ApplyError<V::Error>> {
         match claim.kind {
-            BoundKind::Exclusive | BoundKind::Capacity { .. } => Ok(()),
             BoundKind::Once { .. } if self.is_still_once(permit, claim)? => {
                 self.bury(permit, claim)
             }
-            BoundKind::Once { .. } => Ok(()),
+            BoundKind::Exclusive | BoundKind::Once { .. } | BoundKind::Capacity { .. } => Ok(()),
             BoundKind::Budget { .. } => {
                 match self.meter(&permit.surface, claim, permit.issued_at) {
                     Some(meter) => self.charge_late(&meter, claim),

@@ -136,7 +136,7 @@ impl<V: View> Gate<'_, V> {
         self.sweep_ends(Kind::AttemptEnd, now, limit, |gate, named| {
             let key = gate.keys.named_row(Kind::Attempt, named);
             let attempt: AttemptRecord = gate.draft.must_read(&key)?;
-            assert!(attempt.not_after < now, "an attempt that goes on is kept");
+            assert!(attempt.not_after <= now, "an attempt that goes on is kept");
             gate.draft.delete(key);
             Ok(())
         })

@@ -7,7 +7,7 @@ use crate::fault::ApplyError;
 use crate::judge::sweep_is_due;
 use crate::key::{Kind, StateKey};
 use crate::record::LeafRecord;
-use crate::view::View;
+use crate::view::{Row, View};
 
 impl<V: View> NamespaceQuery<'_, V> {
     /// Whether a [`crate::command::Sweep`] at `now` would change anything. Reads a few rows of each
@@ -85,7 +85,7 @@ impl<V: View> NamespaceQuery<'_, V> {
         &self,
         prefix: &[u8],
         after: Option<&StateKey>,
-    ) -> Result<Option<(StateKey, Vec<u8>)>, ApplyError<V::Error>> {
+    ) -> Result<Option<Row>, ApplyError<V::Error>> {
         Ok(rows(self.view, prefix, after, 1)?.pop())
     }
 

@@ -11,6 +11,8 @@
 )]
 
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod hostile;

@@ -63,6 +63,11 @@ pub(crate) fn check(script: &str, expected: &Expect) {
     expected.assert_eq(&answers);
 }
 
+/// The surfaces of a bundle, said as in a `put`.
+pub(crate) fn outline(surfaces_said: &str) -> Vec<SurfaceOutline> {
+    surfaces(&Line::parse(&format!("put p {surfaces_said}")))
+}
+
 struct Line<'a> {
     words: Vec<&'a str>,
     options: Vec<(&'a str, &'a str)>,

@@ -1,6 +1,13 @@
 //! Permits in doubt: released, resolved, contradicted.
 
+use holdpoint_core::Command;
+use holdpoint_core::command::CompletionResult;
+use holdpoint_core::limits::WORD_BYTES_MAX;
+use holdpoint_core::outcome::Outcome;
+use holdpoint_core::rejection::{Bounded, Rejection};
+
 use crate::script::check;
+use crate::world::World;
 use expect_test::expect;
 
 #[test]
@@ -298,4 +305,23 @@ fn operator_resolves_what_is_in_doubt() {
             15: held by nobody, committed by nobody
         "#]],
     );
+}
+
+#[test]
+fn reason_that_is_too_long_is_rejected_before_anything_else() {
+    let mut world = World::new();
+    let reason = Some("x".repeat(WORD_BYTES_MAX + 1));
+    let mut complete = world.complete(1, "root", CompletionResult::Aborted);
+    complete.reason.clone_from(&reason);
+    let mut release = world.release(1, "root");
+    release.reason = reason;
+    let rejection = Rejection::TooMuch {
+        what: Bounded::ReasonBytes,
+        count: WORD_BYTES_MAX as u64 + 1,
+        count_max: WORD_BYTES_MAX as u64,
+    };
+    for command in [Command::Complete(complete), Command::Release(release)] {
+        let outcome = world.one(command);
+        assert_eq!(outcome, Outcome::Rejected(rejection.clone()));
+    }
 }
