@@ -16,7 +16,8 @@ use crate::limits::{
     RETENTION_MS_MIN, SHADOWS_MAX,
 };
 use crate::record::{
-    ApprovalRecord, ApprovalState, PendingRecord, PermitRecord, PermitState, SessionRecord,
+    ApprovalRecord, ApprovalState, PendingRecord, PermitRecord, PermitState, PermitStep,
+    SessionRecord,
 };
 
 type Index = BTreeMap<StateKey, Vec<u8>>;
@@ -152,7 +153,9 @@ fn check_spenders(space: &Space<'_>, permits: &Permits) -> Result<(), Violation>
             let Some(approval) = found.get(&key) else {
                 return broken(&key, "a live permit has spent it");
             };
-            let is_renewed = approval.given_at > permit.issued_at;
+            let granted = permit.leaf_of(PermitStep::Decision);
+            // Times do not tell: it may be given anew at the same instant.
+            let is_renewed = granted.is_some_and(|leaf| leaf < approval.leaf);
             let is_spent = approval.state == ApprovalState::Spent(permit.id);
             holds(is_spent || is_renewed, &key, "its spender is live")?;
         }
