@@ -256,6 +256,10 @@ pub enum StepOutcome {
 }
 
 /// What became of an approval.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "approvals are rare, and an outcome lives for one answer"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApprovalOutcome {
     /// It is as asked.
