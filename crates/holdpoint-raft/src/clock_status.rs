@@ -16,6 +16,8 @@ pub struct ClockStatus {
     pub lead_ms: Option<i64>,
     /// Whether this node is the only voter, so that nobody vouches for its clock.
     pub is_lone: bool,
+    /// Whether cluster time waits for the clocks, at a tenth of its pace.
+    pub is_waiting: bool,
 }
 
 /// What is wrong with the clocks.
@@ -23,10 +25,10 @@ pub struct ClockStatus {
 enum Trouble {
     /// This node's wall clock is off the voters' median.
     Off,
-    /// Cluster time is ahead of the voters' clocks.
+    /// Cluster time is ahead of the voters' clocks, and waits for them.
     Ahead,
-    /// Cluster time is behind the clock of the only voter.
-    Behind,
+    /// Cluster time is ahead of or behind the clock of the only voter, and follows it slowly.
+    Slow,
 }
 
 impl ClockStatus {
@@ -52,7 +54,7 @@ impl ClockStatus {
         if distance <= limits::SKEW_MS_MAX {
             return None;
         }
-        let per_mille = if lead > 0 {
+        let per_mille = if self.is_waiting {
             1_000 - limits::LEADING_PER_MILLE
         } else if self.is_lone {
             limits::STEERING_PER_MILLE
@@ -70,11 +72,10 @@ impl ClockStatus {
             return Some(Trouble::Off);
         }
         self.catches_up_in()?;
-        let is_ahead = self.lead_ms.is_some_and(|lead| lead > 0);
-        Some(if is_ahead {
+        Some(if self.is_waiting {
             Trouble::Ahead
         } else {
-            Trouble::Behind
+            Trouble::Slow
         })
     }
 }
@@ -103,12 +104,20 @@ impl fmt::Display for ClockStatus {
                  right in {closed} s; until then attempts end sooner than their callers expect",
                 Seconds(lead)
             ),
-            Some(Trouble::Behind) => write!(
-                f,
-                "cluster time is behind this node's wall clock by {}, because the clock of a lone \
-                 voter is followed slowly: it is right in {closed} s, or at once after a restart",
-                Seconds(lead)
-            ),
+            Some(Trouble::Slow) => {
+                let is_behind = self.lead_ms.unwrap_or_default() < 0;
+                let (side, sooner) = if is_behind {
+                    ("behind", ", or at once after a restart")
+                } else {
+                    ("ahead of", "")
+                };
+                write!(
+                    f,
+                    "cluster time is {side} this node's wall clock by {}, because the clock of a lone \
+                     voter is followed slowly: it is right in {closed} s{sooner}",
+                    Seconds(lead)
+                )
+            }
         }
     }
 }
@@ -168,6 +177,7 @@ mod tests {
             offset_ms: Some(offset_ms),
             lead_ms: Some(lead_ms),
             is_lone,
+            is_waiting: !is_lone && lead_ms > 500,
         }
     }
 
@@ -195,6 +205,11 @@ mod tests {
             said(status(0, -120_000, true)),
             "cluster time is behind this node's wall clock by 120.000 s, because the clock of a lone \
              voter is followed slowly: it is right in 2400 s, or at once after a restart"
+        );
+        assert_eq!(
+            said(status(0, 120_000, true)),
+            "cluster time is ahead of this node's wall clock by 120.000 s, because the clock of a \
+             lone voter is followed slowly: it is right in 2400 s"
         );
     }
 

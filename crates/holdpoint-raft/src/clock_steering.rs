@@ -61,7 +61,7 @@ impl Steering {
         };
         // Cluster time may not go back. Slowed down, it waits for the clocks: nothing outlives its
         // `expires_at` as they show it.
-        let slower = if time_at(advanced).saturating_since(bounds.high) > limits::SKEW_MS_MAX {
+        let slower = if self.is_waiting(monotonic, bounds) {
             1_000 - limits::LEADING_PER_MILLE
         } else {
             limits::STEERING_PER_MILLE
@@ -71,7 +71,13 @@ impl Steering {
         line
     }
 
-    /// The same with the step that an entry would make first.
+    /// Whether time leads the clocks by more than the skew, and so waits for them.
+    pub(crate) fn is_waiting(&self, monotonic: Duration, bounds: Bounds) -> bool {
+        let advanced = self.line.saturating_add(monotonic.saturating_sub(self.at));
+        time_at(advanced).saturating_since(bounds.high) > limits::SKEW_MS_MAX
+    }
+
+    /// [`Steering::target`] with the step that an entry would make first.
     pub(crate) fn next(&self, monotonic: Duration, bounds: Option<Bounds>) -> ClusterTime {
         let step = bounds.and_then(|bounds| self.step(monotonic, bounds));
         self.target(monotonic, bounds).max(step.unwrap_or_default())

@@ -158,6 +158,7 @@ impl Asker {
             offset_ms: bounds.map(|bounds| bounds.lead_ms(cluster_time(wall_ms))),
             lead_ms: bounds.and_then(|bounds| Some(bounds.lead_ms(time?))),
             is_lone: voters.len() == 1,
+            is_waiting: self.timekeeper.is_waiting(term),
         }
     }
 

@@ -115,6 +115,15 @@ impl Timekeeper {
         self.with(term, |time, at| time.steering.next(at.monotonic, at.bounds))
     }
 
+    /// Whether cluster time of `term` is so far ahead of the clocks that it waits for them.
+    pub(crate) fn is_waiting(&self, term: u64) -> bool {
+        let waits = self.with(term, |time, at| {
+            let bounds = at.bounds?;
+            Some(time.steering.is_waiting(at.monotonic, bounds))
+        });
+        waits.flatten().unwrap_or(false)
+    }
+
     /// Waits until the next entry of `term` may be made: for a majority's clocks before its first one,
     /// and where time is too far ahead of the last one to get there without them. `false` if the term
     /// ended meanwhile.

@@ -218,6 +218,8 @@ async fn clock_of_a_lone_voter_is_followed_slowly() {
         cluster.tick().await;
         cluster.clock(1).set_offset_ms(jump);
         assert_eq!(cluster.tick().await, cluster.world.now_ms(), "{jump}");
+        let status = cluster.group(1).status().clock;
+        assert_eq!((status.lead_ms, status.is_waiting), (Some(-jump), false));
         for ms in [1_000, 30_000, 10 * MINUTE_MS] {
             cluster.world.advance_ms(ms);
             let (now, real) = (cluster.tick().await, cluster.world.now_ms());
