@@ -6,10 +6,13 @@ use std::env;
 use std::ffi::OsString;
 
 use clap::builder::Resettable;
-use clap::{Arg, Args, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{
+    Arg, Args, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+};
 
 use crate::commands::{
-    authorize, complete, dev, get, help, keys, policy, receipt, redeem, revoke, run, serve, status,
+    approvals, authorize, complete, dev, freeze, get, help, keys, permits, policy, receipt, redeem,
+    resolve, retention, revoke, run, serve, session, status, watch, why,
 };
 use crate::examples;
 use crate::output::Format;
@@ -33,9 +36,31 @@ pub(crate) struct Cli {
         default_value = "human",
         value_name = "FORMAT"
     )]
-    pub(crate) output: Format,
+    pub(crate) output: Output,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// What `--output` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Human,
+    /// One JSON object on stdout; for a stream, one on each line.
+    Json,
+    /// `watch` only: a `CloudEvents` 1.0 object on each line.
+    #[value(name = "cloudevents")]
+    CloudEvents,
+}
+
+impl Output {
+    /// How everything but a stream of events is printed.
+    pub(crate) const fn format(self) -> Format {
+        match self {
+            Self::Human => Format::Human,
+            Self::Json | Self::CloudEvents => Format::Json,
+        }
+    }
 }
 
 /// What can be done.
@@ -49,8 +74,21 @@ pub(crate) enum Command {
     Revoke(revoke::RevokeArgs),
     Run(run::RunArgs),
     #[command(subcommand)]
+    Approvals(approvals::ApprovalsCommand),
+    #[command(subcommand)]
+    Session(session::SessionCommand),
+    #[command(subcommand)]
+    Permits(permits::PermitsCommand),
+    Resolve(resolve::ResolveArgs),
+    #[command(subcommand)]
     Get(get::GetCommand),
+    Why(why::WhyArgs),
+    Watch(watch::WatchArgs),
     Status(status::StatusArgs),
+    Freeze(freeze::FreezeArgs),
+    Thaw(freeze::ThawArgs),
+    #[command(subcommand)]
+    Retention(retention::RetentionCommand),
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     #[command(subcommand)]
@@ -166,7 +204,8 @@ mod tests {
                 let command = command
                     .replace("\"$PERMIT\"", permit)
                     .replace("\"$REDEEMED\"", permit)
-                    .replace("\"$DIGEST\"", &"0".repeat(64));
+                    .replace("\"$DIGEST\"", &"0".repeat(64))
+                    .replace("\"$SUBJECT\"", &"0".repeat(64));
                 let words = command.split_whitespace().map(OsString::from);
                 parse(words).unwrap_or_else(|error| panic!("{line}\n{error}"));
             }

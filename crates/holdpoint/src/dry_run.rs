@@ -19,16 +19,20 @@ pub(crate) enum Wanted {
     Revoke,
     /// Close it.
     Complete(Outcome),
+    /// Give its bounds up.
+    Release,
 }
 
 impl Wanted {
     /// What the gate would do with a permit that stands at `state`.
-    fn judge(self, state: PermitState) -> Expected {
+    fn judge(self, state: PermitState, is_in_doubt: bool) -> Expected {
         match (self, state) {
             (Self::Revoke, PermitState::Issued) | (Self::Complete(_), PermitState::Redeemed) => {
                 Expected::Done
             }
+            (Self::Complete(_) | Self::Release, _) if is_in_doubt => Expected::Done,
             (Self::Revoke, PermitState::Revoked)
+            | (Self::Release, PermitState::Released)
             | (Self::Complete(Outcome::Committed { .. }), PermitState::Committed)
             | (Self::Complete(Outcome::Aborted), PermitState::Aborted) => Expected::Before,
             _ => Expected::Refused,
@@ -39,6 +43,7 @@ impl Wanted {
         match self {
             Self::Revoke => "revoked".to_owned(),
             Self::Complete(outcome) => format!("recorded as {outcome}"),
+            Self::Release => "released".to_owned(),
         }
     }
 }
@@ -59,7 +64,7 @@ pub(crate) async fn dry_run(
     let reading = showing("reading the permit", reached.gate.permit(permit)).await;
     let info = reading.map_err(|error| read_failed(&error))?.info;
     let (state, word) = (info.state.as_str(), wanted.word());
-    let (exit, would, line) = match wanted.judge(info.state) {
+    let (exit, would, line) = match wanted.judge(info.state, info.is_in_doubt) {
         Expected::Done => (Exit::Success, true, format!("would be {word}")),
         Expected::Before => (Exit::Success, true, format!("was {word} before")),
         Expected::Refused => (Exit::Failure, false, format!("could not be {word}")),
@@ -80,17 +85,31 @@ mod tests {
     #[test]
     fn only_what_the_gate_would_take_is_promised() {
         let committed = Wanted::Complete(Outcome::Committed { evidence: None });
-        assert_eq!(Wanted::Revoke.judge(PermitState::Issued), Expected::Done);
+        let judge = |wanted: Wanted, state| wanted.judge(state, false);
+        assert_eq!(judge(Wanted::Revoke, PermitState::Issued), Expected::Done);
         assert_eq!(
-            Wanted::Revoke.judge(PermitState::Redeemed),
+            judge(Wanted::Revoke, PermitState::Redeemed),
             Expected::Refused
         );
-        assert_eq!(committed.judge(PermitState::Redeemed), Expected::Done);
-        assert_eq!(committed.judge(PermitState::Committed), Expected::Before);
-        assert_eq!(committed.judge(PermitState::Issued), Expected::Refused);
+        assert_eq!(judge(committed, PermitState::Redeemed), Expected::Done);
+        assert_eq!(judge(committed, PermitState::Committed), Expected::Before);
+        assert_eq!(judge(committed, PermitState::Issued), Expected::Refused);
         assert_eq!(
-            Wanted::Complete(Outcome::Aborted).judge(PermitState::Committed),
+            judge(Wanted::Complete(Outcome::Aborted), PermitState::Committed),
             Expected::Refused
+        );
+        assert_eq!(
+            judge(Wanted::Release, PermitState::Redeemed),
+            Expected::Refused
+        );
+        assert_eq!(
+            Wanted::Release.judge(PermitState::Redeemed, true),
+            Expected::Done
+        );
+        assert_eq!(
+            committed.judge(PermitState::Expired, true),
+            Expected::Done,
+            "an offline permit"
         );
     }
 }

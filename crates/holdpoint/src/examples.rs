@@ -3,7 +3,8 @@
 //!
 //! They are lines for a POSIX shell, next to a `holdpoint dev` that was started in the same folder.
 //! The shell has `plan.tfplan`, `README.md`, `cluster.toml` and a bundle in `policy/`; `$PERMIT` is an
-//! ISSUED permit, `$REDEEMED` a redeemed one, and `$DIGEST` a stored bundle.
+//! ISSUED permit, `$REDEEMED` a redeemed one, `$DIGEST` a stored bundle, and `$SUBJECT` what a request
+//! waits to have approved.
 
 /// The command as it is typed after `holdpoint`, and its examples.
 pub(crate) type Examples = (&'static str, &'static [&'static str]);
@@ -31,6 +32,9 @@ pub(crate) const EXAMPLES: &[Examples] = &[
         &[
             "holdpoint authorize --surface demo.echo --param message=hello",
             "holdpoint authorize --surface infra.apply --bind plan=@plan.tfplan --param workspace=prod-eu",
+            "holdpoint authorize --surface infra.apply --bind plan=@plan.tfplan --param workspace=prod-eu --wait 5m",
+            "holdpoint authorize --surface demo.echo --param message=hello --session turn-7 --step 1",
+            "holdpoint redeem \"$PERMIT\" && holdpoint complete \"$PERMIT\" --committed && holdpoint authorize --surface demo.echo --param message=then --after \"$PERMIT\"",
         ],
     ),
     (
@@ -55,6 +59,29 @@ pub(crate) const EXAMPLES: &[Examples] = &[
             "holdpoint run --surface infra.apply --bind plan=@plan.tfplan --param workspace=prod-eu -- terraform apply -input=false {plan}",
         ],
     ),
+    ("approvals pending", &["holdpoint approvals pending"]),
+    ("approvals show", &["holdpoint approvals show \"$SUBJECT\""]),
+    (
+        "approvals approve",
+        &[
+            "holdpoint approvals approve \"$SUBJECT\" --caller alice --dry-run",
+            "holdpoint approvals approve \"$SUBJECT\" --caller alice --yes",
+        ],
+    ),
+    (
+        "approvals revoke",
+        &["holdpoint approvals revoke \"$SUBJECT\" --dry-run"],
+    ),
+    ("session close", &["holdpoint session close turn-7"]),
+    ("permits in-doubt", &["holdpoint permits in-doubt"]),
+    (
+        "permits list",
+        &["holdpoint permits list --surface demo.echo"],
+    ),
+    (
+        "resolve",
+        &["holdpoint resolve \"$REDEEMED\" --aborted --reason not-in-the-log"],
+    ),
     ("get permit", &["holdpoint get permit \"$PERMIT\""]),
     (
         "get operation",
@@ -68,24 +95,85 @@ pub(crate) const EXAMPLES: &[Examples] = &[
         ],
     ),
     (
+        "why",
+        &[
+            "holdpoint why \"$PERMIT\"",
+            "holdpoint get receipt \"$PERMIT\" --out receipt.json && holdpoint why receipt.json",
+        ],
+    ),
+    (
+        "watch",
+        &[
+            "holdpoint watch --from 0 --count 1",
+            "holdpoint watch --from 0 --count 1 --kind policy --output cloudevents",
+        ],
+    ),
+    (
         "status",
         &[
             "holdpoint status",
             "holdpoint status --endpoint 127.0.0.1:7400 --this-node",
         ],
     ),
+    (
+        "freeze",
+        &[
+            "holdpoint freeze --dry-run",
+            "holdpoint freeze --surface no.longer",
+        ],
+    ),
+    ("thaw", &["holdpoint thaw --surface no.longer"]),
+    ("retention get", &["holdpoint retention get"]),
+    (
+        "retention set",
+        &[
+            "holdpoint retention set --permits 180d --disclosures 30d --dry-run",
+            "holdpoint retention set --statements forever",
+        ],
+    ),
     ("policy check", &["holdpoint policy check policy"]),
     ("policy test", &["holdpoint policy test policy"]),
+    (
+        "policy diff",
+        &[
+            "holdpoint policy diff policy policy",
+            "holdpoint policy diff active policy",
+        ],
+    ),
+    (
+        "policy simulate",
+        &["holdpoint policy simulate --bundle policy --since 24h"],
+    ),
     ("policy put", &["holdpoint policy put policy"]),
     (
         "policy activate",
         &[
             "holdpoint policy activate \"$DIGEST\"",
             "holdpoint policy activate \"$DIGEST\" --expect 1",
+            "holdpoint policy activate \"$DIGEST\" --drain --wait 10m",
         ],
     ),
+    (
+        "policy rollback",
+        &["holdpoint policy rollback 1 --dry-run"],
+    ),
+    (
+        "policy cancel-drain",
+        &["holdpoint policy cancel-drain --dry-run"],
+    ),
+    ("policy history", &["holdpoint policy history"]),
     ("policy list", &["holdpoint policy list"]),
     ("policy get", &["holdpoint policy get --out copy"]),
+    (
+        "policy delete",
+        &["holdpoint policy delete \"$DIGEST\" --dry-run"],
+    ),
+    (
+        "policy shadow set",
+        &["holdpoint policy shadow set \"$DIGEST\""],
+    ),
+    ("policy shadow clear", &["holdpoint policy shadow clear"]),
+    ("policy shadow report", &["holdpoint policy shadow report"]),
     ("keys export", &["holdpoint keys export --out keys.json"]),
     (
         "receipt verify",

@@ -188,11 +188,12 @@ pub(crate) fn not_connected(error: &ConnectError) -> Failure {
 }
 
 /// How a command other than `authorize` and `run` ends when the gate gave no result.
-pub(crate) fn call_failed(error: &CallError) -> Failure {
-    match error {
+pub(crate) fn call_failed(error: &CallError, again: &Again) -> Failure {
+    let failure = match error {
         CallError::Refused(refused) => refused_call(refused),
         CallError::Silence(silence) => no_answer(silence),
-    }
+    };
+    failure.next(said::next_call(error.reason(), again))
 }
 
 /// The gate said no.
@@ -215,7 +216,7 @@ fn not_read(silence: &Silence) -> Failure {
 
 /// How a step of a permit ends when the gate gave no result.
 pub(crate) fn step_failed(error: &CallError, permit: PermitId, again: &Again) -> Failure {
-    call_failed(error).next(said::next_after(error.reason(), permit, again))
+    call_failed(error, again).next(said::next_after(error.reason(), permit, again))
 }
 
 /// Nobody said anything that can be believed.

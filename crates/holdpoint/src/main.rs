@@ -7,6 +7,8 @@
 mod again;
 mod args;
 mod commands;
+mod describe;
+mod digests;
 mod discover;
 mod dry_run;
 mod examples;
@@ -23,11 +25,12 @@ mod said;
 mod shelf;
 mod times;
 mod usage;
+mod visible;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use args::{Cli, Command};
+use args::{Cli, Command, Output};
 use exit::Exit;
 use output::{Answer, Failure};
 
@@ -41,7 +44,7 @@ fn main() -> ExitCode {
 }
 
 fn carry_out(cli: Cli) -> Exit {
-    let format = cli.output;
+    let format = cli.output.format();
     let logged = log::start(format, log_default(&cli.command));
     match logged.and_then(|()| perform(cli)) {
         Ok(answer) => answer.print(format),
@@ -60,16 +63,31 @@ const fn log_default(command: &Command) -> &'static str {
 }
 
 fn perform(cli: Cli) -> Result<Answer, Failure> {
+    let format = cli.output.format();
+    if cli.output == Output::CloudEvents && !matches!(cli.command, Command::Watch(_)) {
+        return Err(Failure::usage(
+            "only `holdpoint watch` prints `cloudevents`; give `human` or `json`",
+        ));
+    }
     match cli.command {
-        Command::Dev(args) => commands::dev::perform(args, cli.output),
-        Command::Serve(args) => commands::serve::perform(args, cli.output),
+        Command::Dev(args) => commands::dev::perform(args, format),
+        Command::Serve(args) => commands::serve::perform(args, format),
         Command::Authorize(args) => commands::authorize::perform(&args),
         Command::Redeem(args) => commands::redeem::perform(&args),
         Command::Complete(args) => commands::complete::perform(&args),
         Command::Revoke(args) => commands::revoke::perform(&args),
-        Command::Run(args) => commands::run::perform(&args, cli.output),
+        Command::Run(args) => commands::run::perform(&args, format),
+        Command::Approvals(command) => commands::approvals::perform(&command),
+        Command::Session(command) => commands::session::perform(&command),
+        Command::Permits(command) => commands::permits::perform(&command),
+        Command::Resolve(args) => commands::resolve::perform(&args),
         Command::Get(command) => commands::get::perform(&command),
+        Command::Why(args) => commands::why::perform(&args),
+        Command::Watch(args) => commands::watch::perform(&args, cli.output),
         Command::Status(args) => commands::status::perform(&args),
+        Command::Freeze(args) => commands::freeze::freeze(&args),
+        Command::Thaw(args) => commands::freeze::thaw(&args),
+        Command::Retention(command) => commands::retention::perform(&command),
         Command::Policy(command) => commands::policy::perform(&command),
         Command::Keys(command) => commands::keys::perform(&command),
         Command::Receipt(command) => commands::receipt::perform(&command),

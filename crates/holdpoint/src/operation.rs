@@ -1,13 +1,16 @@
 //! What is asked for, as `authorize` and `run` take it.
 
+use std::time::Duration;
+
 use clap::Args;
-use holdpoint_client::Operation;
+use holdpoint_client::{Authorize, Gate, Operation};
 use holdpoint_receipt::{ClusterTime, Digest, PermitId};
 
 use crate::args::MaterialArgs;
 use crate::exit::Exit;
 use crate::inputs::check_names;
 use crate::output::Failure;
+use crate::times::parse_duration;
 
 /// Bytes of a drawn idempotency key.
 const KEY_BYTES: usize = 16;
@@ -33,8 +36,14 @@ pub(crate) struct OperationArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) step: Option<u64>,
     /// A permit that must be COMMITTED first; can be repeated
-    #[arg(long = "prerequisite", value_name = "PERMIT")]
+    #[arg(long = "after", alias = "prerequisite", value_name = "PERMIT")]
     pub(crate) prerequisites: Vec<PermitId>,
+    /// Wait for bounds that are held, at most this long and less than 10 minutes
+    ///
+    /// The attempt gets a place in the queue and keeps it; nobody who came later gets the bounds before
+    /// it. Without this, a held bound is a DENY at once.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) wait: Option<Duration>,
     /// The idempotency key: names the attempt [default: drawn, and printed]
     ///
     /// The same key again is a retry and finds the same decision. With another request it is refused.
@@ -105,5 +114,22 @@ impl OperationArgs {
         }
         operation.check().map_err(Failure::usage)?;
         Ok(operation)
+    }
+
+    /// Asks for it, and waits for its bounds where that was said.
+    pub(crate) fn ask<'a>(&self, gate: &'a Gate, operation: &'a Operation) -> Authorize<'a> {
+        let ask = gate.authorize(operation);
+        match self.wait {
+            Some(at_most) => ask.wait(at_most),
+            None => ask,
+        }
+    }
+
+    /// What goes on while it is asked for.
+    pub(crate) const fn asking(&self) -> &'static str {
+        match self.wait {
+            Some(_) => "asking the gate, and waiting for the bounds",
+            None => "asking the gate",
+        }
     }
 }

@@ -7,16 +7,14 @@ use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use clap::ValueEnum;
 use serde_json::{Map, Value};
 
 use crate::exit::Exit;
 
 /// How answers are printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// For people.
-    #[default]
     Human,
     /// One JSON object on stdout; whole numbers of 64 bits are strings.
     Json,
@@ -30,6 +28,7 @@ pub(crate) struct Answer {
     members: Map<String, Value>,
     data: String,
     talk: String,
+    is_silent: bool,
 }
 
 impl Answer {
@@ -41,6 +40,16 @@ impl Answer {
             members: Map::new(),
             data: String::new(),
             talk: String::new(),
+            is_silent: false,
+        }
+    }
+
+    /// The end of a stream that has said everything itself.
+    pub(crate) fn silent(exit: Exit) -> Self {
+        Self {
+            exit,
+            is_silent: true,
+            ..Self::new("stream")
         }
     }
 
@@ -70,6 +79,15 @@ impl Answer {
         self
     }
 
+    /// Adds a line of talk where there is data that it is about.
+    pub(crate) fn talk_if_data(self, line: impl Display) -> Self {
+        if self.data.is_empty() {
+            self
+        } else {
+            self.talk(line)
+        }
+    }
+
     /// The object, as `--output json` prints it.
     pub(crate) fn object(&self) -> Value {
         let mut members = self.members.clone();
@@ -79,6 +97,9 @@ impl Answer {
 
     /// Prints it and says how to end.
     pub(crate) fn print(self, format: Format) -> Exit {
+        if self.is_silent {
+            return self.exit;
+        }
         let printed = match format {
             Format::Human => print(&self.data),
             Format::Json => print(&format!("{}\n", self.object())),
@@ -244,6 +265,22 @@ fn write(mut to: impl Write, text: &str) -> io::Result<()> {
 
 fn schema(command: &str) -> Value {
     Value::String(format!("holdpoint.{command}/1"))
+}
+
+/// Prints a line of a stream at once. False if nobody reads any more.
+///
+/// # Errors
+///
+/// Data would be lost.
+pub(crate) fn stream(line: impl Display) -> Result<bool, Failure> {
+    match write(io::stdout(), &format!("{line}\n")) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::says(
+            Exit::Failure,
+            format!("cannot write to stdout: {error}"),
+        )),
+    }
 }
 
 /// A 64-bit number as JSON carries it without loss.

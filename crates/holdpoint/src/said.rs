@@ -1,14 +1,15 @@
 //! How decisions and refusals read: one shape for every command that shows them.
 
 use holdpoint_client::{
-    Bound, Decided, Denied, PermitInfo, RedeemSilence, Refused, Silence, SilenceCause,
+    Bound, Decided, Denied, MissingApproval, PermitInfo, RecordedDecision, RedeemSilence, Refused,
+    RefusedBound, Silence, SilenceCause,
 };
 use holdpoint_receipt::{ClusterTime, Digest, PermitId, Reason};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 use crate::again::Again;
-use crate::output::number;
+use crate::output::{number, optional};
 use crate::times::time_of_day;
 
 /// The first digits of a digest, enough for people.
@@ -55,7 +56,7 @@ pub(crate) fn denied(denied: &Denied) -> String {
 /// What to do about a DENY.
 pub(crate) fn denied_next(denied: &Denied) -> &'static str {
     match denied.retry_at() {
-        Some(_) => "a new attempt, with a new key, can succeed after that",
+        Some(_) => "a new attempt, with a new key, can succeed after that; --wait 10m waits for it",
         None => "the same key finds the same DENY; a new attempt takes a new key",
     }
 }
@@ -97,6 +98,106 @@ fn embedded(sentence: &str) -> String {
     }
 }
 
+/// Every refused bound on a line of its own, where there are several.
+pub(crate) fn refused_bounds(denied: &Denied) -> Vec<String> {
+    let refused = denied.refused_bounds();
+    if refused.len() < 2 {
+        return Vec::new();
+    }
+    let line = |refused: &RefusedBound| {
+        let fence = refused
+            .fence
+            .map_or_else(String::new, |fence| format!(" (fence {fence})"));
+        let until = refused
+            .until
+            .map_or_else(String::new, |at| format!(" until {}", time_of_day(at)));
+        let (key, kind) = (shorten(&refused.bound.key), &refused.bound.kind);
+        format!("refused   {key} ({kind})  {}{fence}{until}", refused.reason)
+    };
+    refused.iter().map(line).collect()
+}
+
+/// The same as JSON.
+pub(crate) fn refused_bounds_json(denied: &Denied) -> Value {
+    let each = |refused: &RefusedBound| {
+        json!({
+            "bound": bound(&refused.bound),
+            "reason": refused.reason.as_str(),
+            "fence": refused.fence.map(|fence| number(fence.get())),
+            "until_ms": refused.until.map(time),
+        })
+    };
+    denied.refused_bounds().iter().map(each).collect()
+}
+
+/// What a SILENCE leaves open, what it lacks, and what to do.
+pub(crate) fn silence_lines(silence: &Silence, decided: Decided, again: &Again) -> Vec<String> {
+    let mut lines: Vec<String> = silence
+        .missing_approvals()
+        .iter()
+        .map(|missing| {
+            format!(
+                "approval  {} of {} for quorum {}: holdpoint approvals show {}{again}",
+                missing.have,
+                missing.needed,
+                missing.subject.quorum(),
+                missing.subject.digest()
+            )
+        })
+        .collect();
+    if let Some(place) = silence.place() {
+        lines.push(format!(
+            "waits     ticket {}, until {}",
+            place.ticket,
+            time_of_day(place.until)
+        ));
+    }
+    lines.push(silence_next(silence, decided));
+    if let Some(next) = next_call(silence.reason(), again) {
+        lines.push(format!("next: {next}"));
+    }
+    lines
+}
+
+/// What to do about a refused call, or a SILENCE, where its reason says it.
+pub(crate) fn next_call(reason: Reason, again: &Again) -> Option<String> {
+    Some(match reason {
+        Reason::BoundsInUse => format!(
+            "wait until the permits have ended, or the same command with --drain or --revoke;              holdpoint permits list{again} --surface NAME shows them"
+        ),
+        Reason::DrainPending => format!(
+            "holdpoint policy history{again} shows it; holdpoint policy cancel-drain{again} gives it up"
+        ),
+        Reason::NoDrain | Reason::VersionConflict => {
+            format!("holdpoint policy history{again} shows what is in force")
+        }
+        Reason::BundleUnknown => format!("holdpoint policy put DIR{again}"),
+        Reason::BundleInUse => format!(
+            "holdpoint policy history{again} shows whether it is active, drains or is a shadow; a              receipt that is kept needs its bundle as well"
+        ),
+        Reason::Frozen => format!("an operator lets it go on: holdpoint thaw{again}"),
+        Reason::Draining => format!("holdpoint policy history{again} shows for which change"),
+        Reason::SessionClosed => "a step of a new session, with a new key".to_owned(),
+        Reason::PrerequisiteNotCommitted => format!(
+            "holdpoint get permit PERMIT{again} shows where it stands; the same command with the              same key when it is COMMITTED"
+        ),
+        Reason::ApprovalRequired => {
+            "the same command with the same key when the approvals are there".to_owned()
+        }
+        Reason::NotApprover => {
+            "somebody of the quorum's group who did not ask for it (--caller NAME)".to_owned()
+        }
+        Reason::UnknownSubject => format!("holdpoint approvals pending{again} lists what waits"),
+        Reason::ApprovalSpent => {
+            format!(
+                "the permit that it was spent on can be revoked: holdpoint revoke PERMIT{again}"
+            )
+        }
+        Reason::TooManyPending => "ask again when some of them have ended".to_owned(),
+        _ => return None,
+    })
+}
+
 /// What to do about a refused step of a permit.
 pub(crate) fn next_after(reason: Reason, permit: PermitId, again: &Again) -> Option<String> {
     let look = format!("holdpoint get permit {permit}{again}");
@@ -115,6 +216,16 @@ pub(crate) fn next_after(reason: Reason, permit: PermitId, again: &Again) -> Opt
         )),
         Reason::NotRedeemed => Some(format!(
             "holdpoint redeem {permit}{again} before you act, or holdpoint revoke {permit}{again}"
+        )),
+        Reason::StaleContext => Some(format!(
+            "{look} names its session; when that is closed, or a prerequisite no longer holds, a new \
+             attempt takes a new key"
+        )),
+        Reason::NotInDoubt => Some(format!(
+            "{look} shows when it is in doubt; until then its executor says how it ended"
+        )),
+        Reason::Released => Some(format!(
+            "{look} shows its conflicts; its bounds were given up, so look for what was done twice"
         )),
         Reason::NoSignatures => Some(format!(
             "holdpoint status{again} shows which nodes do not sign; the same command again finds what \
@@ -189,12 +300,62 @@ pub(crate) fn permit(info: &PermitInfo) -> Value {
         "bounds": bounds(&info.bounds),
         "policy_version": number(info.policy_version.get()),
         "policy_digest": info.policy_digest.to_string(),
+        "session": info.session,
+        "conflicts": info.conflict_count,
+        "redeemed_at_ms": info.redeemed_at.map(time),
+        "completed_at_ms": info.completed_at.map(time),
+        "held_until_ms": info.held_until.map(time),
+        "release_at_ms": info.release_at.map(time),
+    })
+}
+
+/// A quorum that is not met, as JSON.
+pub(crate) fn missing(missing: &MissingApproval) -> Value {
+    json!({
+        "quorum": missing.subject.quorum().as_str(),
+        "subject_digest": missing.subject.digest().to_string(),
+        "subject": missing.subject.as_str(),
+        "needed": missing.needed,
+        "have": missing.have,
+    })
+}
+
+/// A decision that was recorded, as JSON.
+pub(crate) fn recorded(decision: &RecordedDecision) -> Value {
+    let approvals = decision.approvals.iter().map(|used| {
+        json!({
+            "quorum": used.quorum.as_str(),
+            "subject_digest": used.subject.to_string(),
+            "approver": used.approver.as_str(),
+            "given_at_ms": time(used.given_at),
+        })
+    });
+    json!({
+        "decision": decision.decision.as_str(),
+        "reason": decision.reason,
+        "leaf_index": number(decision.leaf_index),
+        "receipt_hash": decision.receipt_hash.to_string(),
+        "decided_at_ms": time(decision.decided_at),
+        "evaluated_at_ms": time(decision.evaluated_at),
+        "request_digest": decision.request.digest().to_string(),
+        "policies": decision.policies,
+        "codes": decision.codes,
+        "policy_version": number(decision.policy_version.get()),
+        "policy_digest": decision.policy_digest.to_string(),
+        "permit": optional(decision.permit),
+        "claims": bounds(&decision.claims),
+        "approvals": approvals.collect::<Value>(),
     })
 }
 
 /// One bounded operation as JSON.
 pub(crate) fn bound(bound: &Bound) -> Value {
-    json!({ "name": bound.name, "kind": bound.kind, "key": bound.key })
+    json!({
+        "name": bound.name,
+        "kind": bound.kind,
+        "key": bound.key,
+        "amount": number(bound.amount),
+    })
 }
 
 /// Bounded operations as JSON.
@@ -206,7 +367,10 @@ pub(crate) fn bounds(bounds: &[Bound]) -> Value {
 pub(crate) fn bounds_line(bounds: &[Bound]) -> String {
     let shown: Vec<String> = bounds
         .iter()
-        .map(|bound| format!("{} ({})", shorten(&bound.key), bound.kind))
+        .map(|bound| match bound.kind.as_str() {
+            "budget" => format!("{} (budget {})", shorten(&bound.key), bound.amount),
+            kind => format!("{} ({kind})", shorten(&bound.key)),
+        })
         .collect();
     if shown.is_empty() {
         "nothing".to_owned()
@@ -231,7 +395,7 @@ pub(crate) fn time(time: ClusterTime) -> Value {
 }
 
 /// A SILENCE as JSON members.
-pub(crate) fn silence_members(silence: &Silence, decided: Decided) -> [(&'static str, Value); 6] {
+pub(crate) fn silence_members(silence: &Silence, decided: Decided) -> [(&'static str, Value); 8] {
     let nodes: Vec<Value> = match silence.cause() {
         SilenceCause::Unanswered { nodes, .. } => nodes
             .iter()
@@ -253,6 +417,16 @@ pub(crate) fn silence_members(silence: &Silence, decided: Decided) -> [(&'static
                 .map_or(Value::Null, |attempt| time(attempt.not_after)),
         ),
         ("nodes", nodes.into()),
+        (
+            "missing_approvals",
+            silence.missing_approvals().iter().map(missing).collect(),
+        ),
+        (
+            "ticket",
+            silence
+                .place()
+                .map_or(Value::Null, |place| number(place.ticket)),
+        ),
     ]
 }
 
@@ -283,6 +457,9 @@ mod tests {
             Reason::NotExecutor,
             Reason::OutcomeConflict,
             Reason::NotRedeemed,
+            Reason::StaleContext,
+            Reason::NotInDoubt,
+            Reason::Released,
             Reason::NoSignatures,
         ] {
             assert!(

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use holdpoint_client::Receipt;
 
 use crate::exit::Exit;
-use crate::output::Failure;
+use crate::output::{Answer, Failure, optional};
 
 /// A folder of receipts.
 #[derive(Clone, Debug)]
@@ -37,6 +37,19 @@ impl Shelf {
             Failure::says(Exit::Failure, message)
         })?;
         Ok(path)
+    }
+
+    /// Keeps the receipt of a change, and says where in its answer.
+    pub(crate) fn kept(&self, answer: Answer, name: &str, receipt: &Receipt) -> Answer {
+        let kept = self.try_keep(None, name, receipt);
+        let path = optional(kept.as_ref().map(|path| path.display()));
+        let answer = match &kept {
+            Some(path) => answer.line(format!("  receipt   saved to {}", path.display())),
+            None => answer,
+        };
+        answer
+            .member("receipt", path)
+            .member("receipt_hash", receipt.hash().to_string())
     }
 
     /// The same where the answer matters more than the file: says what is wrong and goes on.

@@ -6,9 +6,15 @@ use std::time::{Duration, SystemTime};
 use holdpoint_receipt::ClusterTime;
 
 /// The units that a duration may have, the longest first.
-const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const UNITS: [(&str, u64); 5] = [
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
 
-/// Reads `500ms`, `5s`, `10m`, `1h30m`.
+/// Reads `500ms`, `5s`, `10m`, `1h30m`, `90d`.
 ///
 /// # Errors
 ///
@@ -91,6 +97,7 @@ mod tests {
             ("5s", 5_000),
             ("10m", 600_000),
             ("1h30m", 5_400_000),
+            ("90d", 7_776_000_000),
         ] {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(ms)));
             assert_eq!(show_duration(ms), text);

@@ -41,7 +41,8 @@ pub(crate) fn perform(args: &AuthorizeArgs) -> Result<Answer, Failure> {
     args.operation.check()?;
     let digests = digests_of(&args.operation.material.binds)?;
     let key = args.operation.key()?;
-    let operation = args.operation.operation(&key, &digests)?;
+    let asked = &args.operation;
+    let operation = asked.operation(&key, &digests)?;
     block_on(async {
         let mut signals = Signals::listen()?;
         let reached = tokio::select! {
@@ -51,17 +52,19 @@ pub(crate) fn perform(args: &AuthorizeArgs) -> Result<Answer, Failure> {
         let reached = match reached {
             Ok(reached) => reached,
             // The operation itself was not asked for yet.
-            Err(NotReached::Silence(silence)) => return Ok(silent(&silence, Decided::Never, &key)),
+            Err(NotReached::Silence(silence)) => {
+                return Ok(silent(args, &silence, Decided::Never, &key));
+            }
             Err(NotReached::Failure(failure)) => return Err(failure),
         };
         let answer = tokio::select! {
-            answer = showing("asking the gate", reached.gate.authorize(&operation)) => answer,
+            answer = showing(asked.asking(), asked.ask(&reached.gate, &operation)) => answer,
             signal = signals.next() => return Ok(left_open(signal, &key, &operation)),
         };
         match answer {
             Ok(permit) => Ok(permitted(args, &reached, permit)),
             Err(Refusal::Denied(denied)) => Ok(refused(args, &reached, &denied)),
-            Err(Refusal::Silence(silence)) => Ok(silent(&silence, silence.decided(), &key)),
+            Err(Refusal::Silence(silence)) => Ok(silent(args, &silence, silence.decided(), &key)),
         }
     })
 }
@@ -186,13 +189,17 @@ fn refused(args: &AuthorizeArgs, reached: &Reached, denied: &Denied) -> Answer {
         .try_keep(args.receipt.as_deref(), &name, denied.receipt());
     let mut answer = Answer::new("authorize")
         .exit(Exit::Denied)
-        .line(said::denied(denied))
-        .line(format!("  key       {}", denied.attempt().key));
+        .line(said::denied(denied));
+    for line in said::refused_bounds(denied) {
+        answer = answer.line(format!("  {line}"));
+    }
+    answer = answer.line(format!("  key       {}", denied.attempt().key));
     if let Some(path) = &kept {
         answer = answer.line(format!("  receipt   saved to {}", path.display()));
     }
     answer
         .talk(format!("next: {}", said::denied_next(denied)))
+        .member("refused_bounds", said::refused_bounds_json(denied))
         .member("decision", "DENY")
         .member("reason", denied.reason().as_str())
         .member("sentence", denied.sentence())
@@ -222,11 +229,14 @@ pub(crate) fn denied_name(denied: &Denied) -> String {
     format!("deny-{}", hash.get(..16).unwrap_or(&hash))
 }
 
-fn silent(silence: &Silence, decided: Decided, key: &str) -> Answer {
+fn silent(args: &AuthorizeArgs, silence: &Silence, decided: Decided, key: &str) -> Answer {
+    let lines = said::silence_lines(silence, decided, &args.gate.again);
     let answer = Answer::new("authorize")
         .exit(exit_of_silence(silence.reason()))
-        .line(said::silence(silence, "no permit"))
-        .line(format!("  {}", said::silence_next(silence, decided)));
+        .line(said::silence(silence, "no permit"));
+    let answer = lines
+        .iter()
+        .fold(answer, |answer, line| answer.line(format!("  {line}")));
     said::silence_members(silence, decided)
         .into_iter()
         .fold(answer, |answer, (name, value)| answer.member(name, value))

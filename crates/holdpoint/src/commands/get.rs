@@ -9,11 +9,12 @@ use serde_json::Value;
 
 use crate::exit::Exit;
 use crate::gate::{GateArgs, block_on, read_failed};
-use crate::output::{Answer, Failure, optional};
+use crate::output::{Answer, Failure, number, optional};
 use crate::progress::showing;
 use crate::said;
 use crate::shelf;
 use crate::times::time_of_day;
+use crate::visible::visible;
 
 /// Read a permit, a bounded operation or a receipt
 #[derive(Debug, Subcommand)]
@@ -110,9 +111,11 @@ fn permit(args: &PermitArgs) -> Result<Answer, Failure> {
             info.issued_at, info.expires_at
         ))
         .line(format!("  request   {request}"));
+    let answer = notes(info).into_iter().fold(answer, Answer::line);
     let answer = if info.is_in_doubt {
         answer.talk(format!(
-            "next: find out what happened, then holdpoint complete {}{} --committed (or --aborted)",
+            "next: find out what happened, then holdpoint resolve {}{} --committed (or --aborted, \
+             --released) --reason TEXT",
             info.id, args.gate.again
         ))
     } else {
@@ -122,6 +125,35 @@ fn permit(args: &PermitArgs) -> Result<Answer, Failure> {
         .member("permit", said::permit(info))
         .member("request", request)
         .member("cluster_time_ms", said::time(reading.cluster_time)))
+}
+
+/// What only some permits have.
+fn notes(info: &PermitInfo) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(session) = &info.session {
+        lines.push(format!("  session   {}", visible(session)));
+    }
+    if let Some(at) = info.redeemed_at {
+        lines.push(format!("  redeemed  {at}"));
+    }
+    if let Some(at) = info.completed_at {
+        lines.push(format!("  completed {at}"));
+    }
+    if let Some(at) = info.held_until {
+        lines.push(format!("  held      its bounds stay held until {at}"));
+    }
+    if let Some(at) = info.release_at {
+        lines.push(format!(
+            "  release   its bounds are given up at {at} if it is in doubt"
+        ));
+    }
+    if info.conflict_count > 0 {
+        lines.push(format!(
+            "  CONFLICT  {} reports contradict what is recorded",
+            info.conflict_count
+        ));
+    }
+    lines
 }
 
 fn heading(info: &PermitInfo) -> String {
@@ -164,7 +196,20 @@ fn operation(args: &OperationArgs) -> Result<Answer, Failure> {
     if let Some(info) = &reading.committed {
         answer = answer.line(format!("  committed by {} (fence {})", info.id, info.fence));
     }
+    let amounts = [
+        (reading.live_amount, "in use by live permits"),
+        (reading.committed_amount, "committed in this window"),
+        (u64::from(reading.waiting_count), "attempts wait for it"),
+    ];
+    for (amount, word) in amounts {
+        if amount > 0 {
+            answer = answer.line(format!("  {amount} {word}"));
+        }
+    }
     Ok(answer
+        .member("live_amount", number(reading.live_amount))
+        .member("committed_amount", number(reading.committed_amount))
+        .member("waiting", reading.waiting_count)
         .member("surface", args.surface.as_str())
         .member("bound", args.bound.as_str())
         .member("key", args.key.as_str())

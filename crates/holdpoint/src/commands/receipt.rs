@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use holdpoint_receipt::keys::KEYS_BYTES_MAX;
 use holdpoint_receipt::receipt::RECEIPT_BYTES_MAX;
-use holdpoint_receipt::statement::{Outcome, Verdict};
+use holdpoint_receipt::statement::Verdict;
 use holdpoint_receipt::{Body, ClusterTime, KeySet, Statement, Verified, VerifyError, verify};
 use serde_json::Value;
 
+use crate::describe::describe;
 use crate::exit::Exit;
 use crate::inputs::{read_file, read_start};
 use crate::output::{Answer, Failure, number};
-use crate::said::short_sha256;
 use crate::times::now;
 
 /// Check receipts
@@ -133,56 +133,6 @@ fn valid(verified: &Verified, now: ClusterTime) -> Result<Answer, Failure> {
         .member("signers_needed", verified.signers_needed())
         .member("leaf_index", number(statement.place.leaf_index()))
         .member("tree_size", number(verified.head().size.get())))
-}
-
-/// What the statement says, in one line.
-fn describe(statement: &Statement) -> String {
-    let at = statement.issued_at;
-    match &statement.body {
-        Body::Decision(decision) => {
-            let policy = format!(
-                "policy v{} ({})",
-                decision.policy_version,
-                short_sha256(&decision.policy_digest)
-            );
-            let about = format!(
-                "for {} {} at {at}, {policy}",
-                decision.surface, decision.action
-            );
-            match &decision.verdict {
-                Verdict::Permit(grant) => {
-                    format!("PERMIT {} fence {} {about}", grant.permit_id, grant.fence)
-                }
-                Verdict::Deny { reason, .. } => format!("DENY {reason} {about}"),
-            }
-        }
-        Body::Policy(policy) => format!(
-            "POLICY v{} ({}) in force at {at}",
-            policy.policy_version,
-            short_sha256(&policy.policy_digest)
-        ),
-        Body::Keys(keys) => format!(
-            "KEYS from tree size {}, {} signatures needed, stated at {at}",
-            keys.tree_size_from, keys.signers_needed
-        ),
-        Body::Completed { step, outcome, .. } => {
-            let word = match outcome {
-                Outcome::Committed => "COMMITTED",
-                Outcome::Aborted => "ABORTED",
-            };
-            format!(
-                "{word} {} fence {} for {} at {at}",
-                step.permit_id, step.fence, step.surface
-            )
-        }
-        body => {
-            let permit = body
-                .permit_id()
-                .map(|id| format!(" {id}"))
-                .unwrap_or_default();
-            format!("{}{permit} at {at}", body.kind().as_str().to_uppercase())
-        }
-    }
 }
 
 /// What is left of a permit's time by this machine's clock. An aid for people; it proves nothing.

@@ -11,6 +11,7 @@ use crate::gate::{GateArgs, block_on, not_connected};
 use crate::output::{Answer, Failure, number};
 use crate::progress::showing;
 use crate::said;
+use crate::times::show_duration;
 
 use table::{Row, rows, table};
 
@@ -48,7 +49,7 @@ pub(crate) fn perform(args: &StatusArgs) -> Result<Answer, Failure> {
     let mut answer = Answer::new("status")
         .exit(health.exit())
         .line(heading(report));
-    for line in table(&rows) {
+    for line in table(&rows).into_iter().chain(moment(report)) {
         answer = answer.line(line);
     }
     if let Some(words) = health.words(true) {
@@ -151,8 +152,57 @@ fn heading(report: &NodeReport) -> String {
     )
 }
 
+/// What an operator should know of the moment, one line each; nothing where all is usual.
+fn moment(report: &NodeReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    if report.is_frozen {
+        lines.push("frozen: nothing is granted; holdpoint thaw lets it go on".to_owned());
+    }
+    if !report.frozen_surfaces.is_empty() {
+        let surfaces = report.frozen_surfaces.join(", ");
+        lines.push(format!("frozen: nothing is granted on {surfaces}"));
+    }
+    if !report.draining_surfaces.is_empty() {
+        let surfaces = report.draining_surfaces.join(", ");
+        lines.push(format!(
+            "draining: nothing is granted on {surfaces} until their permits have ended; holdpoint \
+             policy history shows why"
+        ));
+    }
+    let counts = [
+        (u64::from(report.in_doubt_count), "in doubt"),
+        (report.conflict_count, "conflicts"),
+        (report.waiting_count, "waiting"),
+        (report.pending_approval_count, "to be approved"),
+    ];
+    let counts: Vec<String> = counts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    if !counts.is_empty() {
+        lines.push(counts.join(" · "));
+    }
+    if report.time_lead_ms > 0 {
+        lines.push(format!(
+            "cluster time is {} ahead of the clocks; until they have caught up, new attempts may end \
+             at once",
+            show_duration(report.time_lead_ms)
+        ));
+    }
+    lines
+}
+
 fn members(answer: Answer, report: &NodeReport) -> Answer {
     answer
+        .member("frozen", report.is_frozen)
+        .member("frozen_surfaces", report.frozen_surfaces.as_slice())
+        .member("draining_surfaces", report.draining_surfaces.as_slice())
+        .member("waiting", number(report.waiting_count))
+        .member("pending_approvals", number(report.pending_approval_count))
+        .member("conflicts", number(report.conflict_count))
+        .member("in_doubt", report.in_doubt_count)
+        .member("time_lead_ms", number(report.time_lead_ms))
         .member("cluster_id", report.cluster_id.to_string())
         .member("node_id", number(report.node_id.get()))
         .member(

@@ -1,14 +1,15 @@
-//! `policy put`, `activate`, `list` and `get`: bundles in a cluster.
+//! `policy put`, `list`, `get` and `delete`: bundles in a cluster.
 
 use std::path::PathBuf;
 
 use clap::Args;
-use holdpoint_client::{BundleFile, Gate, PutPolicyError};
+use holdpoint_client::{BundleFile, PutPolicyError};
 use holdpoint_policy::{Bundle, directory};
-use holdpoint_receipt::{Digest, PolicyVersion};
+use holdpoint_receipt::Digest;
 use serde_json::{Value, json};
 
 use super::offline;
+use crate::digests::parse_digest;
 use crate::exit::Exit;
 use crate::gate::{GateArgs, block_on, call_failed, read_failed};
 use crate::output::{Answer, Failure, number, optional};
@@ -23,25 +24,6 @@ pub(crate) struct PutArgs {
     #[arg(value_name = "DIR")]
     directory: PathBuf,
     /// Check and test the bundle here, and store nothing
-    #[arg(long)]
-    dry_run: bool,
-    #[command(flatten)]
-    gate: GateArgs,
-}
-
-/// Put a stored bundle in force
-#[derive(Debug, Args)]
-pub(crate) struct ActivateArgs {
-    /// The bundle's digest, 64 hex digits, with or without `sha256:`
-    #[arg(value_name = "DIGEST", value_parser = parse_digest)]
-    digest: Digest,
-    /// The policy version that you believe to be in force, 0 for none [default: the one that is]
-    ///
-    /// With another version in force the activation is refused, so that two people cannot overrule
-    /// each other without noticing.
-    #[arg(long, value_name = "VERSION")]
-    expect: Option<u64>,
-    /// Say what would happen, and change nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -68,11 +50,17 @@ pub(crate) struct GetArgs {
     gate: GateArgs,
 }
 
-fn parse_digest(text: &str) -> Result<Digest, String> {
-    let digits = text.strip_prefix("sha256:").unwrap_or(text);
-    digits
-        .parse()
-        .map_err(|error| format!("`{text}` is {error}"))
+/// Delete a stored bundle that nothing names any more
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    /// The bundle's digest
+    #[arg(value_name = "DIGEST", value_parser = parse_digest)]
+    digest: Digest,
+    /// Say what would happen, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    gate: GateArgs,
 }
 
 /// Stores it, or says what is wrong with it.
@@ -92,7 +80,7 @@ pub(super) fn put(args: &PutArgs) -> Result<Answer, Failure> {
         match showing("storing the bundle", reached.gate.put_policy(&files)).await {
             Ok(put) => Ok(Ok(put)),
             Err(PutPolicyError::Problems(problems)) => Ok(Err(problems)),
-            Err(PutPolicyError::Call(error)) => Err(call_failed(&error)),
+            Err(PutPolicyError::Call(error)) => Err(call_failed(&error, &args.gate.again)),
         }
     })?;
     let answer = Answer::new("policy-put");
@@ -129,82 +117,6 @@ pub(super) fn put(args: &PutArgs) -> Result<Answer, Failure> {
                 .member("problems", located))
         }
     }
-}
-
-/// Puts it in force, if the version in force is the expected one.
-pub(super) fn activate(args: &ActivateArgs) -> Result<Answer, Failure> {
-    block_on(async {
-        let reached = showing("connecting", args.gate.reach()).await?;
-        if args.dry_run {
-            return would_activate(args, &reached.gate).await;
-        }
-        let expected = match args.expect {
-            Some(version) => version,
-            None => in_force(&reached.gate).await?,
-        };
-        let expected = PolicyVersion::new(expected).map_err(Failure::usage)?;
-        let call = reached.gate.activate_policy(args.digest, expected);
-        let activated = showing("activating", call).await;
-        let activated = activated.map_err(|error| call_failed(&error))?;
-        let name = format!("policy-v{}", activated.version);
-        let kept = reached.shelf.try_keep(None, &name, &activated.receipt);
-        let digest = short_sha256(&args.digest);
-        let answer = Answer::new("policy-activate")
-            .line(format!("in force  v{} ({digest})", activated.version));
-        let answer = match (args.expect, expected.get()) {
-            (Some(_), _) => answer,
-            (None, 0) => answer.talk("no policy was in force before"),
-            (None, version) => answer.talk(format!(
-                "v{version} was in force before (read just now; --expect makes sure)"
-            )),
-        };
-        Ok(answer
-            .member("version", number(activated.version.get()))
-            .member("expected_version", number(expected.get()))
-            .member("digest", args.digest.to_string())
-            .member(
-                "receipt",
-                optional(kept.as_ref().map(|path| path.display())),
-            ))
-    })
-}
-
-/// What an activation would find. The gate checks more: bounds that are in use, for one.
-async fn would_activate(args: &ActivateArgs, gate: &Gate) -> Result<Answer, Failure> {
-    let list = showing("reading the list", gate.policies()).await;
-    let list = list.map_err(|error| read_failed(&error))?;
-    let version = list
-        .activations
-        .last()
-        .map_or(0, |activation| activation.version.get());
-    let is_stored = list
-        .stored
-        .iter()
-        .any(|stored| stored.digest == args.digest);
-    let is_expected = args.expect.is_none_or(|expected| expected == version);
-    let digest = short_sha256(&args.digest);
-    let line = match (is_stored, is_expected) {
-        (false, _) => format!("{digest} is not stored: holdpoint policy put DIR"),
-        (true, false) => format!("v{version} is in force, not the expected one"),
-        (true, true) => format!("{digest} would come into force after v{version}"),
-    };
-    let would = is_stored && is_expected;
-    Ok(Answer::new("policy-activate")
-        .exit(if would { Exit::Success } else { Exit::Failure })
-        .line(format!("{line}; nothing was changed"))
-        .member("would_succeed", would)
-        .member("version_in_force", number(version))
-        .member("digest", args.digest.to_string()))
-}
-
-/// The policy version in force; 0 if none is.
-async fn in_force(gate: &Gate) -> Result<u64, Failure> {
-    let list = showing("reading the version in force", gate.policies()).await;
-    let list = list.map_err(|error| read_failed(&error))?;
-    Ok(list
-        .activations
-        .last()
-        .map_or(0, |activation| activation.version.get()))
 }
 
 /// What is stored, and what was in force.
@@ -316,4 +228,41 @@ pub(super) fn get(args: &GetArgs) -> Result<Answer, Failure> {
             "out",
             optional(args.out.as_ref().map(|path| path.display())),
         ))
+}
+
+/// Deletes it, unless something names it.
+pub(super) fn delete(args: &DeleteArgs) -> Result<Answer, Failure> {
+    let shown = short_sha256(&args.digest);
+    block_on(async {
+        let reached = showing("connecting", args.gate.reach()).await?;
+        if args.dry_run {
+            let list = showing("reading the list", reached.gate.policies()).await;
+            let list = list.map_err(|error| read_failed(&error))?;
+            let is_stored = list
+                .stored
+                .iter()
+                .any(|stored| stored.digest == args.digest);
+            let line = if is_stored {
+                "would be deleted if no receipt, permit, drain or shadow names it"
+            } else {
+                "is not stored"
+            };
+            return Ok(Answer::new("dry-run")
+                .line(format!("{shown} {line}; nothing was changed"))
+                .member("stored", is_stored));
+        }
+        let call = reached.gate.delete_policy(args.digest);
+        let is_replay = showing("deleting it", call)
+            .await
+            .map_err(|error| call_failed(&error, &args.gate.again))?;
+        let word = if is_replay {
+            "was gone before"
+        } else {
+            "deleted"
+        };
+        Ok(Answer::new("policy-delete")
+            .line(format!("{word}  {shown}"))
+            .member("digest", args.digest.to_string())
+            .member("replay", is_replay))
+    })
 }

@@ -111,7 +111,7 @@ fn test_in(folder: &Path) -> Result<Answer, Failure> {
 }
 
 /// A bundle that was checked a moment ago.
-fn load(bundle: &Bundle) -> Result<Policy, Failure> {
+pub(super) fn load(bundle: &Bundle) -> Result<Policy, Failure> {
     Policy::load(bundle).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Failure::says(Exit::Failure, lines.join("\n"))

@@ -13,6 +13,7 @@ use rustix::process::Signal;
 
 use super::RunArgs;
 use super::prepare::Prepared;
+use crate::again::Again;
 use crate::commands::authorize::denied_name;
 use crate::exit::Exit;
 use crate::gate::{NotReached, Reached, exit_of_silence};
@@ -54,7 +55,7 @@ pub(super) async fn perform(
         Err(NotReached::Silence(silence)) => {
             report.stage = Stage::Authorize;
             // The operation itself was not asked for yet.
-            return Ok(silent(report, &silence, Decided::Never));
+            return Ok(silent(report, &silence, Decided::Never, &args.gate.again));
         }
         Err(NotReached::Failure(failure)) => return Err(own_fault(failure)),
     };
@@ -73,14 +74,16 @@ pub(super) async fn perform(
 }
 
 /// Nobody said anything that can be believed.
-fn silent(report: &mut Report, silence: &Silence, decided: Decided) -> Exit {
+fn silent(report: &mut Report, silence: &Silence, decided: Decided, again: &Again) -> Exit {
     // A redeem without an answer leaves the decision what it was.
     report.decision.get_or_insert(Decision::Silence.as_str());
     report.reason = Some(silence.reason().as_str());
     report.decided = Some(decided.as_str());
     tell(said::silence(silence, "nothing was run"));
     if report.stage == Stage::Authorize {
-        tell(format!("  {}", said::silence_next(silence, decided)));
+        for line in said::silence_lines(silence, decided, again) {
+            tell(format!("  {line}"));
+        }
     }
     exit_of_silence(silence.reason())
 }
@@ -94,9 +97,10 @@ fn interrupted(signal: Signal) -> Exit {
 impl Steps<'_> {
     async fn authorize(&mut self) -> Result<Permit<Granted>, Exit> {
         self.report.stage = Stage::Authorize;
-        let ask = self.reached.gate.authorize(&self.prepared.operation);
+        let asked = &self.args.operation;
+        let ask = asked.ask(&self.reached.gate, &self.prepared.operation);
         let answer = tokio::select! {
-            answer = showing("asking the gate", ask) => answer,
+            answer = showing(asked.asking(), ask) => answer,
             signal = self.signals.next() => {
                 self.report.decision = Some(Decision::Silence.as_str());
                 self.report.decided = Some(Decided::Unknown.as_str());
@@ -119,7 +123,10 @@ impl Steps<'_> {
                 Ok(permit)
             }
             Err(Refusal::Denied(denied)) => Err(self.denied(&denied)),
-            Err(Refusal::Silence(silence)) => Err(silent(self.report, &silence, silence.decided())),
+            Err(Refusal::Silence(silence)) => {
+                let again = &self.args.gate.again;
+                Err(silent(self.report, &silence, silence.decided(), again))
+            }
         }
     }
 
@@ -132,6 +139,9 @@ impl Steps<'_> {
                 .shelf
                 .try_keep(file, &denied_name(denied), denied.receipt());
         tell(format!("{}; nothing was run", said::denied(denied)));
+        for line in said::refused_bounds(denied) {
+            tell(format!("  {line}"));
+        }
         if let Some(path) = &self.report.receipt {
             tell(format!("  receipt  {}", path.display()));
         }
@@ -147,7 +157,8 @@ impl Steps<'_> {
         let redeemed = match self.redeem(permit).await {
             Ok(redeemed) => redeemed,
             Err(RedeemError::Silence(open)) => {
-                let exit = silent(self.report, open.silence(), open.decided());
+                let again = &self.args.gate.again;
+                let exit = silent(self.report, open.silence(), open.decided(), again);
                 let next = said::redeem_next(&open, id, &self.args.gate.again);
                 tell(format!("  next: {next}"));
                 open.set_aside();

@@ -101,7 +101,7 @@ impl Steps<'_> {
             "holdpoint: {why}; nobody knows whether the effect happened, so permit {id} is left in doubt"
         ));
         tell(format!(
-            "  next: find out, then holdpoint complete {id}{} --committed (or --aborted)",
+            "  next: find out, then holdpoint resolve {id}{} --committed (or --aborted) --reason TEXT",
             self.args.gate.again
         ));
     }
