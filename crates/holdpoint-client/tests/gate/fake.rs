@@ -1,6 +1,8 @@
 //! A fake cluster behind real gRPC: nodes that share one world and misbehave as they are told.
 
+mod history;
 mod notary;
+mod operators;
 mod service;
 mod world;
 
@@ -16,6 +18,7 @@ use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::TcpListenerStream;
 
 pub(crate) use notary::Notary;
+pub(crate) use operators::{DIGEST, subject};
 pub(crate) use world::World;
 
 /// What a node does with one call about a permit.
@@ -41,6 +44,22 @@ pub(crate) enum Twist {
     LieRedeem(fn(&mut v1::RedeemResponse)),
     /// Acts, and ends the stream over which the request came.
     BreakStream,
+    /// Lets the attempt wait, and says its place.
+    Wait,
+}
+
+/// What a node does with a stream of statements.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Flow {
+    /// Sends all that there is, and then nothing more.
+    #[default]
+    All,
+    /// Ends after so many messages.
+    Break(usize),
+    /// Sends something else than it should, from the second message on.
+    Lie(fn(&mut v1::WatchResponse)),
+    /// Streams nothing, because what is asked for is gone; this leaf is the first that is kept.
+    Gone(u64),
 }
 
 /// One node of a fake cluster.
@@ -54,6 +73,10 @@ pub(crate) struct FakeNode {
     /// Calls that came, and streams that were opened.
     pub(crate) seen: Arc<Mutex<Seen>>,
     pub(crate) address: SocketAddr,
+    /// The next flows of statements, and then `Flow::All`.
+    pub(crate) flows: Arc<Mutex<VecDeque<Flow>>>,
+    /// Shows what is behind a digest otherwise than it is.
+    pub(crate) misshow: Arc<Mutex<Option<fn(&mut v1::GetSubjectResponse)>>>,
 }
 
 /// What a node has seen.
@@ -77,12 +100,17 @@ impl FakeNode {
             hung: Arc::default(),
             seen: Arc::default(),
             address: listener.local_addr().unwrap(),
+            flows: Arc::default(),
+            misshow: Arc::default(),
         };
         node.world().addresses.push(node.address);
         let server = tonic::transport::Server::builder()
             .add_service(v1::gate_server::GateServer::new(node.clone()))
             .add_service(v1::keys_server::KeysServer::new(node.clone()))
-            .add_service(v1::cluster_server::ClusterServer::new(node.clone()));
+            .add_service(v1::cluster_server::ClusterServer::new(node.clone()))
+            .add_service(v1::policy_server::PolicyServer::new(node.clone()))
+            .add_service(v1::approvals_server::ApprovalsServer::new(node.clone()))
+            .add_service(v1::history_server::HistoryServer::new(node.clone()));
         let connections = TcpListenerStream::new(listener).map(|connection| {
             // Without this each answer would wait for the client's delayed acknowledgement.
             connection.and_then(|connection| connection.set_nodelay(true).map(|()| connection))
@@ -99,6 +127,11 @@ impl FakeNode {
     /// All calls go this way from now on.
     pub(crate) fn always(&self, twist: Twist) {
         *self.twists.lock().unwrap() = (VecDeque::new(), twist);
+    }
+
+    /// What was told stays next, and after that all calls go this way.
+    pub(crate) fn always_after(&self, twist: Twist) {
+        self.twists.lock().unwrap().1 = twist;
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {

@@ -15,7 +15,10 @@ mod beliefs;
 mod fake;
 mod faults;
 mod guards;
+mod history;
+mod operators;
 mod status;
+mod waiting;
 
 use std::net::SocketAddr;
 use std::time::Duration;

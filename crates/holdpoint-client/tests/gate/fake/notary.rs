@@ -24,6 +24,8 @@ pub(crate) struct Notary {
     tree: Frontier,
     nodes: BTreeMap<(u8, u64), Digest>,
     size: u64,
+    /// Every statement with the receipt that it got.
+    stated: Vec<(Statement, Vec<u8>)>,
 }
 
 impl Notary {
@@ -38,7 +40,13 @@ impl Notary {
             tree: Frontier::new(),
             nodes: BTreeMap::new(),
             size: 0,
+            stated: Vec::new(),
         }
+    }
+
+    /// Every statement so far with its receipt, in the order of the log.
+    pub(crate) fn stated(&self) -> &[(Statement, Vec<u8>)] {
+        &self.stated
     }
 
     /// The published keys.
@@ -93,6 +101,8 @@ impl Notary {
             },
             checkpoint: head.to_note(vec![signature]).unwrap(),
         };
-        (receipt.to_file().into_bytes(), hash)
+        let file = receipt.to_file().into_bytes();
+        self.stated.push((receipt.statement, file.clone()));
+        (file, hash)
     }
 }

@@ -12,10 +12,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::notary::NOW_MS;
 use super::world::{refusal, silence};
 use super::{FakeNode, Twist};
 
-fn caller<T>(request: &Request<T>) -> String {
+pub(super) fn caller<T>(request: &Request<T>) -> String {
     let name = request.metadata().get("holdpoint-caller");
     format!(
         "loopback:{}",
@@ -76,6 +77,17 @@ async fn decide(
             act(call);
             return Ok(None);
         }
+        Twist::Wait => {
+            node.world().submitted(&call);
+            v1::AuthorizeResponse {
+                waiting: Some(v1::Waiting {
+                    ticket: 3,
+                    since_ms: NOW_MS,
+                    until_ms: call.wait_until_ms,
+                }),
+                ..silence(Reason::Timeout, v1::Decided::Unknown)
+            }
+        }
     }))
 }
 
@@ -106,7 +118,7 @@ async fn other<T>(
             Status::failed_precondition("not the leader"),
             &hint(leader),
         )),
-        Twist::Answer | Twist::Lie(_) | Twist::LieRedeem(_) | Twist::Mishear(_) => {
+        Twist::Answer | Twist::Lie(_) | Twist::LieRedeem(_) | Twist::Mishear(_) | Twist::Wait => {
             let mut answer = act();
             lie(&mut answer, twist);
             Ok(Response::new(answer))
@@ -219,23 +231,23 @@ impl v1::gate_server::Gate for FakeNode {
 
     async fn release(
         &self,
-        _: Request<v1::ReleaseRequest>,
+        request: Request<v1::ReleaseRequest>,
     ) -> Result<Response<v1::ReleaseResponse>, Status> {
-        Err(Status::unimplemented("not part of the fake"))
+        Ok(Response::new(self.world().release(&request.into_inner())))
     }
 
     async fn close_session(
         &self,
-        _: Request<v1::CloseSessionRequest>,
+        request: Request<v1::CloseSessionRequest>,
     ) -> Result<Response<v1::CloseSessionResponse>, Status> {
-        Err(Status::unimplemented("not part of the fake"))
+        Ok(Response::new(self.close(&request.into_inner())))
     }
 
     async fn list_permits(
         &self,
-        _: Request<v1::ListPermitsRequest>,
+        request: Request<v1::ListPermitsRequest>,
     ) -> Result<Response<v1::ListPermitsResponse>, Status> {
-        Err(Status::unimplemented("not part of the fake"))
+        Ok(Response::new(self.list(&request.into_inner())))
     }
 }
 
@@ -257,16 +269,16 @@ impl v1::keys_server::Keys for FakeNode {
 impl v1::cluster_server::Cluster for FakeNode {
     async fn freeze(
         &self,
-        _: Request<v1::FreezeRequest>,
+        request: Request<v1::FreezeRequest>,
     ) -> Result<Response<v1::FreezeResponse>, Status> {
-        Err(Status::unimplemented("not part of the fake"))
+        Ok(Response::new(self.freezes(&request.into_inner())))
     }
 
     async fn set_retention(
         &self,
-        _: Request<v1::SetRetentionRequest>,
+        request: Request<v1::SetRetentionRequest>,
     ) -> Result<Response<v1::SetRetentionResponse>, Status> {
-        Err(Status::unimplemented("not part of the fake"))
+        Ok(Response::new(self.retains(&request.into_inner())))
     }
 
     async fn get_retention(

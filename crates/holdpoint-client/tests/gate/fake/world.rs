@@ -1,7 +1,7 @@
 //! What the nodes of a fake cluster agree on: attempts, permits and the log.
 //!
 //! A model of SPEC section 4 that is just large enough for a client: one exclusive bound per
-//! `workspace`, no expiry, no policy changes.
+//! `workspace`, no expiry, no policy changes. A queue is played by the twist of a node.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,13 +18,14 @@ use holdpoint_receipt::{
 
 use super::notary::{NOW_MS, Notary};
 
-const SALT: Salt = Salt::from_bytes([9; 32]);
+pub(super) const SALT: Salt = Salt::from_bytes([9; 32]);
 
 /// One submission as it came.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Submission {
     pub(crate) key: String,
     pub(crate) not_after_ms: u64,
+    pub(crate) wait_until_ms: u64,
     pub(crate) params: Vec<u8>,
 }
 
@@ -55,9 +56,11 @@ pub(crate) struct World {
     pub(crate) misstate: Option<fn(&mut Body)>,
     attempts: BTreeMap<(String, String), Recorded>,
     permits: BTreeMap<String, Held>,
+    /// Who approved what.
+    pub(super) approvals: BTreeMap<(String, Vec<u8>, String), v1::Approval>,
 }
 
-fn policy() -> (PolicyVersion, Digest) {
+pub(super) fn policy() -> (PolicyVersion, Digest) {
     (PolicyVersion::new(12).unwrap(), sha256(b"bundle"))
 }
 
@@ -92,10 +95,51 @@ impl World {
             misstate: None,
             attempts: BTreeMap::new(),
             permits: BTreeMap::new(),
+            approvals: BTreeMap::new(),
         }
     }
 
-    fn certify(&mut self, mut body: Body) -> (Vec<u8>, Digest) {
+    /// Every permit, the oldest first.
+    pub(super) fn permits(&self) -> impl Iterator<Item = &v1::Permit> {
+        self.permits.values().map(|held| &held.wire)
+    }
+
+    /// Gives the bounds of a redeemed permit up.
+    pub(crate) fn release(&mut self, call: &v1::ReleaseRequest) -> v1::ReleaseResponse {
+        let held = self.permits[&call.permit_id].clone();
+        if held.wire.state() != v1::PermitState::Redeemed {
+            return v1::ReleaseResponse {
+                refusal: Some(refusal(Reason::NotInDoubt, v1::Decided::Never)),
+                ..v1::ReleaseResponse::default()
+            };
+        }
+        let (receipt, last) = self.certify(Body::Released(Self::step(&held)));
+        let held = self.permits.get_mut(&call.permit_id).unwrap();
+        held.wire.state = v1::PermitState::Released.into();
+        held.last = last;
+        v1::ReleaseResponse {
+            permit: Some(held.wire.clone()),
+            receipt: Some(v1::Receipt { file: receipt }),
+            replay: false,
+            refusal: None,
+        }
+    }
+
+    /// Notes a submission as it came.
+    pub(crate) fn submitted(&mut self, call: &v1::AuthorizeRequest) {
+        self.submissions.push(Submission {
+            key: call.idempotency_key.clone(),
+            not_after_ms: call.not_after_ms,
+            wait_until_ms: call.wait_until_ms,
+            params: call
+                .operation
+                .as_ref()
+                .map(|operation| operation.params_json.clone())
+                .unwrap_or_default(),
+        });
+    }
+
+    pub(super) fn certify(&mut self, mut body: Body) -> (Vec<u8>, Digest) {
         if let Some(misstate) = self.misstate.take() {
             misstate(&mut body);
         }
@@ -112,6 +156,7 @@ impl World {
         call: v1::AuthorizeRequest,
         caller: &str,
     ) -> v1::AuthorizeResponse {
+        self.submitted(&call);
         let v1::AuthorizeRequest {
             operation,
             idempotency_key: key,
@@ -119,12 +164,6 @@ impl World {
             ..
         } = call;
         let operation = operation.unwrap();
-        let params = operation.params_json.clone();
-        self.submissions.push(Submission {
-            key: key.clone(),
-            not_after_ms,
-            params,
-        });
         let draft = Draft::parse(operation, Caller::new(caller).unwrap()).unwrap();
         if draft.surface().as_str() != "infra.apply" {
             return silence(Reason::UnknownSurface, v1::Decided::Never);
@@ -351,7 +390,8 @@ impl World {
             step: Self::step(&held),
             outcome,
             evidence_digest: evidence.map(Digest::from_bytes),
-            reason_commitment: None,
+            reason_commitment: (!call.reason.is_empty())
+                .then(|| commit(&SALT, "reason_commitment", call.reason.as_bytes())),
         });
         let held = self.permits.get_mut(&call.permit_id).unwrap();
         held.wire.state = state.into();
