@@ -138,12 +138,9 @@ impl Watch<'_> {
             let Some(stream) = self.stream.as_mut() else {
                 continue;
             };
-            let message = match stream.message().await {
-                Ok(Some(message)) => message,
-                Ok(None) | Err(_) => {
-                    self.broke()?;
-                    continue;
-                }
+            let Ok(Some(message)) = stream.message().await else {
+                self.broke()?;
+                continue;
             };
             self.break_count = 0;
             match self.read(message) {
@@ -152,7 +149,7 @@ impl Watch<'_> {
                 Ok(Step::Refused(refusal, first_leaf)) => self.refused(refusal, first_leaf)?,
                 Err(error) => {
                     self.stream = None;
-                    return Err(self.disbelieved(error));
+                    return Err(self.disbelieved(&error));
                 }
             }
         }
@@ -276,7 +273,7 @@ impl Watch<'_> {
         }
     }
 
-    fn disbelieved(&self, error: AnswerError) -> WatchEnded {
+    fn disbelieved(&self, error: &AnswerError) -> WatchEnded {
         self.ended(CallError::Refused(Refused {
             reason: Reason::ReceiptInvalid,
             sentence: format!("what came is not believed: {error}"),
