@@ -139,6 +139,31 @@ impl Cluster {
         }
     }
 
+    /// SIGSTOP: the process stands still with all its connections, as on a machine that sleeps.
+    pub fn pause(&self, id: u64) {
+        self.signal(id, rustix::process::Signal::STOP);
+    }
+
+    /// SIGCONT after [`Cluster::pause`].
+    pub fn resume(&self, id: u64) {
+        self.signal(id, rustix::process::Signal::CONT);
+    }
+
+    #[expect(
+        clippy::panic,
+        reason = "a test that cannot reach its node cannot go on"
+    )]
+    fn signal(&self, id: u64, signal: rustix::process::Signal) {
+        let node = self.nodes.iter().find(|node| node.id == id);
+        let Some(process) = node.and_then(|node| node.process.as_ref()) else {
+            return;
+        };
+        let pid = rustix::process::Pid::from_child(process);
+        if let Err(error) = rustix::process::kill_process(pid, signal) {
+            panic!("node {id} could not be signalled: {error}");
+        }
+    }
+
     /// SIGTERM; returns the exit code once the node has drained.
     ///
     /// # Panics
@@ -218,6 +243,13 @@ impl Cluster {
     #[must_use]
     pub fn endpoints(&self) -> Vec<String> {
         self.nodes.iter().map(|node| node.client.clone()).collect()
+    }
+
+    /// The client address of node `id`; empty if there is no such node.
+    #[must_use]
+    pub fn endpoint(&self, id: u64) -> String {
+        let node = self.nodes.iter().find(|node| node.id == id);
+        node.map(|node| node.client.clone()).unwrap_or_default()
     }
 
     /// The directory of node `id`.

@@ -5,6 +5,7 @@
 //! something happen, and never leaves a process behind: every node is killed when its handle drops.
 
 pub mod binary;
+pub mod bundle;
 pub mod cluster;
 pub mod command;
 pub mod deadline;
@@ -13,3 +14,4 @@ pub mod ports;
 pub mod repository;
 pub mod scratch;
 pub mod shell;
+pub mod worker;
