@@ -7,7 +7,7 @@
 /// own field.
 macro_rules! answer {
     ($self:ident, $request:ident, $lane:expr, $response:ident, $parse:expr, $act:ident) => {{
-        let caller = $crate::api::caller::authenticate(&$request)?;
+        let (caller, _call) = $crate::api::caller::authenticate(&$request)?;
         let call = $request.into_inner();
         let wait =
             $crate::api::wait(call.deadline_ms).map_err(|error| $crate::api::invalid(&error))?;

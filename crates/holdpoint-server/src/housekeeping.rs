@@ -1,7 +1,7 @@
 //! What the leader does by itself: what only time brings about, tickets that nobody waits for, alarms.
 //!
 //! Each step is one command of bounded size among all others, and after each the leader does other
-//! things for longer than it took: a backlog of any length never holds up a decision. Nothing here
+//! things for as long as it took: a backlog of any length never holds up a decision. Nothing here
 //! decides; a sweep that finds nothing changes nothing.
 
 mod alarms;
@@ -27,11 +27,11 @@ use alarms::Alarms;
 /// How long a step may take to be committed.
 const PROPOSE: Duration = Duration::from_secs(5);
 
-/// How much longer than a step took the leader does other things before the next.
-const SHARE: u32 = 3;
+/// The shortest pause after a step. The longest is as long as the step took.
+const PAUSE: Duration = Duration::from_millis(5);
 
-/// The shortest pause after a step.
-const PAUSE: Duration = Duration::from_millis(10);
+/// Steps of one namespace after which the others, and everything else, have their turn.
+const STEPS_MAX: usize = 64;
 
 type ReadError = ApplyError<StoreError>;
 
@@ -156,11 +156,21 @@ impl<'a> House<'a> {
         self.due = Due { seen, at: next };
     }
 
-    /// Sweeps one namespace; says whether nothing is left.
+    /// Sweeps one namespace, step after step for a while; says whether nothing is left.
     async fn sweep_one(&self, namespace: &Name) -> bool {
-        let Ok(salt) = random::salt() else {
-            return false;
-        };
+        for _ in 0..STEPS_MAX {
+            match self.step(namespace).await {
+                Some(false) => (),
+                Some(true) => return true,
+                None => return false,
+            }
+        }
+        false
+    }
+
+    /// One step; whether nothing is left after it, or nothing if nobody knows.
+    async fn step(&self, namespace: &Name) -> Option<bool> {
+        let salt = random::salt().ok()?;
         let began = Instant::now();
         let command = Command::Sweep(Sweep {
             namespace: namespace.clone(),
@@ -176,15 +186,15 @@ impl<'a> House<'a> {
                     let (version, digest) = (active.version.get(), active.digest);
                     tracing::info!(%namespace, version, %digest, "drained, and put a policy in force");
                 }
-                swept.is_done
+                Some(swept.is_done)
             }
             Some(outcome) => {
                 tracing::error!(%namespace, ?outcome, "a sweep had another command's outcome");
-                false
+                None
             }
-            None => false,
+            None => None,
         };
-        sleep(began.elapsed().saturating_mul(SHARE).max(PAUSE)).await;
+        sleep(began.elapsed().max(PAUSE)).await;
         done
     }
 

@@ -20,6 +20,7 @@ use tonic::{Status, Streaming};
 use super::gate::authorize;
 use crate::gate::Gate;
 use crate::limits::STREAM_IN_FLIGHT_MAX;
+use crate::listener::Call;
 
 /// The answers of one stream.
 pub(crate) type Answers = ReceiverStream<Result<v1::AuthorizeStreamResponse, Status>>;
@@ -29,11 +30,11 @@ type Sender = mpsc::Sender<Result<v1::AuthorizeStreamResponse, Status>>;
 /// Answers the requests of `calls`, in any order, until the client ends the stream.
 pub(super) fn serve(
     gate: Arc<Gate>,
-    caller: Caller,
+    asking: (Caller, Option<Call>),
     calls: Streaming<v1::AuthorizeStreamRequest>,
 ) -> Answers {
     let (sender, receiver) = mpsc::channel(STREAM_IN_FLIGHT_MAX);
-    tokio::spawn(read(gate, caller, calls, sender));
+    tokio::spawn(read(gate, asking, calls, sender));
     ReceiverStream::new(receiver)
 }
 
@@ -48,7 +49,7 @@ enum Event {
 
 async fn read(
     gate: Arc<Gate>,
-    caller: Caller,
+    (caller, _call): (Caller, Option<Call>),
     mut calls: Streaming<v1::AuthorizeStreamRequest>,
     answers: Sender,
 ) {

@@ -9,6 +9,7 @@ use holdpoint_receipt::Caller;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
+use crate::listener::{Call, Peer};
 use crate::roles::LOOPBACK;
 
 /// The metadata key under which a caller names itself.
@@ -17,13 +18,17 @@ const METADATA_CALLER: &str = "holdpoint-caller";
 /// The name of a caller that gives none.
 const CALLER_DEFAULT: &str = "dev";
 
-/// The caller of `request`.
+/// The caller of `request`, and the note that its connection has a call to answer: to be kept until
+/// the answer is made.
 ///
 /// # Errors
 ///
 /// `UNAUTHENTICATED` if the connection comes from another machine or the name does not fit.
-pub(super) fn authenticate<T>(request: &Request<T>) -> Result<Caller, Status> {
-    identify(request.remote_addr(), request.metadata())
+pub(super) fn authenticate<T>(request: &Request<T>) -> Result<(Caller, Option<Call>), Status> {
+    let peer = request.extensions().get::<Peer>();
+    let remote = peer.and_then(|peer| peer.tcp.remote_addr());
+    let caller = identify(remote, request.metadata())?;
+    Ok((caller, peer.map(|peer| peer.activity.begin())))
 }
 
 fn identify(remote: Option<SocketAddr>, metadata: &MetadataMap) -> Result<Caller, Status> {

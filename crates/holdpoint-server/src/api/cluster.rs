@@ -32,7 +32,7 @@ impl v1::cluster_server::Cluster for ClusterService {
         &self,
         request: Request<v1::StatusRequest>,
     ) -> Result<Response<v1::StatusResponse>, Status> {
-        authenticate(&request)?;
+        let (_, _call) = authenticate(&request)?;
         let status = self.gate.status().await;
         status
             .map(Response::new)
@@ -138,7 +138,7 @@ impl v1::keys_server::Keys for KeysService {
         &self,
         request: Request<v1::ExportKeysRequest>,
     ) -> Result<Response<v1::ExportKeysResponse>, Status> {
-        authenticate(&request)?;
+        let (_, _call) = authenticate(&request)?;
         let wait = wait(request.into_inner().deadline_ms).map_err(|error| invalid(&error))?;
         let answer = match self.gate.admit(Lane::Read, wait) {
             Ok(admitted) => self.gate.export_keys(&admitted).await,

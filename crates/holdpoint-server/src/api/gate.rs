@@ -99,7 +99,7 @@ impl v1::gate_server::Gate for GateService {
         &self,
         request: Request<v1::AuthorizeRequest>,
     ) -> Result<Response<v1::AuthorizeResponse>, Status> {
-        let caller = authenticate(&request)?;
+        let (caller, _call) = authenticate(&request)?;
         let answer = authorize(&self.gate, request.into_inner(), caller).await;
         answer.map(Response::new).map_err(|error| invalid(&error))
     }
@@ -108,8 +108,8 @@ impl v1::gate_server::Gate for GateService {
         &self,
         request: Request<tonic::Streaming<v1::AuthorizeStreamRequest>>,
     ) -> Result<Response<Answers>, Status> {
-        let caller = authenticate(&request)?;
-        let answers = authorize_stream::serve(Arc::clone(&self.gate), caller, request.into_inner());
+        let asking = authenticate(&request)?;
+        let answers = authorize_stream::serve(Arc::clone(&self.gate), asking, request.into_inner());
         Ok(Response::new(answers))
     }
 

@@ -36,9 +36,9 @@ impl v1::history_server::History for HistoryService {
         &self,
         request: Request<v1::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let caller = authenticate(&request)?;
+        let asking = authenticate(&request)?;
         let call = WatchCall::parse(request.into_inner()).map_err(|error| invalid(&error))?;
-        let stream = Gate::watch(Arc::clone(&self.gate), &caller, call);
+        let stream = Gate::watch(Arc::clone(&self.gate), asking, call);
         Ok(Response::new(Box::pin(stream)))
     }
 

@@ -196,7 +196,7 @@ impl v1::policy_server::Policy for PolicyService {
         &self,
         request: Request<v1::GetShadowRequest>,
     ) -> Result<Response<v1::GetShadowResponse>, Status> {
-        let caller = authenticate(&request)?;
+        let (caller, _call) = authenticate(&request)?;
         let namespace = namespace(&request.into_inner().namespace);
         let namespace = namespace.map_err(|error| invalid(&error))?;
         let answer = self.gate.get_shadow(caller, namespace).await;

@@ -1,7 +1,6 @@
 //! Authorize: evaluate, propose, prove; evaluate again while policy or facts move, a few times.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use holdpoint_core::Outcome;
 use holdpoint_core::command::{Authorize, Command, Verdict};
@@ -12,8 +11,9 @@ use holdpoint_proto::v1;
 use holdpoint_receipt::request::digest_of_canonical;
 use holdpoint_receipt::{Caller, ClusterTime, IdempotencyKey, Reason};
 
+use super::park::still_waits;
 use super::{Gate, fault};
-use crate::admit::{Admitted, NotAdmitted};
+use crate::admit::Admitted;
 use crate::evaluate::{Leader, Prepared, Submission, Unfit, prepare};
 use crate::limits::EVALUATIONS_PER_ATTEMPT_MAX;
 use crate::random;
@@ -24,9 +24,6 @@ use crate::waiting::Seat;
 /// How far ahead the end of an attempt is set that names none: the retry horizon, less far more than
 /// cluster time is ever behind the wall clock.
 const CHOSEN_END_MS: u64 = RETRY_HORIZON_MS - 10_000;
-
-/// The shortest time for which a call that waits is held before its attempt is evaluated again.
-const AGAIN: Duration = Duration::from_millis(20);
 
 /// One attempt, as it came.
 #[derive(Debug)]
@@ -150,40 +147,6 @@ impl Gate {
             }
         }
         Err(Refused::never(moved))
-    }
-
-    /// Holds the call until it is worth evaluating its attempt again.
-    async fn park(
-        &self,
-        seat: &mut Seat,
-        submission: &Submission,
-        waiting: v1::Waiting,
-        admitted: &mut Admitted,
-    ) -> Result<(), Refused> {
-        let still = |refused: Refused| refused.in_doubt().waiting(waiting);
-        self.admission
-            .park(admitted)
-            .map_err(|error| still(error.into()))?;
-        let mut leadership = self.parts.group.leadership();
-        let term = leadership.borrow_and_update().leads();
-        tokio::select! {
-            () = seat.woken() => (),
-            () = tokio::time::sleep(self.until(submission.wait_until)) => (),
-            () = tokio::time::sleep_until(admitted.deadline()) => return Err(still_waits(waiting)),
-            // The next leader has the ticket, and wakes who asks it.
-            _ = leadership.wait_for(|now| term.is_none() || now.leads() != term) => {
-                return Err(still(self.not_leader(true)));
-            }
-            () = self.admission.closed() => return Err(still(NotAdmitted::Stopping.into())),
-        }
-        let resumed = self.admission.resume(admitted).await;
-        resumed.map_err(|error| still(error.into()))
-    }
-
-    /// How long it is until cluster time has certainly come to `at`.
-    fn until(&self, at: Option<ClusterTime>) -> Duration {
-        let left = at.map_or(0, |at| at.saturating_since(self.cluster_time()));
-        Duration::from_millis(left).max(AGAIN)
     }
 
     /// Cluster time, not after that of the next entry while this node leads. A guess that is wrong costs
@@ -371,15 +334,4 @@ impl Gate {
 fn evaluated_at(command: &Authorize) -> ClusterTime {
     let evaluation = command.evaluation.as_ref();
     evaluation.map_or_else(ClusterTime::default, |evaluation| evaluation.evaluated_at)
-}
-
-/// The answer to a call that ends while its attempt goes on waiting.
-fn still_waits(waiting: v1::Waiting) -> Refused {
-    let sentence = format!(
-        "The attempt waits for its bounds with ticket {}; repeat it with the same key to keep its place.",
-        waiting.ticket
-    );
-    Refused::unknown(Reason::Timeout)
-        .saying(sentence)
-        .waiting(waiting)
 }

@@ -1,35 +1,25 @@
-//! Reads: after a read-index round, from one consistent view, so they are linearizable.
+//! Reads of permits, receipts and keys: after a read-index round, from one consistent view, so they are
+//! linearizable.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use holdpoint_core::View;
-use holdpoint_core::command::ActivationMode;
-use holdpoint_core::limits::PAGE_MAX;
 use holdpoint_core::outcome::PermitView;
-use holdpoint_core::outline::{BoundKind, Window};
 use holdpoint_core::query::{DoubtPlace, NamespaceQuery};
-use holdpoint_core::record::{Drain, NodeRecord, UsageRecord};
-use holdpoint_policy::Bundle;
+use holdpoint_core::record::NodeRecord;
 use holdpoint_proto::convert::{self, NAMESPACE_DEFAULT, Named};
 use holdpoint_proto::v1;
 use holdpoint_raft::StateView;
 use holdpoint_receipt::keys::{Epoch, KeySet, NodePublicKeys, PublicKey};
-use holdpoint_receipt::{
-    BoundKey, Caller, ClusterId, Digest, Fence, Name, NodeId, Reason, TreeSize,
-};
+use holdpoint_receipt::{Caller, ClusterId, Fence, Name, NodeId, Reason, TreeSize};
 use holdpoint_storage::StoreError;
 
 use super::{Gate, fault};
 use crate::admit::Admitted;
-use crate::api::{OperationCall, PermitsCall, PermitsFilter};
+use crate::api::{PermitsCall, PermitsFilter};
 use crate::evaluate::ReadFault;
-use crate::policies::Policies;
 use crate::refused::Refused;
 use crate::roles::{self, Role};
-
-/// Names that a sentence lists.
-const LISTED_MAX: usize = 8;
 
 /// Which statement is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,51 +86,6 @@ impl Gate {
         })
     }
 
-    /// Who has a bounded operation.
-    pub(crate) async fn get_operation(
-        &self,
-        _caller: Caller,
-        call: OperationCall,
-        admitted: &Admitted,
-    ) -> Result<v1::GetOperationResponse, Refused> {
-        let OperationCall {
-            namespace,
-            surface,
-            bound,
-            key,
-        } = call;
-        let read = self.query(&namespace, admitted, move |log| {
-            let operation = log.operation(&surface, &bound, &key)?;
-            let (waiting, used) = (
-                log.waiting_for(&surface, &bound, &key)?,
-                used(log, &surface, &bound, &key)?,
-            );
-            let is_recorded = waiting > 0
-                || used.is_some()
-                || operation.holder.is_some()
-                || operation.tombstone.is_some();
-            let unknown = if is_recorded {
-                None
-            } else {
-                unknown_bound(log, &surface, &bound)?
-            };
-            Ok((operation, log.now(), unknown, waiting, used))
-        });
-        let (operation, now, unknown, waiting, used) = read.await?;
-        if let Some(sentence) = unknown {
-            return Err(Refused::never(Reason::NotFound).saying(sentence));
-        }
-        Ok(v1::GetOperationResponse {
-            holder: operation.holder.as_ref().map(convert::permit),
-            committed: operation.committed.as_ref().map(convert::permit),
-            cluster_time_ms: now.get(),
-            waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
-            live_amount: used.map_or(0, |used| used.live),
-            committed_amount: used.map_or(0, |used| used.committed),
-            refusal: None,
-        })
-    }
-
     /// A page of permits.
     pub(crate) async fn list_permits(
         &self,
@@ -187,64 +132,6 @@ impl Gate {
         })
     }
 
-    /// The stored bundles and the activations.
-    pub(crate) async fn list_policies(
-        &self,
-        _caller: Caller,
-        namespace: Name,
-        admitted: &Admitted,
-    ) -> Result<v1::ListPoliciesResponse, Refused> {
-        let policies = Arc::clone(&self.policies);
-        self.query(&namespace, admitted, move |log| {
-            let record = log.record();
-            Ok(v1::ListPoliciesResponse {
-                policies: stored_policies(log, &policies)?,
-                activations: activations(log)?,
-                refusal: None,
-                draining: record.drain.as_ref().map(pending_activation),
-                shadows: record
-                    .shadows
-                    .iter()
-                    .map(|digest| digest.as_bytes().to_vec())
-                    .collect(),
-            })
-        })
-        .await
-    }
-
-    /// One bundle: the one named, or the one in force.
-    pub(crate) async fn get_policy(
-        &self,
-        _caller: Caller,
-        (namespace, digest): (Name, Option<Digest>),
-        admitted: &Admitted,
-    ) -> Result<v1::GetPolicyResponse, Refused> {
-        let read = self.query(&namespace, admitted, move |log| {
-            let active = log.record().active;
-            let Some(digest) = digest.or(active.map(|active| active.digest)) else {
-                return Ok(Err(Reason::NoActivePolicy));
-            };
-            let version = active.filter(|active| active.digest == digest);
-            let version = version.map_or(0, |active| active.version.get());
-            let record = log.bundle(&digest)?;
-            Ok(record
-                .map(|record| (digest, version, record.bundle))
-                .ok_or(Reason::BundleUnknown))
-        });
-        let (digest, version, bytes) = read.await?.map_err(Refused::never)?;
-        let bundle = Bundle::decode(&bytes).map_err(|error| fault(&error))?;
-        let files = bundle.files().map(|(path, content)| v1::BundleFile {
-            path: path.to_owned(),
-            content: content.to_vec(),
-        });
-        Ok(v1::GetPolicyResponse {
-            digest: digest.as_bytes().to_vec(),
-            files: files.collect(),
-            version,
-            refusal: None,
-        })
-    }
-
     /// The published key set, from what the nodes announced.
     pub(crate) async fn export_keys(
         &self,
@@ -280,87 +167,6 @@ impl Gate {
             .await?
             .ok_or_else(|| Refused::never(Reason::UnknownNamespace))
     }
-}
-
-/// Says so if the policy in force has no such bound: nobody can hold it, so it is not free either.
-fn unknown_bound<V: View<Error = StoreError>>(
-    log: &NamespaceQuery<'_, V>,
-    surface: &Name,
-    bound: &Name,
-) -> Result<Option<String>, ReadFault> {
-    let Some(active) = log.record().active else {
-        return Ok(Some(
-            "No policy is in force, so nothing is bounded.".to_owned(),
-        ));
-    };
-    let surfaces = log.surfaces(&active.digest)?;
-    let Some(known) = surfaces.iter().find(|known| known.surface == *surface) else {
-        let known = listed(surfaces.iter().map(|known| &known.surface));
-        return Ok(Some(format!(
-            "The policy in force has no surface `{surface}`; it has {known}."
-        )));
-    };
-    let is_known = known.bounds.iter().any(|known| known.name == *bound);
-    Ok((!is_known).then(|| {
-        let known = listed(known.bounds.iter().map(|known| &known.name));
-        format!("The surface `{surface}` has no bound `{bound}`; it has {known}.")
-    }))
-}
-
-/// Names for people; a few, if they are many.
-fn listed<'a>(names: impl Iterator<Item = &'a Name>) -> String {
-    let mut names = names.map(|name| format!("`{name}`"));
-    let few: Vec<String> = names.by_ref().take(LISTED_MAX).collect();
-    match (few.is_empty(), names.count()) {
-        (true, _) => "none".to_owned(),
-        (false, 0) => few.join(", "),
-        (false, more) => format!("{} and {more} more", few.join(", ")),
-    }
-}
-
-/// How much of a capacity is used, or of a budget in the window of now; none if nothing is. Where the
-/// window has changed, of the one that the policy in force has.
-fn used<V: View<Error = StoreError>>(
-    log: &NamespaceQuery<'_, V>,
-    surface: &Name,
-    bound: &Name,
-    key: &BoundKey,
-) -> Result<Option<UsageRecord>, ReadFault> {
-    let usages = log.usages(surface, bound, key)?;
-    let now = log.now().get();
-    let is_now = |window: &Option<Window>| {
-        window.is_none_or(|window| window.start_ms <= now && now < window.end().get())
-    };
-    let mut current = usages.iter().filter(|(window, _)| is_now(window));
-    let (Some(first), second) = (current.next(), current.next()) else {
-        return Ok(None);
-    };
-    if second.is_none() {
-        return Ok(Some(first.1));
-    }
-    let length = window_in_force(log, surface, bound)?;
-    let found = usages
-        .iter()
-        .find(|(window, _)| is_now(window) && window.map(|window| window.length_ms) == length);
-    Ok(Some(found.unwrap_or(first).1))
-}
-
-/// The window of a budget of the policy in force.
-fn window_in_force<V: View<Error = StoreError>>(
-    log: &NamespaceQuery<'_, V>,
-    surface: &Name,
-    bound: &Name,
-) -> Result<Option<u64>, ReadFault> {
-    let Some(active) = log.record().active else {
-        return Ok(None);
-    };
-    let surfaces = log.surfaces(&active.digest)?;
-    let known = surfaces.iter().find(|known| known.surface == *surface);
-    let known = known.and_then(|known| known.bounds.iter().find(|known| known.name == *bound));
-    Ok(match known.map(|known| known.kind) {
-        Some(BoundKind::Budget { window_ms, .. }) => Some(window_ms),
-        Some(_) | None => None,
-    })
 }
 
 /// A page of permits in doubt. A filter thins the page; the next one begins where it ended.
@@ -408,63 +214,6 @@ fn page_of<'p, V: View>(
         next_page,
         cluster_time_ms: log.now().get(),
         refusal: None,
-    }
-}
-
-fn pending_activation(drain: &Drain) -> v1::PendingActivation {
-    let mode = match drain.mode {
-        ActivationMode::Refuse => v1::ActivationMode::Refuse,
-        ActivationMode::Drain => v1::ActivationMode::Drain,
-        ActivationMode::Revoke => v1::ActivationMode::Revoke,
-    };
-    v1::PendingActivation {
-        digest: drain.digest.as_bytes().to_vec(),
-        mode: mode.into(),
-        surfaces: drain.surfaces.iter().map(ToString::to_string).collect(),
-        principal: drain.principal.to_string(),
-        since_ms: drain.since.get(),
-    }
-}
-
-/// Every stored bundle with the name that it gives itself.
-fn stored_policies<V: View<Error = StoreError>>(
-    log: &NamespaceQuery<'_, V>,
-    policies: &Policies,
-) -> Result<Vec<v1::StoredPolicy>, ReadFault> {
-    let mut stored: Vec<v1::StoredPolicy> = Vec::new();
-    let mut after = None;
-    loop {
-        let page = log.bundles(after.as_ref())?;
-        let Some((last, _)) = page.last() else {
-            return Ok(stored);
-        };
-        after = Some(*last);
-        stored.extend(page.iter().map(|(digest, record)| v1::StoredPolicy {
-            digest: digest.as_bytes().to_vec(),
-            name: policies.name(digest, &record.bundle),
-        }));
-    }
-}
-
-/// Every activation, oldest first.
-fn activations<V: View<Error = StoreError>>(
-    log: &NamespaceQuery<'_, V>,
-) -> Result<Vec<v1::Activation>, ReadFault> {
-    let mut all: Vec<v1::Activation> = Vec::new();
-    let mut after = None;
-    loop {
-        let page = log.activations(after)?;
-        all.extend(page.iter().map(|(version, record)| v1::Activation {
-            version: version.get(),
-            digest: record.digest.as_bytes().to_vec(),
-            activated_at_ms: record.activated_at.get(),
-            activated_by: record.activated_by.to_string(),
-            leaf_index: record.leaf,
-        }));
-        match page.last() {
-            Some((last, _)) if page.len() >= PAGE_MAX => after = Some(*last),
-            Some(_) | None => return Ok(all),
-        }
     }
 }
 

@@ -24,6 +24,7 @@ use super::{Gate, fault};
 use crate::api::WatchCall;
 use crate::evaluate::ReadFault;
 use crate::limits::{WATCH_AHEAD_MAX, WATCH_BATCH_MAX, WATCH_RECEIPTS_MAX};
+use crate::listener::Call;
 use crate::refused::Refused;
 use crate::roles::{self, Role};
 
@@ -60,17 +61,17 @@ impl Gate {
     /// Streams statements until the client leaves, or this node cannot go on.
     pub(crate) fn watch(
         gate: Arc<Self>,
-        caller: &Caller,
+        (caller, answered): (Caller, Option<Call>),
         call: WatchCall,
     ) -> impl Stream<Item = Result<v1::WatchResponse, Status>> + Send + use<> {
         let (sender, receiver) = mpsc::channel(WATCH_AHEAD_MAX);
-        let place = roles::require(caller, Role::Auditor).and_then(|()| {
+        let place = roles::require(&caller, Role::Auditor).and_then(|()| {
             let place = Arc::clone(&gate.watching).try_acquire_owned();
             place.map_err(|_| Refused::never(Reason::Overloaded))
         });
         let next_leaf = call.from.unwrap_or(0);
         match place {
-            Ok(place) => drop(tokio::spawn(run(gate, call, sender, place))),
+            Ok(place) => drop(tokio::spawn(run(gate, call, sender, (place, answered)))),
             Err(why) => {
                 let refusal = Some(why.into_refusal());
                 // The channel is new, so there is room.
@@ -86,7 +87,12 @@ impl Gate {
 }
 
 /// A stream's life.
-async fn run(gate: Arc<Gate>, call: WatchCall, sender: Sender, place: OwnedSemaphorePermit) {
+async fn run(
+    gate: Arc<Gate>,
+    call: WatchCall,
+    sender: Sender,
+    place: (OwnedSemaphorePermit, Option<Call>),
+) {
     let stream = Watching {
         gate: &gate,
         call: &call,

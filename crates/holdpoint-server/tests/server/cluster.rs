@@ -263,3 +263,18 @@ async fn leader_told_to_stop_leaves_nobody_waiting_and_the_next_one_decides() {
         answer.sentence
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn follower_says_who_leads_whatever_its_own_clock_thinks_of_the_end_of_the_attempt() {
+    let trio = Trio::deciding().await;
+    let leader = trio.leader().await;
+    let follower = (1..=3).find(|id| *id != leader).unwrap();
+    let far = v1::AuthorizeRequest {
+        not_after_ms: crate::support::now_ms() + 60 * 60 * 1_000,
+        ..echo("far", "hello")
+    };
+    let answer = trio.gate(follower).authorize(far.clone()).await.unwrap();
+    assert_eq!(answer.into_inner().reason_name, "NOT_LEADER");
+    let refused = trio.gate(leader).authorize(far).await.unwrap_err();
+    assert!(refused.message().contains("not_after_ms"), "{refused}");
+}

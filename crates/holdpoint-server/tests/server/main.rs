@@ -7,12 +7,18 @@
     reason = "tests"
 )]
 
+mod approvals;
 mod cluster;
 mod configuration_page;
 mod dev;
 mod doors;
+mod doubt;
+mod history;
 mod life;
+mod policies;
 mod reads;
 mod recognition;
+mod settings;
 mod support;
 mod trio;
+mod waiting;

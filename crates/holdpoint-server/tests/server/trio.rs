@@ -8,6 +8,7 @@ use std::time::Duration;
 use holdpoint_proto::v1;
 use holdpoint_proto::v1::cluster_client::ClusterClient;
 use holdpoint_proto::v1::gate_client::GateClient;
+use holdpoint_proto::v1::history_client::HistoryClient;
 use holdpoint_proto::v1::policy_client::PolicyClient;
 use holdpoint_receipt::{ClusterId, NodeId};
 use holdpoint_server::config::{ClusterFile, NodeEntry};
@@ -175,6 +176,10 @@ impl Trio {
 
     pub(crate) fn gate(&self, id: u64) -> GateClient<Channel> {
         GateClient::new(self.channel(id))
+    }
+
+    pub(crate) fn history(&self, id: u64) -> HistoryClient<Channel> {
+        HistoryClient::new(self.channel(id))
     }
 
     pub(crate) async fn status(&self, id: u64) -> v1::StatusResponse {
