@@ -114,6 +114,8 @@ pub(crate) struct World {
     pub(crate) state: MapView,
     pub(crate) log: Vec<Vec<u8>>,
     pub(crate) clock_ms: u64,
+    /// Whether every invariant is checked after every entry, which takes most of the time.
+    pub(crate) is_checked: bool,
     salts: u8,
 }
 
@@ -124,6 +126,7 @@ impl World {
             state: MapView::new(),
             log: Vec::new(),
             clock_ms: START_MS,
+            is_checked: true,
             salts: 0,
         };
         world.apply(vec![bootstrap(), step_time(START_MS)]);
@@ -148,7 +151,9 @@ impl World {
             assert_eq!(codec::decode_outcome(&bytes).unwrap(), *outcome);
         }
         self.state.commit(&applied.writes);
-        check(&self.state, GroupId::FIRST).unwrap();
+        if self.is_checked {
+            check(&self.state, GroupId::FIRST).unwrap();
+        }
         applied
     }
 

@@ -76,12 +76,12 @@ impl<'a> Leader<'a> {
         if !source.rarely(12) {
             return command;
         }
-        self.damaged(&command, source).unwrap_or(command)
+        Self::damaged(&command, source).unwrap_or(command)
     }
 
     fn command(&mut self, source: &mut Source<'_>) -> Command {
         match source.byte() % 32 {
-            0 | 1 => self.put(source),
+            0 | 1 => Self::put(source),
             2 | 3 => self.activate(source),
             4..=12 => Command::Authorize(Box::new(self.authorize(source))),
             13 | 14 => self.redeem(source),
@@ -91,18 +91,18 @@ impl<'a> Leader<'a> {
             19 | 20 => self.approve(source),
             21 => self.revoke_approval(source),
             22 => self.ask(source),
-            23 => self.close_session(source),
-            24 => self.freeze(source),
+            23 => Self::close_session(source),
+            24 => Self::freeze(source),
             25 => self.leave_queue(source),
-            26 => self.setting(source),
-            27 | 28 => self.sweep(source),
+            26 => Self::setting(source),
+            27 | 28 => Self::sweep(source),
             29 | 30 => self.step_time(source),
-            _ => decode_command(source.bytes(96)).unwrap_or_else(|_| self.sweep(source)),
+            _ => decode_command(source.bytes(96)).unwrap_or_else(|_| Self::sweep(source)),
         }
     }
 
     /// `command` with some of its bytes changed, if that still is a command.
-    fn damaged(&self, command: &Command, source: &mut Source<'_>) -> Option<Command> {
+    fn damaged(command: &Command, source: &mut Source<'_>) -> Option<Command> {
         let mut bytes = encode_command(command).ok()?;
         for _ in 0..=source.below(3) {
             let place = usize::from(source.byte()) * 256 + usize::from(source.byte());

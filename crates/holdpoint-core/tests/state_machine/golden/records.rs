@@ -196,8 +196,7 @@ fn cluster_records() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-#[test]
-fn records_have_these_bytes() {
+fn records() -> Vec<(&'static str, Vec<u8>)> {
     let tombstone = TombstoneRecord {
         permit: PERMIT,
         fence: fence(41),
@@ -240,6 +239,12 @@ fn records_have_these_bytes() {
         record("subtree", &DIGEST),
         record("index without a value", &Present),
     ]);
+    lines
+}
+
+#[test]
+fn records_have_these_bytes() {
+    let lines = records();
     check(
         &lines,
         &expect![[r#"

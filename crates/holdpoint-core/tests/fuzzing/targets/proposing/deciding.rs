@@ -250,7 +250,7 @@ impl Leader<'_> {
         }))
     }
 
-    pub(super) fn close_session(&self, source: &mut Source<'_>) -> Command {
+    pub(super) fn close_session(source: &mut Source<'_>) -> Command {
         Command::CloseSession(CloseSession {
             namespace: name("default"),
             session: session(source),

@@ -66,7 +66,7 @@ fn surface(named: &str, source: &mut Source<'_>) -> SurfaceOutline {
 }
 
 impl Leader<'_> {
-    pub(super) fn put(&self, source: &mut Source<'_>) -> Command {
+    pub(super) fn put(source: &mut Source<'_>) -> Command {
         let policy = source.byte() % 8;
         let surfaces = SURFACES.iter().map(|named| surface(named, source));
         let outline = PolicyOutline {
@@ -82,7 +82,7 @@ impl Leader<'_> {
     }
 
     /// One of the registered bundles, or one that may not be.
-    fn bundle(&self, source: &mut Source<'_>) -> Digest {
+    fn bundle(source: &mut Source<'_>) -> Digest {
         digest(source.byte() % 8)
     }
 
@@ -91,7 +91,7 @@ impl Leader<'_> {
         let expected = active.map_or_else(PolicyVersion::default, |active| active.version);
         Command::ActivatePolicy(ActivatePolicy {
             namespace: name("default"),
-            digest: self.bundle(source),
+            digest: Self::bundle(source),
             expected: if source.rarely(16) {
                 PolicyVersion::default()
             } else {
@@ -108,7 +108,7 @@ impl Leader<'_> {
         })
     }
 
-    pub(super) fn freeze(&self, source: &mut Source<'_>) -> Command {
+    pub(super) fn freeze(source: &mut Source<'_>) -> Command {
         let surface = source.pick(SURFACES);
         let surface: Option<Name> = source.rarely(2).then(|| name(surface));
         Command::Freeze(Freeze {
@@ -120,7 +120,7 @@ impl Leader<'_> {
         })
     }
 
-    pub(super) fn setting(&self, source: &mut Source<'_>) -> Command {
+    pub(super) fn setting(source: &mut Source<'_>) -> Command {
         let namespace = name("default");
         match source.below(4) {
             0 => Command::CancelDrain(CancelDrain {
@@ -130,13 +130,13 @@ impl Leader<'_> {
             }),
             1 => {
                 let count = source.below(4);
-                let mut digests: Vec<Digest> = (0..count).map(|_| self.bundle(source)).collect();
+                let mut digests: Vec<Digest> = (0..count).map(|_| Self::bundle(source)).collect();
                 digests.sort_unstable();
                 Command::SetShadow(SetShadow { namespace, digests })
             }
             2 => Command::DeletePolicy(DeletePolicy {
                 namespace,
-                digest: self.bundle(source),
+                digest: Self::bundle(source),
             }),
             _ => {
                 let mut kept = || (!source.rarely(3)).then(|| source.number());
@@ -154,7 +154,7 @@ impl Leader<'_> {
         }
     }
 
-    pub(super) fn sweep(&self, source: &mut Source<'_>) -> Command {
+    pub(super) fn sweep(source: &mut Source<'_>) -> Command {
         Command::Sweep(Sweep {
             namespace: name("default"),
             salt: salt(source),
