@@ -1,6 +1,6 @@
 //! When a sweep has something to do.
 
-use holdpoint_receipt::{ClusterTime, PermitId, Statement};
+use holdpoint_receipt::{ClusterTime, Fence, PermitId, Statement};
 
 use super::{NamespaceQuery, decode, number_at, read, rows, unreadable};
 use crate::fault::ApplyError;
@@ -23,6 +23,9 @@ impl<V: View> NamespaceQuery<'_, V> {
     /// The earliest time at which a sweep may have something to do if no command comes before: `now` if
     /// it has; none if it never will. That it then has is not promised.
     ///
+    /// A permit that comes in doubt counts. No sweep changes it, but nobody hears of it until an entry
+    /// carries a time that is late enough.
+    ///
     /// # Errors
     ///
     /// See [`NamespaceQuery::is_sweep_due`].
@@ -30,9 +33,13 @@ impl<V: View> NamespaceQuery<'_, V> {
         if self.is_sweep_due(now)? {
             return Ok(Some(now));
         }
+        let doubt = self.next_doubt()?;
+        if doubt.is_some_and(|at| at <= now) {
+            return Ok(Some(now));
+        }
         let retention = self.record.retention;
         let swept = self.record.swept;
-        let mut times = Vec::new();
+        let mut times = vec![doubt];
         for index in [
             Kind::Expiry,
             Kind::HeldEnd,
@@ -61,6 +68,16 @@ impl<V: View> NamespaceQuery<'_, V> {
         Ok(times.into_iter().flatten().filter(|at| *at > now).min())
     }
 
+    /// When the next permit comes in doubt that is not in doubt yet as far as the log says.
+    fn next_doubt(&self) -> Result<Option<ClusterTime>, ApplyError<V::Error>> {
+        let prefix = self.keys.prefix(Kind::Doubt);
+        // No permit has the fence 0, so this stands before all that come in doubt later than now.
+        let later = self.now.saturating_add(1);
+        let after = self.keys.due(Kind::Doubt, later, Fence::default());
+        let found = self.first_after(&prefix, Some(&after))?;
+        found.map(|(key, _)| time_of(&key, &prefix)).transpose()
+    }
+
     /// `later_ms` after the first time of an index.
     fn first_of(
         &self,
@@ -72,13 +89,8 @@ impl<V: View> NamespaceQuery<'_, V> {
         };
         let prefix = self.keys.prefix(index);
         let first = self.first_after(&prefix, None)?;
-        first
-            .map(|(key, _)| {
-                let at = ClusterTime::new(number_at(&key, prefix.len())?);
-                let at = at.map_err(|_beyond| unreadable(&key))?;
-                Ok(at.saturating_add(later_ms))
-            })
-            .transpose()
+        let at = first.map(|(key, _)| time_of(&key, &prefix)).transpose()?;
+        Ok(at.map(|at| at.saturating_add(later_ms)))
     }
 
     fn first_after(
@@ -115,4 +127,10 @@ impl<V: View> NamespaceQuery<'_, V> {
             Statement::parse(&record.statement).map_err(|_unreadable| unreadable(&key))?;
         Ok(Some(statement.issued_at.saturating_add(kept_ms)))
     }
+}
+
+/// The time that stands in `key` behind `prefix`.
+fn time_of<E>(key: &StateKey, prefix: &[u8]) -> Result<ClusterTime, ApplyError<E>> {
+    let at = ClusterTime::new(number_at(key, prefix.len())?);
+    at.map_err(|_beyond| unreadable(key))
 }

@@ -19,6 +19,7 @@
 //! queue SURFACE BOUND VALUE
 //! wait 5s                             the voters' clocks move on
 //! tick 5s                             one leader's clock moves on
+//! idle 5s                             the same, and no entry is made
 //! get FENCE
 //! who SURFACE BOUND VALUE
 //! ```
@@ -139,6 +140,10 @@ fn answer(world: &mut World, line: &Line<'_>) -> String {
         "wait" => {
             world.clock_ms += duration(line.word(1));
             step_time(world.clock_ms)
+        }
+        "idle" => {
+            world.clock_ms += duration(line.word(1));
+            return "no entry".to_owned();
         }
         "tick" => {
             world.clock_ms += duration(line.word(1));

@@ -41,7 +41,7 @@ fn surface_releases_what_has_been_in_doubt_for_as_long_as_it_says() {
             2: activated version=1
             3: PERMIT fence=1 ISSUED until +10s v1
             4: fence=1 REDEEMED complete by +30s
-            5: the next is due at +90s
+            5: the next is due at +30s
             6: time +30s
             7: in doubt: [fence=1 REDEEMED complete by +30s IN DOUBT]
             8: swept rows=0
@@ -58,6 +58,38 @@ fn surface_releases_what_has_been_in_doubt_for_as_long_as_it_says() {
             19: refused RELEASED
             20: fence=1 RELEASED (replay)
             21: refused RELEASED
+        "#]],
+    );
+}
+
+#[test]
+fn permit_that_comes_in_doubt_while_nothing_else_happens_is_heard_of() {
+    check(
+        "
+        put p pay account!; within 3s
+        activate p
+        authorize k1 pay account=a
+        redeem 1
+        due
+        idle 3s
+        due
+        doubts
+        sweep
+        doubts
+        due
+        ",
+        &expect![[r#"
+            1: put
+            2: activated version=1
+            3: PERMIT fence=1 ISSUED until +10s v1
+            4: fence=1 REDEEMED complete by +3s
+            5: the next is due at +3s
+            6: no entry
+            7: the next is due at +3s
+            8: in doubt: []
+            9: swept rows=0
+            10: in doubt: [fence=1 REDEEMED complete by +3s IN DOUBT]
+            11: the next is due at +360500ms
         "#]],
     );
 }
