@@ -30,6 +30,7 @@ mod authorize_stream;
 mod caller;
 mod cluster;
 mod gate;
+mod gate_calls;
 mod history;
 mod policy;
 
@@ -41,7 +42,8 @@ use tonic::Status;
 
 pub(crate) use approvals::{ApprovalsService, ApproveCall, PendingCall, TakeBackCall};
 pub(crate) use cluster::{ClusterService, FreezeCall, KeysService};
-pub(crate) use gate::{GateService, OperationCall, PermitsCall, PermitsFilter, SessionCall};
+pub(crate) use gate::GateService;
+pub(crate) use gate_calls::{OperationCall, PermitsCall, PermitsFilter, SessionCall};
 pub(crate) use history::{DecisionName, DecisionsCall, HistoryService, WatchCall};
 pub(crate) use policy::{ActivateCall, PolicyService, PutCall};
 
@@ -78,3 +80,6 @@ fn page<const N: usize>(bytes: &[u8]) -> Result<Option<[u8; N]>, Malformed> {
     let exact = bytes.try_into().map(Some);
     exact.map_err(|_| Malformed::new("page", "is not the `next_page` of an earlier answer"))
 }
+
+/// Bytes of rows after which a page ends: well below what clients accept as one message.
+pub(crate) const PAGE_BYTES_MAX: usize = 1024 * 1024;

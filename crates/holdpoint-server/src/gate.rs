@@ -18,6 +18,7 @@ mod operation;
 mod park;
 mod policy;
 mod read;
+mod refusals;
 mod settle;
 mod shadow;
 mod status;
@@ -30,9 +31,8 @@ use std::time::Duration;
 use holdpoint_core::command::Command;
 use holdpoint_core::outcome::{ActivateOutcome, Statement, SweepOutcome};
 use holdpoint_core::{GroupId, Outcome, Query};
-use holdpoint_proto::v1;
 use holdpoint_raft::{Clock, Group, Leadership, ProposeError, ReadError, StateView};
-use holdpoint_receipt::{ClusterTime, Name, NodeId, Reason};
+use holdpoint_receipt::{ClusterTime, Name, Reason};
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
@@ -48,7 +48,7 @@ use crate::neighbours::Neighbours;
 use crate::policies::Policies;
 use crate::pool::{Pool, PoolError};
 use crate::quorum::Quorum;
-use crate::refused::{Refused, seconds};
+use crate::refused::Refused;
 use crate::shadow::Shadows;
 use crate::waiting::WaitingCalls;
 
@@ -309,76 +309,6 @@ impl Gate {
             ))),
             Err(_) => Err(Refused::never(Reason::NoSignatures)),
         }
-    }
-
-    fn not_leader(&self, may_have_committed: bool) -> Refused {
-        let hint = self.hint();
-        let refused = open(may_have_committed, Reason::NotLeader);
-        match &hint.leader {
-            Some(leader) => refused.saying(format!(
-                "Node {} leads the cluster; repeat with the same key at {}.",
-                leader.id, leader.client
-            )),
-            // Certainly not enough for a leader, or a leader whose majority left it.
-            None if self.neighbours.seen().len() + 1 < self.parts.members.majority()
-                || self.leads_nobody() =>
-            {
-                return self.no_quorum(may_have_committed);
-            }
-            None => refused.saying("No node leads the cluster now; repeat with the same key."),
-        }
-        .with_hint(hint)
-    }
-
-    /// Whether this node takes itself for the leader while no majority confirms it.
-    fn leads_nobody(&self) -> bool {
-        self.parts.group.leadership().borrow().leads().is_some() && !self.quorum.is_confirmed()
-    }
-
-    /// Where to ask instead: never this node, which has just refused. A leader that is cut off takes
-    /// itself for the leader until it hears of the next one; clients that it sent back to itself
-    /// would not find that one either.
-    fn hint(&self) -> v1::LeaderHint {
-        let status = self.parts.group.status();
-        let leader = status
-            .leader
-            .and_then(|leader| NodeId::new(leader.node).ok())
-            .filter(|leader| *leader != self.parts.own.node);
-        self.parts.members.hint(leader, status.term)
-    }
-
-    /// No majority answers.
-    fn no_quorum(&self, may_have_committed: bool) -> Refused {
-        let answering = self.neighbours.seen().len().saturating_add(1);
-        let (nodes, majority) = (
-            self.parts.members.nodes().len(),
-            self.parts.members.majority(),
-        );
-        let sentence = if answering < majority {
-            format!(
-                "No majority of the nodes answers ({answering} of {nodes} nodes lately, {majority} \
-                 are needed); repeat with the same key."
-            )
-        } else {
-            // What clients reach is not what counts: the nodes have a port of their own.
-            format!(
-                "No majority of the {nodes} nodes follows this node; repeat with the same key at \
-                 another node."
-            )
-        };
-        open(may_have_committed, Reason::NoQuorum)
-            .saying(sentence)
-            .with_hint(self.hint())
-    }
-
-    fn timed_out(&self, waited: Duration) -> Refused {
-        if self.standing().can_decide {
-            return Refused::unknown(Reason::Timeout).saying(format!(
-                "No outcome within {}; repeat with the same key to learn of a decision.",
-                seconds(waited)
-            ));
-        }
-        self.no_quorum(true)
     }
 
     fn unexpected(&self, outcome: &Outcome) -> Refused {

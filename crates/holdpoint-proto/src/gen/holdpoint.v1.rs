@@ -103,7 +103,7 @@ pub struct BoundKey {
     /// Name of the bound in the bundle.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
-    /// `exclusive` or `once`.
+    /// `exclusive`, `once`, `capacity` or `budget`.
     #[prost(string, tag = "2")]
     pub kind: ::prost::alloc::string::String,
     /// The rendered, percent-encoded key.
@@ -880,10 +880,10 @@ pub struct GetOperationRequest {
 /// Who holds a bounded operation.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetOperationResponse {
-    /// The live permit that holds it; absent when it is free.
+    /// The permit that holds it alone; absent when it is free, or not held by one at a time.
     #[prost(message, optional, tag = "1")]
     pub holder: ::core::option::Option<Permit>,
-    /// For `once`: the permit whose effect is committed; absent when none is.
+    /// For `once`: the permit whose effect is committed; absent when none is, or when it is no longer kept.
     #[prost(message, optional, tag = "2")]
     pub committed: ::core::option::Option<Permit>,
     /// Cluster time of the state that was read.

@@ -1,11 +1,13 @@
 //! Many attempts over one stream.
 //!
 //! ```text
-//! client ──▶ reader ──▶ at most STREAM_IN_FLIGHT_MAX tasks ──▶ answers ──▶ client
+//! client ──▶ reader ──▶ at most STREAM_IN_FLIGHT_MAX tasks, ──▶ answers ──▶ client
+//!                       and those that wait for bounds
 //! ```
 //!
 //! While as many requests are in flight as may, the stream is not read, so the client is held back
-//! by the transport. A client that goes away gives up its answers, not its attempts.
+//! by the transport. A client that goes away gives up its answers, not its attempts: what was proposed
+//! stays proposed.
 
 use std::sync::Arc;
 
@@ -19,7 +21,7 @@ use tonic::{Status, Streaming};
 
 use super::gate::authorize;
 use crate::gate::Gate;
-use crate::limits::STREAM_IN_FLIGHT_MAX;
+use crate::limits::{STREAM_IN_FLIGHT_MAX, WAITING_MAX};
 use crate::listener::Call;
 
 /// The answers of one stream.
@@ -53,11 +55,18 @@ async fn read(
     mut calls: Streaming<v1::AuthorizeStreamRequest>,
     answers: Sender,
 ) {
-    let mut in_flight = JoinSet::new();
+    let mut in_flight = InFlight::default();
     loop {
         match next(&mut calls, &mut in_flight, &answers).await {
             Event::Call(call) => {
-                in_flight.spawn(answer(
+                let asked = call.authorize.as_ref();
+                let may_wait = asked.is_some_and(|asked| asked.wait_until_ms > 0);
+                let tasks = if may_wait {
+                    &mut in_flight.waiting
+                } else {
+                    &mut in_flight.working
+                };
+                tasks.spawn(answer(
                     Arc::clone(&gate),
                     caller.clone(),
                     *call,
@@ -74,19 +83,45 @@ async fn read(
             Event::ClientGone => return,
         }
     }
-    while in_flight.join_next().await.is_some() {}
+    // Whoever still listens gets every answer; a call that waits for a client that is gone would only
+    // keep its attempt's place.
+    tokio::select! {
+        () = in_flight.answered() => (),
+        () = answers.closed() => (),
+    }
+}
+
+/// The calls that have no answer yet. Dropped, they end.
+#[derive(Default)]
+struct InFlight {
+    working: JoinSet<()>,
+    /// Those that may wait for bounds, which can take minutes: they keep nobody else from working.
+    waiting: JoinSet<()>,
+}
+
+impl InFlight {
+    fn has_room(&self) -> bool {
+        self.working.len() < STREAM_IN_FLIGHT_MAX && self.waiting.len() < WAITING_MAX
+    }
+
+    /// Resolves when all have been answered.
+    async fn answered(&mut self) {
+        while self.working.join_next().await.is_some() {}
+        while self.waiting.join_next().await.is_some() {}
+    }
 }
 
 /// Only waits: for the next call while there is room, for room, or for the client to leave.
 async fn next(
     calls: &mut Streaming<v1::AuthorizeStreamRequest>,
-    in_flight: &mut JoinSet<()>,
+    in_flight: &mut InFlight,
     answers: &Sender,
 ) -> Event {
-    let room = in_flight.len() < STREAM_IN_FLIGHT_MAX;
+    let room = in_flight.has_room();
     tokio::select! {
         () = answers.closed() => Event::ClientGone,
-        Some(_) = in_flight.join_next() => Event::Answered,
+        Some(_) = in_flight.working.join_next() => Event::Answered,
+        Some(_) = in_flight.waiting.join_next() => Event::Answered,
         call = calls.next(), if room => match call {
             Some(Ok(call)) => Event::Call(Box::new(call)),
             Some(Err(status)) => Event::Failed(status),

@@ -3,45 +3,31 @@
 //! What an approver is shown is the very bytes whose digest is approved. Whether an approval counts
 //! is evaluated with every verdict; what is refused here is only what could never count.
 
+mod subjects;
+
 use std::sync::Arc;
 
 use holdpoint_core::Outcome;
-use holdpoint_core::View;
-use holdpoint_core::command::{
-    ApprovalName, Approve, AskApproval, Command, MissingApproval, RevokeApproval,
-};
+use holdpoint_core::command::{ApprovalName, Approve, AskApproval, Command, RevokeApproval};
 use holdpoint_core::limits::APPROVAL_FOR_MS_MAX;
 use holdpoint_core::outcome::{ApprovalOutcome, ChangeOutcome};
-use holdpoint_core::query::NamespaceQuery;
-use holdpoint_core::record::{ActivePolicy, PendingRecord};
-use holdpoint_policy::{NotApprover, Policy, Subject};
+use holdpoint_core::record::ActivePolicy;
+use holdpoint_policy::NotApprover;
 use holdpoint_proto::{convert, v1};
-use holdpoint_receipt::{Caller, ClusterTime, Digest, Name, Reason, Request};
-use holdpoint_storage::StoreError;
+use holdpoint_receipt::{Caller, Digest, Name, Reason};
 use tokio::time::{Duration, timeout};
 
 use super::{Gate, fault};
 use crate::admit::Admitted;
-use crate::api::{ApproveCall, PendingCall, TakeBackCall};
-use crate::evaluate::{EvaluateError, ReadFault, standing_approvals};
-use crate::policies::Policies;
+use crate::api::{ApproveCall, PAGE_BYTES_MAX, PendingCall, TakeBackCall};
 use crate::random;
 use crate::refused::Refused;
 use crate::roles::{self, Role};
 
-/// Requests that one subject shows, the newest.
-const SHOWN_MAX: usize = 64;
+use subjects::{active_policy, bytes_of, find_subject, shown_subject, waiting};
 
 /// How long an answer waits for its request to be listed for approval.
 const LIST: Duration = Duration::from_secs(2);
-
-/// A subject as the policy in force has it, and the request that it belongs to.
-struct Shown {
-    active: ActivePolicy,
-    surface: Name,
-    counts_for_ms: u64,
-    permitted: Result<(), NotApprover>,
-}
 
 impl Gate {
     /// Lists a request whose approvals are missing, before its answer leaves, so that an approver who
@@ -73,16 +59,17 @@ impl Gate {
         let (policies, size) = (Arc::clone(&self.policies), call.page_size);
         let read = self.query(&call.namespace, admitted, move |log| {
             let rows = log.pendings(call.after.as_ref(), size)?;
-            let next_page = match rows.last() {
-                Some((last, _)) if rows.len() >= size => last.as_bytes().to_vec(),
-                Some(_) | None => Vec::new(),
-            };
             let policy = active_policy(log, &policies)?;
             let now = log.now();
-            let mut requests = Vec::new();
-            for (digest, record) in &rows {
+            let (mut requests, mut next_page, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
+            for (place, (digest, record)) in (1_usize..).zip(&rows) {
                 if now < record.listed_until {
+                    bytes = bytes.saturating_add(bytes_of(record));
                     requests.push(waiting(log, policy.as_ref(), digest, record)?);
+                }
+                if place >= size || bytes >= PAGE_BYTES_MAX {
+                    next_page = digest.as_bytes().to_vec();
+                    break;
                 }
             }
             Ok(v1::ListPendingResponse {
@@ -221,164 +208,4 @@ fn sentence(not_approver: &NotApprover) -> String {
     letters.next().map_or_else(String::new, |first| {
         format!("{}{}.", first.to_uppercase(), letters.as_str())
     })
-}
-
-/// The policy in force; none if there is none or it does not load here.
-fn active_policy<V: View<Error = StoreError>>(
-    log: &NamespaceQuery<'_, V>,
-    policies: &Policies,
-) -> Result<Option<(ActivePolicy, Policy)>, ReadFault> {
-    let Some(active) = log.record().active else {
-        return Ok(None);
-    };
-    let Some(record) = log.bundle(&active.digest)? else {
-        return Ok(None);
-    };
-    let policy = policies.get::<EvaluateError>(active.digest, || Ok(record.bundle));
-    Ok(policy.ok().map(|policy| (active, policy)))
-}
-
-/// What `request` has to have approved under `policy`; nothing if it does not fit that any more.
-fn subjects(policy: &Policy, request: &Request) -> Vec<Subject> {
-    policy.subjects(request).unwrap_or_default()
-}
-
-/// A listed request with what is missing now, under the policy in force.
-fn waiting<V: View<Error = StoreError>>(
-    log: &NamespaceQuery<'_, V>,
-    policy: Option<&(ActivePolicy, Policy)>,
-    digest: &Digest,
-    record: &PendingRecord,
-) -> Result<v1::PendingRequest, ReadFault> {
-    let mut have = Vec::new();
-    for missing in &record.missing {
-        have.push(count(log, policy, record, missing)?);
-    }
-    Ok(convert::pending(digest, record, &have))
-}
-
-/// How many approvals of one quorum count for a listed request, under the policy in force.
-fn count<V: View<Error = StoreError>>(
-    log: &NamespaceQuery<'_, V>,
-    policy: Option<&(ActivePolicy, Policy)>,
-    record: &PendingRecord,
-    missing: &MissingApproval,
-) -> Result<u32, ReadFault> {
-    let Some((_, policy)) = policy else {
-        return Ok(0);
-    };
-    let approvals = standing_approvals(log, &missing.quorum, &missing.digest, log.now(), None)?;
-    let counting = approvals.iter().filter(|(name, _)| {
-        let may = policy.may_approve(&missing.quorum, &name.approver, &record.caller);
-        may.is_ok()
-    });
-    Ok(u32::try_from(counting.count()).unwrap_or(u32::MAX))
-}
-
-fn shown_subject<V: View<Error = StoreError>>(
-    log: &NamespaceQuery<'_, V>,
-    policies: &Policies,
-    digest: &Digest,
-) -> Result<Option<v1::GetSubjectResponse>, ReadFault> {
-    let policy = active_policy(log, policies)?;
-    let mut answer: Option<v1::GetSubjectResponse> = None;
-    let mut requests: Vec<(ClusterTime, v1::PendingRequest)> = Vec::new();
-    for request in log.pending_of(digest)? {
-        let Some(record) = log.pending(&request)? else {
-            continue;
-        };
-        let Some(missing) = record.missing.iter().find(|it| it.digest == *digest) else {
-            continue;
-        };
-        if answer.is_none() {
-            answer = Some(subject_of(log, policy.as_ref(), &record, missing)?);
-        }
-        let pending = waiting(log, policy.as_ref(), &request, &record)?;
-        requests.push((record.asked_at, pending));
-    }
-    requests.sort_by_key(|(asked_at, _)| std::cmp::Reverse(*asked_at));
-    requests.truncate(SHOWN_MAX);
-    Ok(answer.map(|answer| v1::GetSubjectResponse {
-        requests: requests.into_iter().map(|(_, request)| request).collect(),
-        ..answer
-    }))
-}
-
-/// One subject of a listed request, with the approvals that there are.
-fn subject_of<V: View<Error = StoreError>>(
-    log: &NamespaceQuery<'_, V>,
-    policy: Option<&(ActivePolicy, Policy)>,
-    record: &PendingRecord,
-    missing: &MissingApproval,
-) -> Result<v1::GetSubjectResponse, ReadFault> {
-    let approvals = log.approvals_of(&missing.quorum, &missing.digest)?;
-    let surface = Request::parse_canonical(&record.request).map(|request| request.surface);
-    let (version, digest, name) = match policy {
-        Some((active, policy)) => (
-            active.version.get(),
-            active.digest.as_bytes().to_vec(),
-            policy.name().to_string(),
-        ),
-        None => (0, Vec::new(), String::new()),
-    };
-    Ok(v1::GetSubjectResponse {
-        quorum: missing.quorum.to_string(),
-        subject_json: missing.subject.clone(),
-        policy_version: version,
-        policy_digest: digest,
-        policy_name: name,
-        approvals: approvals
-            .iter()
-            .map(|(name, record)| convert::approval(name, record, log.now()))
-            .collect(),
-        needed: missing.needed,
-        surface: surface.map_or_else(|_| String::new(), |surface| surface.to_string()),
-        ..v1::GetSubjectResponse::default()
-    })
-}
-
-/// The subject that a call approves, as the policy in force has it: of the request that the call
-/// brings, else of one that is listed.
-fn find_subject<V: View<Error = StoreError>>(
-    log: &NamespaceQuery<'_, V>,
-    policies: &Policies,
-    approver: &Caller,
-    call: &ApproveCall,
-) -> Result<Result<Shown, Refused>, ReadFault> {
-    let Some((active, policy)) = active_policy(log, policies)? else {
-        return Ok(Err(Refused::never(Reason::NoActivePolicy)));
-    };
-    if active.digest != call.policy {
-        return Ok(Err(refused_approval(Reason::PolicyMoved, Some(&active))));
-    }
-    let mut requests = Vec::new();
-    match &call.request {
-        Some(request) if request.namespace == call.namespace => requests.push(request.clone()),
-        Some(_) => (),
-        None => {
-            for digest in log.pending_of(&call.subject)? {
-                let record = log.pending(&digest)?;
-                let request = record.map(|record| Request::parse_canonical(&record.request));
-                requests.extend(request.and_then(Result::ok));
-            }
-        }
-    }
-    let mut found: Option<Shown> = None;
-    for request in requests {
-        let mut subjects = subjects(&policy, &request).into_iter();
-        let subject = subjects.find(|it| it.quorum == call.quorum && it.digest == call.subject);
-        let Some(subject) = subject else { continue };
-        let shown = Shown {
-            active,
-            permitted: policy.may_approve(&call.quorum, approver, &request.caller),
-            surface: request.surface,
-            counts_for_ms: subject.max_age_ms,
-        };
-        // Of several requests with this subject, one that others asked for is enough.
-        if shown.permitted.is_ok() {
-            return Ok(Ok(shown));
-        }
-        found.get_or_insert(shown);
-    }
-    Ok(found.ok_or_else(|| Refused::never(Reason::UnknownSubject)))
 }

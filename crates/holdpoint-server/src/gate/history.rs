@@ -19,14 +19,11 @@ use holdpoint_storage::StoreError;
 
 use super::{Gate, fault};
 use crate::admit::Admitted;
-use crate::api::{DecisionName, DecisionsCall};
+use crate::api::{DecisionName, DecisionsCall, PAGE_BYTES_MAX};
 use crate::evaluate::{EvaluateError, ReadFault};
 use crate::limits::DECISIONS_SCANNED_MAX;
 use crate::refused::Refused;
 use crate::roles::{self, Role};
-
-/// Bytes of decisions after which a page ends: well below what clients accept as one message.
-const PAGE_BYTES_MAX: usize = 1024 * 1024;
 
 /// A decision as it is recorded.
 struct Recorded {

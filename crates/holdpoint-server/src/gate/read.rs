@@ -16,7 +16,7 @@ use holdpoint_storage::StoreError;
 
 use super::{Gate, fault};
 use crate::admit::Admitted;
-use crate::api::{PermitsCall, PermitsFilter};
+use crate::api::{PAGE_BYTES_MAX, PermitsCall, PermitsFilter};
 use crate::evaluate::ReadFault;
 use crate::refused::Refused;
 use crate::roles::{self, Role};
@@ -177,13 +177,15 @@ fn in_doubt<V: View<Error = StoreError>>(
     size: usize,
 ) -> Result<v1::ListPermitsResponse, ReadFault> {
     let rows = log.doubts(after, size)?;
-    let next_page = match rows.last() {
-        Some(((since, fence), _)) if rows.len() >= size => {
+    let shown = fitting(rows.iter().map(|(_, permit)| permit));
+    let next_page = match rows.get(shown.saturating_sub(1)) {
+        Some(((since, fence), _)) if shown >= size || shown < rows.len() => {
             [since.get().to_be_bytes(), fence.get().to_be_bytes()].concat()
         }
         Some(_) | None => Vec::new(),
     };
-    let permits = rows.iter().map(|(_, permit)| permit).filter(|permit| {
+    let permits = rows.iter().take(shown).map(|(_, permit)| permit);
+    let permits = permits.filter(|permit| {
         permit.in_doubt && surface.is_none_or(|surface| permit.record.surface == *surface)
     });
     Ok(page_of(log, permits, next_page))
@@ -197,11 +199,34 @@ fn live<V: View<Error = StoreError>>(
     size: usize,
 ) -> Result<v1::ListPermitsResponse, ReadFault> {
     let rows = log.holding_on(surface, after, size)?;
-    let next_page = match rows.last() {
-        Some(last) if rows.len() >= size => last.fence().get().to_be_bytes().to_vec(),
+    let shown = fitting(rows.iter());
+    let next_page = match rows.get(shown.saturating_sub(1)) {
+        Some(last) if shown >= size || shown < rows.len() => {
+            last.fence().get().to_be_bytes().to_vec()
+        }
         Some(_) | None => Vec::new(),
     };
-    Ok(page_of(log, rows.iter(), next_page))
+    Ok(page_of(log, rows.iter().take(shown), next_page))
+}
+
+/// How many of `permits` fit one message: at least one, if there is any.
+fn fitting<'p>(permits: impl Iterator<Item = &'p PermitView>) -> usize {
+    /// Everything of a permit but its keys.
+    const PERMIT_BYTES: usize = 1_024;
+    let mut bytes = 0_usize;
+    let before = permits.take_while(|permit| {
+        let fits = bytes < PAGE_BYTES_MAX;
+        let keys = permit
+            .record
+            .claims
+            .iter()
+            .map(|claim| claim.key.as_str().len());
+        bytes = bytes
+            .saturating_add(PERMIT_BYTES)
+            .saturating_add(keys.sum());
+        fits
+    });
+    before.count()
 }
 
 fn page_of<'p, V: View>(

@@ -10,6 +10,7 @@
 //! that grows the log wakes the stream.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::future::join_all;
@@ -29,6 +30,9 @@ use crate::refused::Refused;
 use crate::roles::{self, Role};
 
 type Sender = mpsc::Sender<Result<v1::WatchResponse, Status>>;
+
+/// How long a stream that has caught up lets statements gather.
+const TOGETHER: Duration = Duration::from_millis(20);
 
 /// Why a stream ends.
 enum Ended {
@@ -148,6 +152,8 @@ impl Watching<'_> {
                 },
                 () = self.gate.admission.closed() => return stopping(next),
             }
+            // What comes together is read, signed and sent together.
+            tokio::time::sleep(TOGETHER).await;
         }
     }
 
