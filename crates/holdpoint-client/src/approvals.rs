@@ -102,7 +102,8 @@ pub struct ApprovalSubject {
     pub policy_digest: Digest,
     /// The name that the bundle gives itself.
     pub policy_name: String,
-    /// Requests that an approval would help, the newest first.
+    /// Requests that an approval would help, the newest first. Each was checked to have the bound
+    /// fields, but for the resource.
     pub requests: Vec<PendingRequest>,
     /// Approvals that there are.
     pub approvals: Vec<Approval>,
@@ -384,12 +385,18 @@ fn read_subject(
     same("quorum", bytes.quorum().as_str() == answer.quorum)?;
     same("surface", bytes.surface().as_str() == answer.surface)?;
     let approvals = answer.approvals.into_iter().map(read_approval);
+    let requests = read_pending(answer.requests, namespace)?;
+    // Shown beside the bytes, a request that they are not about would mislead whoever approves.
+    same(
+        "requests",
+        requests.iter().all(|pending| bytes.fits(&pending.request)),
+    )?;
     Ok(ApprovalSubject {
         bytes,
         policy_version: version(answer.policy_version)?,
         policy_digest: digest("policy_digest", &answer.policy_digest)?,
         policy_name: answer.policy_name,
-        requests: read_pending(answer.requests, namespace)?,
+        requests,
         approvals: approvals.collect::<Result<_, _>>()?,
         needed: answer.needed,
     })

@@ -22,6 +22,16 @@ pub struct Changed {
     pub is_replay: bool,
 }
 
+/// Grants that were stopped or go on, with the proof.
+#[derive(Clone, Debug)]
+pub struct FreezeAnswer {
+    /// Proof of the change. It was verified. Absent only where grants go on that were never stopped:
+    /// nothing states that.
+    pub receipt: Option<Receipt>,
+    /// Whether it had been so before.
+    pub is_replay: bool,
+}
+
 /// How long what has ended is kept. None keeps it for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
@@ -153,7 +163,7 @@ impl Gate {
         &self,
         surface: Option<&Name>,
         is_frozen: bool,
-    ) -> Result<Changed, CallError> {
+    ) -> Result<FreezeAnswer, CallError> {
         let ask = |connection: Arc<Connection>, budget| async move {
             let message = v1::FreezeRequest {
                 namespace: self.namespace().to_string(),
@@ -171,10 +181,16 @@ impl Gate {
                 refusal,
             } = answer.into_inner();
             refused(refusal)?;
+            if receipt.is_none() && replay && !is_frozen {
+                return Ok(FreezeAnswer {
+                    receipt: None,
+                    is_replay: true,
+                });
+            }
             let receipt = Receipt::believe(receipt, self.keys()).and_then(|receipt| {
                 standing::frozen(&receipt, self.namespace(), surface, is_frozen)?;
-                Ok(Changed {
-                    receipt,
+                Ok(FreezeAnswer {
+                    receipt: Some(receipt),
                     is_replay: replay,
                 })
             });

@@ -119,10 +119,10 @@ pub(crate) const EXAMPLES: &[Examples] = &[
         "freeze",
         &[
             "holdpoint freeze --dry-run",
-            "holdpoint freeze --surface no.longer",
+            "holdpoint freeze --surface data.export",
         ],
     ),
-    ("thaw", &["holdpoint thaw --surface no.longer"]),
+    ("thaw", &["holdpoint thaw --surface data.export"]),
     ("retention get", &["holdpoint retention get"]),
     (
         "retention set",

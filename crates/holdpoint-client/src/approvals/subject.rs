@@ -1,7 +1,7 @@
 //! What an approval is about: bytes, and the digest that was computed from them on this host.
 
 use holdpoint_proto::v1;
-use holdpoint_receipt::{Digest, Json, Name, sha256_domain};
+use holdpoint_receipt::{Digest, Json, Name, Request, sha256_domain};
 
 use crate::believe::{AnswerError, same};
 use crate::info::{digest, malformed, name};
@@ -94,6 +94,24 @@ impl SubjectBytes {
         &self.action
     }
 
+    /// Whether an approval of these bytes is about this request, as far as it shows: every bound field
+    /// but the resource, which only the policy can name, and the request itself must be in it.
+    #[must_use]
+    pub fn fits(&self, request: &Request) -> bool {
+        let is_same = |name: &str, value: &Json| match name {
+            "caller" => value.as_str() == Some(request.caller.as_str()),
+            "action" => value.as_str() == Some(request.action.as_str()),
+            "request" => value.as_str() == Some(request.digest().to_string().as_str()),
+            "resource" => true,
+            name => name
+                .strip_prefix("params.")
+                .is_some_and(|name| request.params.get(name).unwrap_or(&Json::Null) == value),
+        };
+        self.surface == request.surface
+            && self.action == request.action
+            && self.binds().all(|(name, value)| is_same(name, value))
+    }
+
     /// The bound fields and their values, sorted by name.
     pub fn binds(&self) -> impl Iterator<Item = (&str, &Json)> {
         self.binds
@@ -149,6 +167,28 @@ mod tests {
             subject.binds().collect::<Vec<_>>(),
             [("params.plan_sha256", &Json::str("00"))]
         );
+    }
+
+    #[test]
+    fn subject_fits_only_requests_that_have_its_fields() {
+        let request = |plan: &str| {
+            let text = format!(
+                r#"{{"action":"apply","caller":"loopback:ci","namespace":"default","params":{{"plan_sha256":"{plan}","workspace":"eu"}},"surface":"infra.apply"}}"#
+            );
+            Request::parse_canonical(text.as_bytes()).unwrap()
+        };
+        let subject = read(TEXT).unwrap();
+        assert!(subject.fits(&request("00")));
+        assert!(!subject.fits(&request("01")));
+        let whole = TEXT.replace(
+            r#""params.plan_sha256":"00""#,
+            &format!(r#""request":"{}""#, request("00").digest()),
+        );
+        let subject = read(&whole).unwrap();
+        assert!(subject.fits(&request("00")));
+        assert!(!subject.fits(&request("01")));
+        let unknown = TEXT.replace("params.plan_sha256", "weather");
+        assert!(!read(&unknown).unwrap().fits(&request("00")));
     }
 
     #[test]

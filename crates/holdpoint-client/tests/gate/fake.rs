@@ -48,6 +48,9 @@ pub(crate) enum Twist {
     Wait,
 }
 
+/// Shows what is behind a digest otherwise than it is.
+pub(crate) type Misshow = fn(&mut v1::GetSubjectResponse);
+
 /// What a node does with a stream of statements.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum Flow {
@@ -76,7 +79,7 @@ pub(crate) struct FakeNode {
     /// The next flows of statements, and then `Flow::All`.
     pub(crate) flows: Arc<Mutex<VecDeque<Flow>>>,
     /// Shows what is behind a digest otherwise than it is.
-    pub(crate) misshow: Arc<Mutex<Option<fn(&mut v1::GetSubjectResponse)>>>,
+    pub(crate) misshow: Arc<Mutex<Option<Misshow>>>,
 }
 
 /// What a node has seen.

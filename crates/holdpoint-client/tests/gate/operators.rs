@@ -145,7 +145,8 @@ async fn freeze_and_session_are_believed_with_receipts_of_their_own_only() {
     let gate = gate(&node).await.with_deadline(Duration::from_secs(1));
     let surface = Name::new("infra.apply").unwrap();
     gate.freeze(Some(&surface), true).await.unwrap();
-    gate.freeze(None, false).await.unwrap();
+    let thawed = gate.freeze(None, false).await.unwrap();
+    assert!(thawed.receipt.is_some());
     gate.close_session("turn-7").await.unwrap();
     for misstate in [
         (|body| frozen(body).frozen = false) as fn(&mut Body),

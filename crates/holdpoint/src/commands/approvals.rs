@@ -5,7 +5,7 @@ mod show;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use clap::{Args, Subcommand};
-use holdpoint_client::{ApprovalAnswer, PendingRequest};
+use holdpoint_client::{ApprovalAnswer, ApprovalState, PendingRequest};
 use holdpoint_receipt::{Caller, Digest, Name};
 use serde_json::{Value, json};
 
@@ -205,7 +205,15 @@ fn approve(args: &ApproveArgs) -> Result<Answer, Failure> {
             // It was shown already.
             show::members(Answer::new("approvals-approve"), &subject)?
         };
-        Ok(changed(&reached, answer, &given).member("approved", true))
+        let counts = given.approval.state == ApprovalState::Given;
+        let answer = changed(&reached, answer, &given).member("approved", counts);
+        Ok(if counts {
+            answer
+        } else {
+            answer
+                .exit(Exit::Failure)
+                .talk("it was given before and no longer counts; it can be given anew some minutes after it was")
+        })
     })
 }
 

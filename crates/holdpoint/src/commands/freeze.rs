@@ -2,6 +2,7 @@
 
 use clap::Args;
 use holdpoint_receipt::Name;
+use serde_json::Value;
 
 use crate::exit::Exit;
 use crate::gate::{GateArgs, block_on, call_failed, read_failed};
@@ -72,11 +73,15 @@ fn set(which: &Which, is_frozen: bool) -> Result<Answer, Failure> {
         };
         let answer = Answer::new(if is_frozen { "freeze" } else { "thaw" })
             .line(format!("{word}  {shown}{was}"));
-        let leaf = changed.receipt.statement().place.leaf_index();
-        let name = format!("{}-leaf-{leaf}", word.to_lowercase());
-        Ok(reached
-            .shelf
-            .kept(answer, &name, &changed.receipt)
+        let answer = match &changed.receipt {
+            Some(receipt) => {
+                let leaf = receipt.statement().place.leaf_index();
+                let name = format!("{}-leaf-{leaf}", word.to_lowercase());
+                reached.shelf.kept(answer, &name, receipt)
+            }
+            None => answer.member("receipt", Value::Null),
+        };
+        Ok(answer
             .member("frozen", is_frozen)
             .member("surface", surface.map(Name::to_string))
             .member("replay", changed.is_replay))

@@ -35,10 +35,6 @@ fn committed() -> Digest {
     commit(&SALT, "caller_commitment", b"caller")
 }
 
-fn receipt(file: Vec<u8>) -> Option<v1::Receipt> {
-    Some(v1::Receipt { file })
-}
-
 impl FakeNode {
     pub(super) fn close(&self, call: &v1::CloseSessionRequest) -> v1::CloseSessionResponse {
         let (file, _) = self.world().certify(Body::SessionClosed(SessionStatement {
@@ -46,7 +42,7 @@ impl FakeNode {
             caller_commitment: committed(),
         }));
         v1::CloseSessionResponse {
-            receipt: receipt(file),
+            receipt: Some(v1::Receipt { file }),
             ..v1::CloseSessionResponse::default()
         }
     }
@@ -62,12 +58,12 @@ impl FakeNode {
             caller_commitment: committed(),
         }));
         v1::FreezeResponse {
-            receipt: receipt(file),
+            receipt: Some(v1::Receipt { file }),
             ..v1::FreezeResponse::default()
         }
     }
 
-    pub(super) fn retains(&self, call: &v1::SetRetentionRequest) -> v1::SetRetentionResponse {
+    pub(super) fn retains(call: &v1::SetRetentionRequest) -> v1::SetRetentionResponse {
         let least_ms = 86_400_000;
         let is_short = call.retention.unwrap().permits_ms.unwrap_or(u64::MAX) < least_ms;
         v1::SetRetentionResponse {
@@ -176,7 +172,7 @@ impl v1::approvals_server::Approvals for FakeNode {
         let (file, _) = self.world().certify(body);
         Ok(Response::new(v1::ApproveResponse {
             approval: Some(approval),
-            receipt: receipt(file),
+            receipt: Some(v1::Receipt { file }),
             ..v1::ApproveResponse::default()
         }))
     }
@@ -204,7 +200,7 @@ impl v1::approvals_server::Approvals for FakeNode {
             }));
         Ok(Response::new(v1::RevokeApprovalResponse {
             approval: Some(approval),
-            receipt: receipt(file),
+            receipt: Some(v1::Receipt { file }),
             ..v1::RevokeApprovalResponse::default()
         }))
     }
@@ -243,7 +239,7 @@ impl v1::policy_server::Policy for FakeNode {
                     mode,
                     caller_commitment: committed(),
                 }));
-                answer.receipt = receipt(file);
+                answer.receipt = Some(v1::Receipt { file });
                 answer.draining = vec!["infra.apply".to_owned()];
             }
             (false, _) => {
@@ -254,7 +250,7 @@ impl v1::policy_server::Policy for FakeNode {
                     evaluator: StatementText::new("fake/1").unwrap(),
                     caller_commitment: committed(),
                 }));
-                answer.receipt = receipt(file);
+                answer.receipt = Some(v1::Receipt { file });
                 answer.version = version;
             }
         }
@@ -285,7 +281,7 @@ impl v1::policy_server::Policy for FakeNode {
             caller_commitment: committed(),
         }));
         Ok(Response::new(v1::CancelDrainResponse {
-            receipt: receipt(file),
+            receipt: Some(v1::Receipt { file }),
             refusal: None,
         }))
     }

@@ -278,7 +278,7 @@ impl v1::cluster_server::Cluster for FakeNode {
         &self,
         request: Request<v1::SetRetentionRequest>,
     ) -> Result<Response<v1::SetRetentionResponse>, Status> {
-        Ok(Response::new(self.retains(&request.into_inner())))
+        Ok(Response::new(Self::retains(&request.into_inner())))
     }
 
     async fn get_retention(
