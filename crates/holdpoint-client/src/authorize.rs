@@ -2,10 +2,9 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use holdpoint_receipt::{ClusterTime, Reason};
-use tokio::time::sleep;
 
 use crate::attempt::Attempt;
 use crate::call::NoAnswer;
@@ -71,7 +70,7 @@ impl<'a> Authorize<'a> {
         let attempt = operation
             .attempt(attempt_end(gate, wait))
             .map_err(silence)?;
-        let wait_end = (!wait.is_zero()).then(|| from_now(wait));
+        let wait_end = (!wait.is_zero()).then(|| gate.nodes().clock().wall_after(wait));
         let began = gate.nodes().now();
         let whole = gate.deadline().saturating_add(wait);
         loop {
@@ -106,7 +105,7 @@ impl<'a> Authorize<'a> {
                 }
                 Decision::Deny(parts) => return Err(Refusal::Denied(Denied::new(*parts))),
                 Decision::Waiting(_) if round < left || left > PAUSE_MIN * 4 => {
-                    sleep(PAUSE_MIN).await;
+                    gate.nodes().clock().pause(PAUSE_MIN).await;
                 }
                 Decision::Waiting(place) => return Err(still_waits(&attempt, place)),
                 // The key is known under another end than the one that we chose: ask under that.
@@ -152,16 +151,7 @@ fn attempt_end(gate: &Gate, wait: Duration) -> ClusterTime {
             .saturating_add(WAIT_MARGIN);
         gate.attempt_for().max(needed)
     };
-    from_now(lives.min(ATTEMPT_FOR_MAX))
-}
-
-/// That long from now, by our clock.
-fn from_now(time: Duration) -> ClusterTime {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    let end_ms = u64::try_from(now.saturating_add(time).as_millis()).unwrap_or(u64::MAX);
-    ClusterTime::new(end_ms).unwrap_or(ClusterTime::MAX)
+    gate.nodes().clock().wall_after(lives.min(ATTEMPT_FOR_MAX))
 }
 
 /// The last moment at which an attempt that ends at `not_after` may wait.

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use holdpoint_proto::v1;
-use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::clock::Clock;
 use crate::connection::{Connection, Connections};
 use crate::endpoints::{Address, Endpoints, Slot};
 use crate::failure::{Failure, Refused};
@@ -16,6 +16,7 @@ use crate::fault::{Decided, Fault, NodeFault};
 use crate::random::draw_jitter;
 use crate::refusal::Unanswered;
 use crate::retry::{Retry, Step};
+use crate::testkit::CallTag;
 
 /// An answer, and what the submissions before it left open.
 #[derive(Debug)]
@@ -34,15 +35,15 @@ pub(crate) enum NoAnswer {
 /// The nodes and the connections to them.
 #[derive(Debug)]
 pub(crate) struct Nodes {
-    began: Instant,
+    clock: Clock,
     endpoints: Mutex<Endpoints>,
     connections: Connections,
 }
 
 impl Nodes {
-    pub(crate) fn new(endpoints: Endpoints, connections: Connections) -> Self {
+    pub(crate) fn new(clock: Clock, endpoints: Endpoints, connections: Connections) -> Self {
         Self {
-            began: Instant::now(),
+            clock,
             endpoints: Mutex::new(endpoints),
             connections,
         }
@@ -74,12 +75,12 @@ impl Nodes {
         F: Fn(Arc<Connection>, Duration) -> Fut,
         Fut: Future<Output = Result<T, Failure>>,
     {
-        let began = self.now();
+        let (began, tag) = (self.now(), self.connections.call());
         let mut retry = Retry::new(began.saturating_add(deadline));
         loop {
             let step = retry.next(&self.endpoints(), self.now(), draw_jitter());
             match step {
-                Step::Pause { until } => sleep_until(self.began + until).await,
+                Step::Pause { until } => self.clock.pause_until(until).await,
                 Step::GiveUp => {
                     let decided = retry.decided();
                     let waited = self.now().saturating_sub(began);
@@ -90,7 +91,8 @@ impl Nodes {
                         decided,
                     }));
                 }
-                Step::Ask { slot, give_up_at } => match self.once(slot, give_up_at, &ask).await {
+                Step::Ask { slot, give_up_at } => match self.ask(tag, slot, give_up_at, &ask).await
+                {
                     Ok(answer) => {
                         self.endpoints().answered(slot);
                         return Ok(Answered {
@@ -125,16 +127,32 @@ impl Nodes {
         F: Fn(Arc<Connection>, Duration) -> Fut,
         Fut: Future<Output = Result<T, Failure>>,
     {
+        self.ask(self.connections.call(), slot, give_up_at, ask)
+            .await
+    }
+
+    async fn ask<T, F, Fut>(
+        &self,
+        tag: CallTag,
+        slot: Slot,
+        give_up_at: Duration,
+        ask: &F,
+    ) -> Result<T, Failure>
+    where
+        F: Fn(Arc<Connection>, Duration) -> Fut,
+        Fut: Future<Output = Result<T, Failure>>,
+    {
         let again = |fault| Failure::Again { fault, hint: None };
         let Some(address) = self.endpoints().address(slot).cloned() else {
             return Err(again(Fault::Unreachable("not a known node".to_owned())));
         };
         let began = self.now();
-        let until = self.began + give_up_at;
-        let connection = match timeout_at(until, self.connections.get(slot, &address)).await {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(why)) => return Err(again(Fault::Unreachable(why))),
-            Err(_) => {
+        let tag = tag.until(give_up_at);
+        let connection = self.connections.get(slot, &address, tag);
+        let connection = match self.clock.within(give_up_at, connection).await {
+            Some(Ok(connection)) => connection,
+            Some(Err(why)) => return Err(again(Fault::Unreachable(why))),
+            None => {
                 return Err(again(Fault::Unreachable(
                     "no connection in time".to_owned(),
                 )));
@@ -143,7 +161,8 @@ impl Nodes {
         let answered_before = connection.answer_count();
         // The node gives up a little earlier than we do, so that it can say so.
         let budget = give_up_at.saturating_sub(self.now()) / 10 * 9;
-        let Ok(answer) = timeout_at(until, ask(Arc::clone(&connection), budget)).await else {
+        let asked = ask(Arc::clone(&connection), budget);
+        let Some(answer) = self.clock.within(give_up_at, asked).await else {
             let waited = self.now().saturating_sub(began);
             // Other calls got answers meanwhile, so the node is there and merely slow.
             let is_alive = connection.answer_count() != answered_before;
@@ -167,7 +186,12 @@ impl Nodes {
 
     /// Time since the gate was built.
     pub(crate) fn now(&self) -> Duration {
-        self.began.elapsed()
+        self.clock.now()
+    }
+
+    /// The clock that all times here are of.
+    pub(crate) const fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     fn endpoints(&self) -> MutexGuard<'_, Endpoints> {

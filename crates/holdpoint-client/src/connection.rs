@@ -13,11 +13,12 @@ use holdpoint_proto::v1;
 use holdpoint_proto::v1::authorize_stream_response::Result as StreamResult;
 use tokio::sync::OnceCell;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 use tonic::{Request, Status};
 
 use crate::endpoints::{Address, Slot};
 use crate::stream::{AuthorizeStream, StreamError};
+use crate::testkit::{self, CallTag, Door, Link};
 
 /// Names the caller where connections are believed because they come from this machine.
 const CALLER_METADATA: &str = "holdpoint-caller";
@@ -34,7 +35,7 @@ const SHARED_FROM: usize = 2;
 /// One connection to one node.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    channel: Channel,
+    link: Link,
     caller: MetadataValue<Ascii>,
     /// Attempts in flight.
     attempt_count: AtomicUsize,
@@ -60,15 +61,19 @@ impl Connection {
             .connect()
             .await
             .map_err(|error| root_cause(&error))?;
+        Ok(Self::over(testkit::over(channel), caller))
+    }
+
+    fn over(link: Link, caller: MetadataValue<Ascii>) -> Self {
         let attempt_count = AtomicUsize::new(0);
         let (answer_count, stream) = (AtomicU64::new(0), Mutex::new(None));
-        Ok(Self {
-            channel,
+        Self {
+            link,
             caller,
             attempt_count,
             answer_count,
             stream,
-        })
+        }
     }
 
     /// How many calls were answered over it.
@@ -90,28 +95,28 @@ impl Connection {
         request
     }
 
-    pub(crate) fn gate(&self) -> v1::gate_client::GateClient<Channel> {
-        v1::gate_client::GateClient::new(self.channel.clone())
+    pub(crate) fn gate(&self) -> v1::gate_client::GateClient<Link> {
+        v1::gate_client::GateClient::new(self.link.clone())
     }
 
-    pub(crate) fn policy(&self) -> v1::policy_client::PolicyClient<Channel> {
-        v1::policy_client::PolicyClient::new(self.channel.clone())
+    pub(crate) fn policy(&self) -> v1::policy_client::PolicyClient<Link> {
+        v1::policy_client::PolicyClient::new(self.link.clone())
     }
 
-    pub(crate) fn keys(&self) -> v1::keys_client::KeysClient<Channel> {
-        v1::keys_client::KeysClient::new(self.channel.clone())
+    pub(crate) fn keys(&self) -> v1::keys_client::KeysClient<Link> {
+        v1::keys_client::KeysClient::new(self.link.clone())
     }
 
-    pub(crate) fn cluster(&self) -> v1::cluster_client::ClusterClient<Channel> {
-        v1::cluster_client::ClusterClient::new(self.channel.clone())
+    pub(crate) fn cluster(&self) -> v1::cluster_client::ClusterClient<Link> {
+        v1::cluster_client::ClusterClient::new(self.link.clone())
     }
 
-    pub(crate) fn approvals(&self) -> v1::approvals_client::ApprovalsClient<Channel> {
-        v1::approvals_client::ApprovalsClient::new(self.channel.clone())
+    pub(crate) fn approvals(&self) -> v1::approvals_client::ApprovalsClient<Link> {
+        v1::approvals_client::ApprovalsClient::new(self.link.clone())
     }
 
-    pub(crate) fn history(&self) -> v1::history_client::HistoryClient<Channel> {
-        v1::history_client::HistoryClient::new(self.channel.clone())
+    pub(crate) fn history(&self) -> v1::history_client::HistoryClient<Link> {
+        v1::history_client::HistoryClient::new(self.link.clone())
     }
 
     /// Submits one attempt: by itself while it is alone, over the shared stream beside others.
@@ -175,6 +180,8 @@ type Place = Arc<OnceCell<Arc<Connection>>>;
 pub(crate) struct Connections {
     caller: MetadataValue<Ascii>,
     places: Mutex<BTreeMap<Slot, Place>>,
+    /// Where calls go instead of to nodes.
+    bed: Option<Door>,
 }
 
 impl Connections {
@@ -183,7 +190,23 @@ impl Connections {
         Self {
             caller,
             places: Mutex::default(),
+            bed: None,
         }
+    }
+
+    /// Connections of the caller of this name to a testbed.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn to_bed(caller: MetadataValue<Ascii>, bed: Door) -> Self {
+        let bed = Some(bed);
+        Self {
+            bed,
+            ..Self::new(caller)
+        }
+    }
+
+    /// A tag for a call that begins.
+    pub(crate) fn call(&self) -> CallTag {
+        self.bed.as_ref().map(Door::call).unwrap_or_default()
     }
 
     /// The connection to the node, made now if there is none.
@@ -199,7 +222,12 @@ impl Connections {
         &self,
         slot: Slot,
         address: &Address,
+        tag: CallTag,
     ) -> Result<Arc<Connection>, String> {
+        if let Some(bed) = &self.bed {
+            let link = bed.link(address, tag);
+            return Ok(Arc::new(Connection::over(link, self.caller.clone())));
+        }
         let place = {
             let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(places.entry(slot).or_default())

@@ -20,6 +20,8 @@ use crate::refusal::Silence;
 pub use builder::{ConnectError, GateBuilder};
 
 pub(crate) use builder::fetch_keys;
+#[cfg(feature = "testkit")]
+pub(crate) use builder::of_bed;
 
 /// How long a call may take unless the builder says otherwise.
 pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(5);

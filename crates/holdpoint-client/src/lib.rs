@@ -36,6 +36,8 @@
 //! * What is not known is not guessed: an error that leaves something open says so, and holds what is
 //!   needed to find out.
 //!
+//! Code that uses it is tested with a gate in memory: the feature `testkit` has it.
+//!
 //! This crate never invents a permit, never changes a request between two submissions of an attempt,
 //! never persists anything, and never trusts a node's word where a receipt could prove it. It cannot
 //! see what an executor really does: the executor's honesty about its bytes
@@ -46,6 +48,7 @@ mod attempt;
 mod authorize;
 mod believe;
 mod call;
+mod clock;
 mod connection;
 mod endpoints;
 mod failure;
@@ -66,6 +69,11 @@ mod retry;
 mod status;
 mod steps;
 mod stream;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+#[cfg(not(feature = "testkit"))]
+#[path = "no_testkit.rs"]
+mod testkit;
 mod watch;
 
 pub use approvals::{

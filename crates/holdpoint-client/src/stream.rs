@@ -13,8 +13,9 @@ use holdpoint_proto::v1::authorize_stream_response::Result as StreamResult;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
+
+use crate::testkit::Link;
 
 /// How many frames may wait to go out. Further requests wait for a place.
 pub(crate) const QUEUE_MAX: usize = 1_024;
@@ -52,7 +53,7 @@ impl AuthorizeStream {
     ///
     /// Must be called within a tokio runtime; the task ends with the stream or with `self`.
     pub(crate) fn open(
-        mut client: v1::gate_client::GateClient<Channel>,
+        mut client: v1::gate_client::GateClient<Link>,
         request: impl FnOnce(Frames) -> Request<Frames>,
     ) -> Self {
         let (queue, frames) = mpsc::channel(QUEUE_MAX);

@@ -12,6 +12,7 @@ use super::{
     ATTEMPT_FOR_DEFAULT, ATTEMPT_FOR_MAX, CallError, DEADLINE_DEFAULT, DEADLINE_MAX, Gate, Shared,
 };
 use crate::call::{Nodes, wire_ms};
+use crate::clock::Clock;
 use crate::connection::{Connection, Connections};
 use crate::endpoints::{Address, AddressError, Endpoints};
 use crate::operation::NAMESPACE_DEFAULT;
@@ -204,10 +205,39 @@ impl GateBuilder {
             return Err(ConnectError::Caller(String::new()));
         }
         Ok(Nodes::new(
+            Clock::machine(),
             Endpoints::new(first, addresses),
             Connections::new(caller),
         ))
     }
+}
+
+/// A gate of a testbed, for the caller of this name, with the bed's own keys and clock.
+#[cfg(feature = "testkit")]
+pub(crate) fn of_bed(door: crate::testkit::Door, name: &str) -> Result<Gate, ConnectError> {
+    let refused = || ConnectError::Caller(name.to_owned());
+    let metadata: MetadataValue<Ascii> = name.parse().map_err(|_| refused())?;
+    let caller = match name {
+        "" => return Err(refused()),
+        _ => Caller::new(format!("{CALLER_SCHEME}:{name}")).map_err(|_| refused())?,
+    };
+    let first = door.first().parse::<Address>()?;
+    let (keys, clock) = (door.keys().clone(), Clock::Bed(door.clock().clone()));
+    let shared = Shared {
+        nodes: Nodes::new(
+            clock,
+            Endpoints::new(first, []),
+            Connections::to_bed(metadata, door),
+        ),
+        namespace: keys.namespace().clone(),
+        caller,
+        keys,
+        attempt_for: ATTEMPT_FOR_DEFAULT,
+    };
+    Ok(Gate {
+        shared: Arc::new(shared),
+        deadline: DEADLINE_DEFAULT,
+    })
 }
 
 fn within(what: &'static str, given: Duration, max: Duration) -> Result<(), ConnectError> {

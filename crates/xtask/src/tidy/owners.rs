@@ -196,7 +196,11 @@ pub(super) fn check(members: &[Member], findings: &mut Vec<Finding>) {
         };
         for dependency in &member.dependencies {
             let name = dependency.name.as_str();
-            let breach = if dependency.ours {
+            let is_itself = dependency.only_tests && name == member.name;
+            let breach = if is_itself {
+                // Its tests turn features of its own on.
+                None
+            } else if dependency.ours {
                 arrow(name, below)
             } else {
                 owner(&member.name, name, dependency.only_tests)
@@ -303,6 +307,15 @@ mod tests {
         assert!(findings("holdpoint-core", "proptest", false)[0].contains("[dev-dependencies]"));
         assert!(findings("holdpoint-core", "left-pad", false)[0].contains("has no owner"));
         assert!(findings("holdpoint-extra", "serde", false)[0].contains("is in no arrow"));
+    }
+
+    #[test]
+    fn crate_may_name_itself_in_tests_only() {
+        assert!(findings("holdpoint-client", "holdpoint-client", true).is_empty());
+        assert_eq!(
+            findings("holdpoint-client", "holdpoint-client", false).len(),
+            1
+        );
     }
 
     #[test]
