@@ -63,8 +63,9 @@
 //! Nothing sleeps. An hour passes in no time, and every time-out, pause and expiry in it happens in its
 //! order. A call that waits for its bounds ([`Authorize::wait`](crate::Authorize::wait)) is held until
 //! another future frees them or moves the clock, so it is awaited beside that future, with
-//! `tokio::join!` or in a task. On a runtime of one thread, which `#[tokio::test]` is, every run is the
-//! same.
+//! `tokio::join!` or in a task. On a runtime of one thread, which `#[tokio::test]` is, every run takes
+//! the same course. Only what the client draws at random differs, as it does in production: keys that
+//! you do not give, redemption ids, and how long it pauses before it asks again.
 //!
 //! # Faults
 //!
