@@ -119,13 +119,14 @@ impl Connection {
         v1::history_client::HistoryClient::new(self.link.clone())
     }
 
-    /// Submits one attempt: by itself while it is alone, over the shared stream beside others.
+    /// Submits one attempt: by itself while it is alone, over the shared stream beside others. One that
+    /// may wait goes by itself, so that the gate sees when nobody waits for it any more.
     pub(crate) async fn authorize(
         &self,
         message: v1::AuthorizeRequest,
     ) -> Result<v1::AuthorizeResponse, StreamError> {
         let place = InFlight::enter(&self.attempt_count);
-        if place.others < SHARED_FROM - 1 {
+        if message.wait_until_ms > 0 || place.others < SHARED_FROM - 1 {
             let answer = self.gate().authorize(self.request(message)).await;
             return answer
                 .map(tonic::Response::into_inner)

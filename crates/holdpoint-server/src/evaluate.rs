@@ -224,6 +224,7 @@ impl<V: View<Error = StoreError>> Attempt<'_, V> {
                 && waiter.offered_until.is_none()
                 && waiter.is_live_at(self.leader.now)
                 && waiter.not_after == self.submission.not_after
+                && Some(waiter.wait_until) == self.submission.wait_until
                 && waiter.request_digest == request.digest()
         });
         Ok(waiter.map(|waiter| v1::Waiting {

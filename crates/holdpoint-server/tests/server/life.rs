@@ -6,23 +6,12 @@ use holdpoint_proto::v1::{self, authorize_stream_response::Result as StreamResul
 use holdpoint_receipt::{Body, KeySet, Salt, commit, sha256, verify};
 use tokio_stream::StreamExt as _;
 
-use crate::support::{Dev, echo, raw};
+use crate::support::{Dev, echo, raw, redeem};
 
 pub(crate) const PLAN: &str = r#"{"workspace":"prod-eu","plan_sha256":"0942c3330942c3330942c3330942c3330942c3330942c3330942c3330942c333"}"#;
 
 pub(crate) async fn authorize(node: &Dev, attempt: v1::AuthorizeRequest) -> v1::AuthorizeResponse {
     node.gate().authorize(attempt).await.unwrap().into_inner()
-}
-
-fn redeem(answer: &v1::AuthorizeResponse, redemption_id: &str) -> v1::RedeemRequest {
-    let permit = answer.permit.as_ref().unwrap();
-    v1::RedeemRequest {
-        permit_id: permit.id.clone(),
-        fence: permit.fence,
-        request_digest: answer.request_digest.clone(),
-        redemption_id: redemption_id.to_owned(),
-        ..v1::RedeemRequest::default()
-    }
 }
 
 /// That the receipt of a redemption is of this redemption id, as an executor checks it.

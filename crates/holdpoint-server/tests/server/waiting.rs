@@ -5,9 +5,11 @@ use std::time::Duration;
 use holdpoint_proto::v1;
 use holdpoint_proto::v1::gate_client::GateClient;
 use tokio::task::JoinSet;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
-use crate::support::{Dev, LONG, POLL, apply, ended, patient, redeem};
+use crate::support::{Dev, LONG, POLL, apply, echo, ended, patient, redeem};
 use crate::trio::Trio;
 
 /// Workers that want the same at once.
@@ -234,4 +236,38 @@ async fn place_in_the_queue_survives_the_leader_and_its_call_is_sent_on() {
         "{}",
         granted.sentence
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_that_wait_keep_no_other_of_their_stream_from_working_and_go_with_their_client() {
+    // More than may work at once on one stream.
+    const WAITING: u64 = 1_100;
+    let scratch = tempfile::tempdir().unwrap();
+    let node = Dev::start(scratch.path().join("dev")).await;
+    let _held = [
+        authorize(node.gate(), apply("a", "w0")).await,
+        authorize(node.gate(), apply("b", "w1")).await,
+    ];
+    let waiting = (0..WAITING).map(|id| {
+        let attempt = apply(&format!("s{id}"), &format!("w{}", id % 2));
+        (id, patient(attempt, 100_000))
+    });
+    let working = std::iter::once((WAITING, echo("working", "hello")));
+    let calls = waiting.chain(working);
+    let calls = calls.map(|(request_id, attempt)| v1::AuthorizeStreamRequest {
+        request_id,
+        authorize: Some(attempt),
+    });
+    let calls: Vec<_> = calls.collect();
+    // Open until the client is gone.
+    let (client, open) = tokio::sync::mpsc::channel(1);
+    let calls = tokio_stream::iter(calls).chain(ReceiverStream::new(open));
+    let answers = node.gate().authorize_stream(calls).await.unwrap();
+    let mut answers = answers.into_inner();
+    let first = tokio::time::timeout(LONG, answers.message()).await.unwrap();
+    assert_eq!(first.unwrap().unwrap().request_id, WAITING);
+    node.until(|status| status.waiting == WAITING).await;
+    drop((client, answers));
+    node.until(|status| status.waiting == 0).await;
+    node.stop().await;
 }
