@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod command;
 pub mod deadline;
 pub mod dev;
+pub mod pages;
 pub mod ports;
 pub mod repository;
 pub mod scratch;
