@@ -188,6 +188,10 @@ fn operation(args: &OperationArgs) -> Result<Answer, Failure> {
             info.state.as_str()
         ),
         (None, Some(_)) => "no permit holds this key".to_owned(),
+        // A sum, which no single permit holds.
+        (None, None) if reading.live_amount > 0 || reading.committed_amount > 0 => {
+            "in use".to_owned()
+        }
         (None, None) => "no permit has this key".to_owned(),
     };
     let (surface, bound, key) = (&args.surface, &args.bound, &args.key);
@@ -199,7 +203,7 @@ fn operation(args: &OperationArgs) -> Result<Answer, Failure> {
     let amounts = [
         (reading.live_amount, "in use by live permits"),
         (reading.committed_amount, "committed in this window"),
-        (u64::from(reading.waiting_count), "attempts wait for it"),
+        (u64::from(reading.waiting_count), "waiting for it"),
     ];
     for (amount, word) in amounts {
         if amount > 0 {
