@@ -83,7 +83,9 @@ impl<'a> House<'a> {
 
     async fn round(&mut self) {
         self.adopt().await;
-        self.leave().await;
+        if self.has_adopted {
+            self.leave().await;
+        }
         let applied = self.gate.group().applied().borrow().index;
         let now = self.gate.cluster_time();
         let is_new = applied != self.due.seen;
@@ -103,6 +105,8 @@ impl<'a> House<'a> {
             return;
         }
         if let Some(waiters) = self.read(waiters).await {
+            // Who left while another node led may be on the way back: its time begins anew.
+            self.gate.waiting().forget_left();
             self.gate.waiting().adopt(waiters.into_iter());
             self.has_adopted = true;
         }
@@ -126,6 +130,8 @@ impl<'a> House<'a> {
             });
             if self.propose(command).await.is_some() {
                 tracing::debug!(%namespace, count, "gave back tickets that nobody waited for");
+                // Whoever came back in this moment has to queue up again.
+                self.gate.waiting().wake(&left);
             } else {
                 // Whoever is gone stays gone; the next round tries again after a while.
                 let again = left.iter().filter(|(of, _)| *of == namespace);

@@ -60,6 +60,24 @@ impl Refused {
         self
     }
 
+    /// The same of an attempt that has a place in the queues of its bounds: what passes by itself leaves
+    /// it there, and a repetition with the same key finds it.
+    pub(crate) fn keeping(self, place: Option<v1::Waiting>) -> Self {
+        let passes = matches!(
+            self.reason,
+            Reason::Timeout
+                | Reason::Overloaded
+                | Reason::NotLeader
+                | Reason::NoQuorum
+                | Reason::PolicyMoved
+                | Reason::FactsMoved
+        );
+        match place {
+            Some(place) if passes => self.in_doubt().waiting(place),
+            Some(_) | None => self,
+        }
+    }
+
     /// Says it in other words than the registry's.
     pub(crate) fn saying(mut self, sentence: impl Into<String>) -> Self {
         self.refusal.sentence = sentence.into();
@@ -153,6 +171,28 @@ mod tests {
         assert_eq!(silence.decided, convert::decided_unknown());
         assert_eq!(silence.permit, None);
         assert_eq!(silence.receipt, None);
+    }
+
+    #[test]
+    fn attempt_that_waits_keeps_its_place_over_what_passes_by_itself() {
+        let place = v1::Waiting {
+            ticket: 7,
+            ..v1::Waiting::default()
+        };
+        let late = Refused::never(Reason::Timeout)
+            .keeping(Some(place))
+            .into_silence();
+        assert_eq!(
+            (late.decided, late.waiting),
+            (convert::decided_unknown(), Some(place))
+        );
+        let frozen = Refused::never(Reason::Frozen)
+            .keeping(Some(place))
+            .into_silence();
+        assert_eq!(
+            (frozen.decided, frozen.waiting),
+            (convert::decided_never(), None)
+        );
     }
 
     #[test]

@@ -81,6 +81,13 @@ impl WaitingCalls {
         }
     }
 
+    /// Wakes the calls of these attempts.
+    pub(crate) fn wake(&self, attempts: &[AttemptKey]) {
+        let list = self.list();
+        let calls = attempts.iter().filter_map(|key| list.get(key));
+        calls.for_each(wake);
+    }
+
     /// Wakes every call: what all of them rest on has changed.
     pub(crate) fn wake_all(&self) {
         self.list().values().for_each(wake);

@@ -69,17 +69,21 @@ impl Gate {
         let mut seat = submission
             .wait_until
             .map(|_| self.waiting.join((namespace, submission.name())));
+        // Where it stands in the queues, once it does.
+        let mut place = None;
         loop {
             if let Some(seat) = &mut seat {
                 seat.hear();
             }
             let step = self.step_of(&submission, seat.as_mut(), &admitted).await;
-            match (step?, &mut seat) {
-                (Step::Answer(answer), _) => return Ok(*answer),
-                (Step::Waits(waiting), Some(seat)) => {
+            match (step, &mut seat) {
+                (Ok(Step::Answer(answer)), _) => return Ok(*answer),
+                (Ok(Step::Waits(waiting)), Some(seat)) => {
+                    place = Some(waiting);
                     self.park(seat, &submission, waiting, &mut admitted).await?;
                 }
-                (Step::Waits(waiting), None) => return Err(still_waits(waiting)),
+                (Ok(Step::Waits(waiting)), None) => return Err(still_waits(waiting)),
+                (Err(refused), _) => return Err(refused.keeping(place)),
             }
         }
     }

@@ -14,6 +14,9 @@ use crate::waiting::Seat;
 /// The shortest time for which a call that waits is held before its attempt is evaluated again.
 const AGAIN: Duration = Duration::from_millis(20);
 
+/// The longest: then its place is looked at again, which costs no entry while it stands.
+const LOOK: Duration = Duration::from_secs(10);
+
 impl Gate {
     /// Holds the call until it is worth evaluating its attempt again.
     pub(super) async fn park(
@@ -43,10 +46,10 @@ impl Gate {
         resumed.map_err(|error| still(error.into()))
     }
 
-    /// How long it is until cluster time has certainly come to `at`.
+    /// How long it is until cluster time has certainly come to `at`, or the place is looked at again.
     fn until(&self, at: Option<ClusterTime>) -> Duration {
         let left = at.map_or(0, |at| at.saturating_since(self.cluster_time()));
-        Duration::from_millis(left).max(AGAIN)
+        Duration::from_millis(left).clamp(AGAIN, LOOK)
     }
 }
 
