@@ -50,7 +50,11 @@ pub(crate) fn denied(denied: &Denied) -> String {
         (Reason::AlreadyCommitted, Some(fence)) => {
             write!(line, "{key} may be committed once, and was (fence {fence})")
         }
-        _ => write!(line, "{key}: {sentence}"),
+        // The sentence names the key, and says when it can first succeed.
+        _ => {
+            line.push_str(&sentence);
+            return line;
+        }
     };
     if let Some(at) = denied.retry_at() {
         let _ = write!(line, " until {} at the latest", time_of_day(at));
