@@ -1,7 +1,7 @@
 //! Bytes from a disk or a peer.
 #![no_main]
 
-#[expect(dead_code, reason = "the other target is the other program's")]
+#[expect(dead_code, unused_imports, reason = "the other target is the other program's")]
 #[path = "../../crates/holdpoint-core/tests/fuzzing/targets/mod.rs"]
 mod targets;
 

@@ -1,5 +1,7 @@
 //! What no correct leader, disk or library gives: judged all the same, or refused by name.
 
+mod extremes;
+
 use std::cell::Cell;
 
 use holdpoint_core::codec::{

@@ -185,6 +185,10 @@ impl Model {
         Some(self.put_in_force(policy))
     }
 
+    fn put_in_force_by(&self, version: u64) -> usize {
+        self.activations[usize::try_from(version).unwrap() - 1]
+    }
+
     pub(super) fn cancel_drain(&mut self) -> String {
         let Some(drain) = self.shelf.drain.take() else {
             return "refused NO_DRAIN".to_owned();
@@ -220,7 +224,14 @@ impl Model {
         let mut named = self.shelf.named.iter();
         let is_named =
             named.any(|(known, before)| *known == policy && *before > self.first_kept_leaf());
-        if is_set || is_named {
+        let is_permits_own = self
+            .grants
+            .iter()
+            .any(|grant| !grant.is_gone && self.put_in_force_by(grant.version) == policy);
+        if is_permits_own && !is_set && !is_named {
+            self.notes.push("a bundle was kept for a permit");
+        }
+        if is_set || is_named || is_permits_own {
             return "refused BUNDLE_IN_USE".to_owned();
         }
         self.shelf.put.remove(&policy);
