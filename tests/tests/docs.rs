@@ -17,45 +17,19 @@ use std::time::Duration;
 use holdpoint_tests::command::holdpoint;
 use holdpoint_tests::deadline::until_blocking;
 use holdpoint_tests::dev::Dev;
+use holdpoint_tests::pages::{self, Block};
 use holdpoint_tests::repository;
 use holdpoint_tests::scratch::Scratch;
 use holdpoint_tests::shell::{self, Group};
 
 const MAIN_TF: &str = "resource \"terraform_data\" \"one\" {\n  input = \"first\"\n}\n";
 
-/// A block of shell lines in the README, and what the comment before it says.
-#[derive(Debug)]
-struct Block {
-    note: String,
-    lines: Vec<String>,
-}
-
 fn readme() -> String {
     std::fs::read_to_string(repository::root().join("README.md")).unwrap()
 }
 
 fn blocks() -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let mut note = String::new();
-    let mut open: Option<Vec<String>> = None;
-    for line in readme().lines() {
-        match (&mut open, line) {
-            (Some(_), "```") => {
-                blocks.push(Block {
-                    note: std::mem::take(&mut note),
-                    lines: open.take().unwrap(),
-                });
-            }
-            (Some(lines), line) => lines.push(line.to_owned()),
-            (None, "```sh") => open = Some(Vec::new()),
-            (None, line) => {
-                if let Some(found) = line.strip_prefix("<!-- test: ") {
-                    found.trim_end_matches(" -->").clone_into(&mut note);
-                }
-            }
-        }
-    }
-    blocks
+    pages::blocks(&readme())
 }
 
 fn has_terraform() -> bool {
@@ -106,10 +80,7 @@ fn readme_blocks_do_what_they_say() {
         if block.note.starts_with("own") {
             continue;
         }
-        let code = block
-            .note
-            .strip_prefix("exits ")
-            .map_or(0, |code| code.parse().unwrap());
+        let code = block.exits();
         for line in &block.lines {
             // The one thing that a reader fills in.
             let line = line.replace("pmt_…", "$PERMIT");
