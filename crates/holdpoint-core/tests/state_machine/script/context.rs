@@ -43,10 +43,10 @@ pub(super) fn answer(world: &mut World, line: &Line<'_>) -> String {
             operator: line.option("operator").is_some(),
             salt: world.salt(),
         }),
-        word @ ("freeze" | "thaw") => Command::Freeze(Freeze {
+        verb @ ("freeze" | "thaw") => Command::Freeze(Freeze {
             namespace: default_namespace(),
             surface: line.words.get(1).map(|surface| name(surface)),
-            frozen: word == "freeze",
+            frozen: verb == "freeze",
             principal: caller("root"),
             salt: world.salt(),
         }),
