@@ -10,6 +10,7 @@ use crate::command::{bare, holdpoint};
 use crate::deadline::until_blocking;
 use crate::ports;
 use crate::scratch::Scratch;
+use crate::shell::Group;
 
 /// How long a node may take to come up on a loaded machine.
 const START_WITHIN: Duration = Duration::from_mins(1);
@@ -274,6 +275,24 @@ impl Cluster {
     #[must_use]
     pub fn cli(&self, words: &[&str]) -> crate::command::Run {
         holdpoint(self.scratch.path(), words)
+    }
+
+    /// Starts `holdpoint authorize WORDS… --wait 4m` as a process of its own, which is killed when the
+    /// handle drops.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    #[must_use]
+    pub fn waiter(&self, words: &[&str]) -> Group {
+        let mut command = bare(self.scratch.path());
+        command
+            .arg("authorize")
+            .args(words)
+            .args(["--wait", "4m", "--endpoint", &self.endpoints().join(",")])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Group::start(command)
     }
 
     fn log_file(&self, id: u64) -> PathBuf {

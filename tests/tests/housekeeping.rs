@@ -54,7 +54,7 @@ async fn time_ends_what_nobody_ends_and_what_comes_too_late_is_refused_or_record
     step_waits_for_its_prerequisites(&asking).await;
     expired_permit_goes_by_itself(&asking).await;
     offline_permit_holds_its_bound_after_it_was_revoked(&asking).await;
-    place_of_a_waiter_that_is_gone_goes_by_itself(&asking, &endpoints).await;
+    place_of_a_waiter_that_is_gone_goes_by_itself(&asking, &cluster).await;
     permit_in_doubt_is_listed_until_somebody_resolves_it(&asking).await;
     permit_in_doubt_is_released_and_its_late_outcome_recorded(&asking).await;
     retention_that_is_too_short_is_refused(&asking).await;
@@ -119,18 +119,11 @@ async fn offline_permit_holds_its_bound_after_it_was_revoked(gate: &Gate) {
     next.set_aside();
 }
 
-async fn place_of_a_waiter_that_is_gone_goes_by_itself(gate: &Gate, endpoints: &[String]) {
+async fn place_of_a_waiter_that_is_gone_goes_by_itself(gate: &Gate, cluster: &Cluster) {
     let held = granted(gate, &lock("lock.take", "queue", "queue-1")).await;
-    let endpoints = endpoints.to_vec();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.spawn(async move {
-        let gate = holdpoint_tests::worker::gate(&endpoints, "gone").await;
-        let operation = lock("lock.take", "queue", "queue-2");
-        let _ = gate.authorize(&operation).wait(PATIENCE).await;
-    });
+    let waiter = cluster.waiter(&["--surface", "lock.take", "--param", "key=queue"]);
     until_waiting(gate, "lock.take", "lock", "lock/queue", 1).await;
-    // With its runtime its connections are gone.
-    runtime.shutdown_background();
+    drop(waiter);
     until_waiting(gate, "lock.take", "lock", "lock/queue", 0).await;
     settled(redeemed(held).await.unwrap(), COMMITTED).await;
 }

@@ -18,7 +18,6 @@ use holdpoint_tests::worker::{
     COMMITTED, PATIENCE, decided, gate, granted, granted_leaf, leaf, redeemed, settled,
     until_waiting,
 };
-use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 const WORKERS: u32 = 64;
@@ -87,29 +86,6 @@ async fn wait_for_turn(gate: Gate, worker: u32, history: Shared) {
     }
 }
 
-/// A worker with a runtime, and so connections, of its own: it is gone at once when this drops.
-struct Vanishing(Option<Runtime>);
-
-impl Vanishing {
-    fn start(endpoints: Vec<String>, worker: u32) -> Self {
-        let runtime = Runtime::new().unwrap();
-        runtime.spawn(async move {
-            let gate = gate(&endpoints, "vanishing").await;
-            let _ = decided(&gate, &lock(worker), WAIT).await;
-            unreachable!("it is gone before its turn");
-        });
-        Self(Some(runtime))
-    }
-}
-
-impl Drop for Vanishing {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_who_wait_have_their_turn_in_order_while_leaders_are_killed_and_one_vanishes() {
     let mut cluster = Cluster::deciding(&bundle::life());
@@ -124,7 +100,15 @@ async fn all_who_wait_have_their_turn_in_order_while_leaders_are_killed_and_one_
     let mut vanishing = None;
     for worker in 0..WORKERS {
         if worker == VANISHING {
-            vanishing = Some(Vanishing::start(endpoints.clone(), worker));
+            let key = format!("worker-{worker}");
+            vanishing = Some(cluster.waiter(&[
+                "--surface",
+                "lock.take",
+                "--param",
+                "key=the-one",
+                "--key",
+                &key,
+            ]));
         } else {
             let mut endpoints = endpoints.clone();
             endpoints.rotate_left(usize::try_from(worker).unwrap() % 3);
@@ -133,6 +117,7 @@ async fn all_who_wait_have_their_turn_in_order_while_leaders_are_killed_and_one_
         }
         until_waiting(&asking, "lock.take", "lock", "lock/the-one", worker + 1).await;
     }
+    // SIGKILL: nobody says good-bye.
     drop(vanishing);
     settled(held, COMMITTED).await;
 
