@@ -1,9 +1,11 @@
 //! What a decision costs as history grows: the state machine over the real store, on disk.
 //!
-//! It applies entries as a node does, each of them 64 whole lives (authorize, redeem, complete) on
-//! fresh keys, until so many decisions are retained, and prints at each mark the processor time per
-//! decision of the next ones, with every thread of the store counted. It has no log, no network and
-//! no policy engine: those do not know how much history there is. Nothing is removed meanwhile.
+//! It applies entries as a node does. History is filled with permits that nobody redeems and that
+//! expire after a second, 64 new ones in an entry, until so many decisions are retained. At each mark
+//! it applies whole lives (authorize, redeem, complete) on fresh keys and prints the processor time of
+//! one. Every thread of the store is counted, and the merges that a part leaves behind count to that
+//! part. It has no log, no network and no policy engine: those do not know how much history there is.
+//! Nothing is ever removed.
 #![expect(
     clippy::print_stdout,
     reason = "the measurement is this program's data"
@@ -17,6 +19,8 @@ mod process;
 use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
 
 use holdpoint_core::{Entry, GroupId, Outcome, apply};
 use holdpoint_receipt::{ClusterId, ClusterTime, NodeId};
@@ -26,11 +30,17 @@ use holdpoint_storage::{
 
 use lives::Lives;
 
-/// Lives in one entry, as many as a busy leader batches.
-const LIVES_PER_ENTRY: usize = 64;
+/// Decisions in one entry, as many as a busy leader batches.
+const PER_ENTRY: usize = 64;
 
-/// Decisions that one figure is an average of.
+/// Whole lives that one figure is an average of.
 const MEASURED: u64 = 20_000;
+
+/// How long the store must have done nothing to be done with what it was given.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// Processor time within [`QUIET`] that counts as nothing.
+const QUIET_MICROS: u64 = 5_000;
 
 /// How far cluster time moves with each entry.
 const STEP_MS: u64 = 20;
@@ -87,22 +97,15 @@ fn run(folder: &Path, marks: &[u64]) -> Result<(), Box<dyn Error>> {
         decisions: 0,
     };
     node.found()?;
-    println!("decisions   CPU us per decision   resident MiB   on disk MiB");
+    println!(
+        "decisions   CPU us per life   CPU us per filled decision   resident MiB   on disk MiB"
+    );
     for mark in marks {
-        while node.decisions < *mark {
-            node.live()?;
-        }
-        node.state.flush()?;
-        let (before, at) = (process::cpu_micros()?, node.decisions);
-        while node.decisions < at.saturating_add(MEASURED) {
-            node.live()?;
-        }
-        let spent = process::cpu_micros()?.saturating_sub(before);
-        let each = spent
-            .checked_div(node.decisions.saturating_sub(at))
-            .unwrap_or_default();
+        let filled = node.cost_until(*mark, Node::fill)?;
+        let end = node.decisions.saturating_add(MEASURED);
+        let life = node.cost_until(end, Node::live)?;
         println!(
-            "{mark:>9}   {each:>19}   {:>12}   {:>11}",
+            "{mark:>9}   {life:>15}   {filled:>26}   {:>12}   {:>11}",
             process::resident_mib()?,
             process::size_mib(folder)?,
         );
@@ -129,19 +132,52 @@ impl Node {
         Ok(())
     }
 
+    /// Processor time per decision of `step`, done until there are `end`, and of what it leaves to
+    /// do to the threads of the store.
+    fn cost_until(
+        &mut self,
+        end: u64,
+        step: impl Fn(&mut Self) -> Result<(), Box<dyn Error>>,
+    ) -> Result<u64, Box<dyn Error>> {
+        let (before, at) = (process::cpu_micros()?, self.decisions);
+        while self.decisions < end {
+            step(self)?;
+        }
+        self.state.flush()?;
+        let mut spent = process::cpu_micros()?;
+        loop {
+            thread::sleep(QUIET);
+            let now = process::cpu_micros()?;
+            if now.saturating_sub(spent) < QUIET_MICROS {
+                break;
+            }
+            spent = now;
+        }
+        let decided = self.decisions.saturating_sub(at);
+        let each = spent.saturating_sub(before).checked_div(decided);
+        Ok(each.unwrap_or_default())
+    }
+
+    /// One entry: so many permits that are left to expire.
+    fn fill(&mut self) -> Result<(), Box<dyn Error>> {
+        let outcomes = self.authorize()?;
+        Lives::require_granted(&outcomes)
+    }
+
+    fn authorize(&mut self) -> Result<Vec<Outcome>, Box<dyn Error>> {
+        let now_ms = self.now_ms.saturating_add(STEP_MS);
+        let commands = self.lives.authorize(PER_ENTRY, now_ms)?;
+        let count = u64::try_from(PER_ENTRY)?;
+        self.decisions = self.decisions.saturating_add(count);
+        self.apply(commands)
+    }
+
     /// Three entries: so many decisions, their redemptions, their outcomes.
     fn live(&mut self) -> Result<(), Box<dyn Error>> {
-        let commands = self
-            .lives
-            .authorize(LIVES_PER_ENTRY, self.now_ms.saturating_add(STEP_MS))?;
-        let outcomes = self.apply(commands)?;
+        let outcomes = self.authorize()?;
         let (redeems, completes) = self.lives.finish(&outcomes)?;
         self.apply(redeems)?;
-        let completed = self.apply(completes)?;
-        Lives::require_completed(&completed)?;
-        let lives = u64::try_from(LIVES_PER_ENTRY)?;
-        self.decisions = self.decisions.saturating_add(lives);
-        Ok(())
+        Lives::require_completed(&self.apply(completes)?)
     }
 
     fn apply(
@@ -162,7 +198,7 @@ impl Node {
             bytes: Vec::new(),
         };
         self.state.commit(&applied.writes, &position)?;
-        if index % ENTRIES_PER_FLUSH == 0 {
+        if index.is_multiple_of(ENTRIES_PER_FLUSH) {
             self.state.flush()?;
         }
         Ok(applied.outcomes)

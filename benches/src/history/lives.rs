@@ -15,6 +15,9 @@ use holdpoint_receipt::{
     RedemptionId, Salt, sha256,
 };
 
+/// How long a permit lives: the shortest life that a policy may give one.
+const PERMIT_FOR_MS: u64 = holdpoint_core::limits::PERMIT_FOR_MS_MIN;
+
 type Failure = Box<dyn Error>;
 
 /// What stays the same in every life, and how many there were.
@@ -66,7 +69,7 @@ impl Lives {
             actions: vec![Name::new("execute")?],
             bounds: self.bounds.clone(),
             executors: vec![Executor::Caller],
-            permit_for_ms: 600_000,
+            permit_for_ms: PERMIT_FOR_MS,
             complete_within_ms: 600_000,
             honor_issued: false,
             offline: false,
@@ -162,6 +165,21 @@ impl Lives {
             }),
             salt: Salt::from_bytes(*scattered.as_bytes()),
         })))
+    }
+
+    /// That every attempt was granted.
+    pub(crate) fn require_granted(outcomes: &[Outcome]) -> Result<(), Failure> {
+        for outcome in outcomes {
+            let is_granted = matches!(
+                outcome,
+                Outcome::Authorized(AuthorizeOutcome::Decided(decision))
+                    if matches!(decision.verdict, Decided::Permit(_))
+            );
+            if !is_granted {
+                return Err(format!("no permit: {outcome:?}").into());
+            }
+        }
+        Ok(())
     }
 
     /// The redemptions and the outcomes of what was granted.

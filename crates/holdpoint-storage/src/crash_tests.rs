@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use self::child::{Heard, entry, state_row};
+use self::child::{Heard, entry, state_rows};
 use self::disk::Disk;
 use crate::data_dir::DataDir;
 use crate::data_dir::tests::{folder, identity, new_dir};
@@ -22,7 +22,7 @@ use crate::framing::log_files;
 use crate::log::LogStore;
 use crate::log::rocks::{LogOptions, RocksLog};
 use crate::state::StateStore;
-use holdpoint_core::{GroupId, View};
+use holdpoint_core::{GroupId, MapView, View};
 
 const G: GroupId = GroupId::FIRST;
 
@@ -83,8 +83,12 @@ fn check_after(root: &Path, heard: &Heard) -> Result<(), String> {
         ));
     }
     if applied > 0 {
-        let (key, value) = state_row(applied);
-        assert_eq!(state.get(&key).unwrap(), Some(value));
+        let mut expected = MapView::new();
+        expected.commit(&state_rows(applied));
+        for (key, value) in expected.iter() {
+            let found = state.get(key).unwrap();
+            assert_eq!(found.as_deref(), Some(value), "{key}");
+        }
     }
     Ok(())
 }

@@ -9,8 +9,8 @@ use crate::fault::Fault;
 
 /// Threads for flushes and compactions of one database.
 const BACKGROUND_JOBS: i32 = 2;
-/// Decompressed blocks kept in memory, per database.
-const BLOCK_CACHE_BYTES: usize = 64 << 20;
+/// Bits for each key in a filter: one look-up of a hundred goes to the rows for nothing.
+pub(crate) const FILTER_BITS: f64 = 10.0;
 /// Writes gathered in memory before they go to a file.
 pub(crate) const WRITE_BUFFER_BYTES: usize = 16 << 20;
 /// The database's own diary: at most this many files of this size.
@@ -30,19 +30,13 @@ pub(crate) fn options(create: bool) -> Options {
     options.set_keep_log_file_num(DIARY_FILES_MAX);
     options.set_max_log_file_size(DIARY_FILE_BYTES_MAX);
     options.set_stats_dump_period_sec(0);
-    options.set_block_based_table_factory(&table_options());
     options
 }
 
 /// How sorted files are laid out and cached. Each column family needs it again.
-pub(crate) fn table_options() -> BlockBasedOptions {
+pub(crate) fn table_options(cache: &Cache) -> BlockBasedOptions {
     let mut table = BlockBasedOptions::default();
-    table.set_block_cache(&Cache::new_lru_cache(BLOCK_CACHE_BYTES));
-    // Held beside the cache for as long as their file is open, about 2 % of its size. In the cache a
-    // filter of a large file does not fit a shard, and is read and decompressed at every look-up: a
-    // decision then costs five times as much after 40,000 decisions as before.
-    table.set_cache_index_and_filter_blocks(false);
-    table.set_bloom_filter(10.0, false);
+    table.set_block_cache(cache);
     table.set_format_version(5);
     table
 }

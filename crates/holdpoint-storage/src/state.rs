@@ -6,6 +6,7 @@
 //! It never interprets a row, and it never carries anything that belongs to one node: a snapshot of
 //! it can be installed anywhere.
 
+mod families;
 mod folder;
 mod incoming;
 mod install;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
 use bytes::Bytes;
-use holdpoint_core::{StateKey, Write};
+use holdpoint_core::{KeySpace, Kind, StateKey, Write};
 
 use super::G;
 use super::disk::Disk;
@@ -43,12 +43,14 @@ pub(super) fn entry(index: u64) -> Bytes {
         .collect()
 }
 
-/// The row that applying an entry leaves.
-pub(super) fn state_row(index: u64) -> (StateKey, Vec<u8>) {
-    (
-        StateKey::from_bytes(format!("applied {index}").into_bytes()),
-        entry(index).to_vec(),
-    )
+/// The rows that applying an entry leaves: one of each kind, so in every family on disk.
+pub(super) fn state_rows(index: u64) -> Vec<Write> {
+    let keys = KeySpace::group(G);
+    let row = |kind: &Kind| Write::Put {
+        key: StateKey::from_bytes([keys.prefix(*kind).as_slice(), &index.to_be_bytes()].concat()),
+        value: entry(index).to_vec(),
+    };
+    Kind::ALL.iter().map(row).collect()
 }
 
 /// What a parent heard from its child.
@@ -194,15 +196,11 @@ fn append(root: &Path, options: LogOptions) {
 }
 
 fn flush_and_purge(state: &impl StateStore, log: &impl LogStore, index: u64) {
-    let (key, value) = state_row(index);
     let applied = Applied {
         index,
         bytes: Vec::new(),
     };
-    if state
-        .commit(&[Write::Put { key, value }], &applied)
-        .is_err()
-    {
+    if state.commit(&state_rows(index), &applied).is_err() {
         return;
     }
     if let Ok(Some(flushed)) = state.flush()

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use holdpoint_core::GroupId;
-use rocksdb::{DB, DBRecoveryMode, IteratorMode, Options};
+use rocksdb::{Cache, DB, DBRecoveryMode, IteratorMode, Options};
 
 use super::Purged;
 use super::key::LogKey;
@@ -18,6 +18,9 @@ use crate::rocks;
 /// Size of the database's own log files above which it writes them out and starts anew.
 const WAL_BYTES_MAX: u64 = 64 << 20;
 
+/// Blocks kept in memory.
+const BLOCK_CACHE_BYTES: usize = 64 << 20;
+
 /// How the database is opened.
 pub(super) fn database_options(create: bool) -> Options {
     let mut options = rocks::options(create);
@@ -26,6 +29,11 @@ pub(super) fn database_options(create: bool) -> Options {
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     options.set_track_and_verify_wals_in_manifest(true);
     options.set_max_total_wal_size(WAL_BYTES_MAX);
+    let mut table = rocks::table_options(&Cache::new_lru_cache(BLOCK_CACHE_BYTES));
+    // Held beside the cache for as long as their file is open: the log is purged, so they stay few.
+    table.set_cache_index_and_filter_blocks(false);
+    table.set_bloom_filter(rocks::FILTER_BITS, false);
+    options.set_block_based_table_factory(&table);
     options
 }
 

@@ -3,8 +3,9 @@
 use holdpoint_core::view::Row;
 use holdpoint_core::{StateKey, View};
 use holdpoint_receipt::{Digest, Hasher};
-use rocksdb::{DB, Direction, IteratorMode, ReadOptions};
+use rocksdb::{DB, DBIterator, Direction, IteratorMode, ReadOptions};
 
+use super::families::{Families, Family};
 use crate::fault::{FaultLatch, StoreError};
 use crate::rocks;
 
@@ -17,6 +18,7 @@ const HASH_DOMAIN: &str = "holdpoint/state/v1";
 /// none.
 pub struct RocksReader<'a> {
     snapshot: rocksdb::Snapshot<'a>,
+    families: Families<'a>,
     faults: &'a FaultLatch,
 }
 
@@ -27,9 +29,10 @@ impl std::fmt::Debug for RocksReader<'_> {
 }
 
 impl<'a> RocksReader<'a> {
-    pub(super) fn new(db: &'a DB, faults: &'a FaultLatch) -> Self {
+    pub(super) fn new(db: &'a DB, families: Families<'a>, faults: &'a FaultLatch) -> Self {
         Self {
             snapshot: db.snapshot(),
+            families,
             faults,
         }
     }
@@ -40,12 +43,47 @@ impl<'a> RocksReader<'a> {
 
     pub(super) fn state_hash(&self) -> Result<Digest, StoreError> {
         let mut hasher = Hasher::with_domain(HASH_DOMAIN);
-        for row in self.snapshot.iterator(IteratorMode::Start) {
-            let (key, value) = row.map_err(|error| self.damaged(&error))?;
-            hasher.part(&key);
+        let mut families = Vec::new();
+        for family in Family::ALL {
+            families.push(
+                self.rows(family, IteratorMode::Start, ReadOptions::default())
+                    .peekable(),
+            );
+        }
+        // The next row is the first of the family that stands lowest.
+        loop {
+            let mut next: Option<(usize, StateKey)> = None;
+            for (place, rows) in families.iter_mut().enumerate() {
+                match rows.peek() {
+                    Some(Err(error)) => return Err(error.clone()),
+                    Some(Ok((key, _))) if next.as_ref().is_none_or(|(_, next)| key < next) => {
+                        next = Some((place, key.clone()));
+                    }
+                    Some(Ok(_)) | None => {}
+                }
+            }
+            let rows = next.and_then(|(place, _)| families.get_mut(place));
+            let Some(row) = rows.and_then(Iterator::next) else {
+                return Ok(hasher.finish());
+            };
+            let (key, value) = row?;
+            hasher.part(key.as_bytes());
             hasher.part(&value);
         }
-        Ok(hasher.finish())
+    }
+
+    fn rows(
+        &self,
+        family: Family,
+        mode: IteratorMode<'_>,
+        options: ReadOptions,
+    ) -> impl Iterator<Item = Result<Row, StoreError>> {
+        let family = self.families.get(family);
+        let rows: DBIterator<'_> = self.snapshot.iterator_cf_opt(family, options, mode);
+        rows.map(|row| {
+            let (key, value) = row.map_err(|error| self.damaged(&error))?;
+            Ok((StateKey::from_bytes(key.into_vec()), value.into_vec()))
+        })
     }
 }
 
@@ -54,7 +92,7 @@ impl View for RocksReader<'_> {
 
     fn get(&self, key: &StateKey) -> Result<Option<Vec<u8>>, StoreError> {
         self.snapshot
-            .get(key.as_bytes())
+            .get_cf(self.families.get(Family::of(key)), key.as_bytes())
             .map_err(|error| self.damaged(&error))
     }
 
@@ -71,19 +109,24 @@ impl View for RocksReader<'_> {
                 || prefix.to_vec(),
                 |after| [after.as_bytes(), &[0]].concat(),
             );
-        let mut options = ReadOptions::default();
-        if let Some(end) = end_of(prefix) {
-            options.set_iterate_upper_bound(end);
+        let read = |family| -> Result<Vec<Row>, StoreError> {
+            let mut options = ReadOptions::default();
+            if let Some(end) = end_of(prefix) {
+                options.set_iterate_upper_bound(end);
+            }
+            let mode = IteratorMode::From(&start, Direction::Forward);
+            self.rows(family, mode, options).take(limit).collect()
+        };
+        if let Some(family) = Family::of_prefix(prefix) {
+            return read(family);
         }
-        let mode = IteratorMode::From(&start, Direction::Forward);
-        self.snapshot
-            .iterator_opt(mode, options)
-            .take(limit)
-            .map(|row| {
-                let (key, value) = row.map_err(|error| self.damaged(&error))?;
-                Ok((StateKey::from_bytes(key.into_vec()), value.into_vec()))
-            })
-            .collect()
+        let mut rows = Vec::new();
+        for family in Family::ALL {
+            rows.extend(read(family)?);
+        }
+        rows.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        rows.truncate(limit);
+        Ok(rows)
     }
 }
 

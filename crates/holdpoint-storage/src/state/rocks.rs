@@ -1,7 +1,7 @@
 //! The state on disk.
 //!
-//! One RocksDB without a write-ahead log. The rows and how far the log is applied are in two column
-//! families that are flushed together, so a crash takes both back to the same entry.
+//! One RocksDB without a write-ahead log. The rows and how far the log is applied are in column
+//! families that are flushed together, so a crash takes all back to the same entry.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,9 @@ use holdpoint_core::view::Row;
 use holdpoint_core::{GroupId, StateKey, View, Write};
 use holdpoint_receipt::Digest;
 use rocksdb::checkpoint::Checkpoint;
-use rocksdb::{
-    ColumnFamily, ColumnFamilyDescriptor, DB, FlushOptions, Options, WriteBatch, WriteOptions,
-};
+use rocksdb::{DB, FlushOptions, WriteBatch, WriteOptions};
 
+use super::families::{self, Families, Family};
 use super::folder::Folder;
 use super::incoming::Sink;
 use super::reader::RocksReader;
@@ -26,11 +25,6 @@ use crate::durable;
 use crate::error::{DiskError, OpenError};
 use crate::fault::{Fault, FaultLatch, StoreError};
 use crate::{framing, rocks};
-
-/// The column family of the rows.
-const ROWS: &str = "default";
-/// The column family of how far the log is applied.
-const APPLIED: &str = "applied";
 
 const DOING: &str = "write the state";
 
@@ -74,7 +68,8 @@ impl StateDb {
     pub(super) fn open(root: &Path, number: StateNumber) -> Result<Self, OpenError> {
         let folder = root.join(number.to_string());
         framing::check_database(&folder)?;
-        let db = open_db(&folder, false).map_err(|error| rocks::refusal(&folder, error))?;
+        families::check(&folder)?;
+        let db = families::open(&folder, false).map_err(|error| rocks::refusal(&folder, error))?;
         Ok(Self {
             db,
             number,
@@ -89,13 +84,10 @@ impl StateDb {
             file: folder.to_owned(),
             problem: problem.to_owned(),
         };
-        let family = self
-            .db
-            .cf_handle(APPLIED)
-            .ok_or_else(|| damaged("a column family is gone"))?;
+        let families = Families::of(&self.db).ok_or_else(|| damaged("a column family is gone"))?;
         let value = self
             .db
-            .get_cf(family, group.0.to_be_bytes())
+            .get_cf(families.applied, group.0.to_be_bytes())
             .map_err(|error| rocks::refusal(folder, error))?;
         let Some(value) = value else {
             return Ok(None);
@@ -114,7 +106,7 @@ impl RocksState {
     /// Creates an empty state in a data directory that is being created.
     pub(crate) fn create(root: &Path, number: StateNumber) -> Result<(), DiskError> {
         let folder = root.join(number.to_string());
-        open_db(&folder, true).map_err(|error| {
+        families::open(&folder, true).map_err(|error| {
             DiskError::at("create the database", &folder)(std::io::Error::other(error))
         })?;
         durable::sync_dir(root)
@@ -166,15 +158,14 @@ impl RocksState {
         self.faults.trip(super::snapshot::fault(doing, error))
     }
 
-    fn families<'a>(&self, db: &'a DB) -> Result<[&'a ColumnFamily; 2], StoreError> {
-        match (db.cf_handle(ROWS), db.cf_handle(APPLIED)) {
-            (Some(rows), Some(applied)) => Ok([rows, applied]),
-            _ => Err(self.faults.trip(Fault {
+    fn families<'a>(&self, db: &'a DB) -> Result<Families<'a>, StoreError> {
+        Families::of(db).ok_or_else(|| {
+            self.faults.trip(Fault {
                 doing: DOING,
                 file: None,
                 cause: "a column family is gone".to_owned(),
-            })),
-        }
+            })
+        })
     }
 }
 
@@ -184,7 +175,12 @@ impl StateStore for RocksState {
     fn read<R>(&self, query: impl FnOnce(&RocksReader<'_>) -> R) -> Result<R, StoreError> {
         self.faults.check()?;
         let current = self.current();
-        Ok(query(&RocksReader::new(&current.db, &self.faults)))
+        let families = self.families(&current.db)?;
+        Ok(query(&RocksReader::new(
+            &current.db,
+            families,
+            &self.faults,
+        )))
     }
 
     fn applied(&self) -> Result<Option<Applied>, StoreError> {
@@ -203,16 +199,20 @@ impl StateStore for RocksState {
         }
         let current = self.current();
         let db = &current.db;
-        let [_, family] = self.families(db)?;
+        let families = self.families(db)?;
         let mut batch = WriteBatch::default();
         for write in writes {
             match write {
-                Write::Put { key, value } => batch.put(key.as_bytes(), value),
-                Write::Delete { key } => batch.delete(key.as_bytes()),
+                Write::Put { key, value } => {
+                    batch.put_cf(families.get(Family::of(key)), key.as_bytes(), value);
+                }
+                Write::Delete { key } => {
+                    batch.delete_cf(families.get(Family::of(key)), key.as_bytes());
+                }
             }
         }
         let value = [&applied.index.to_be_bytes(), applied.bytes.as_slice()].concat();
-        batch.put_cf(family, self.group.0.to_be_bytes(), value);
+        batch.put_cf(families.applied, self.group.0.to_be_bytes(), value);
         let mut options = WriteOptions::default();
         options.disable_wal(true);
         db.write_opt(batch, &options)
@@ -239,7 +239,7 @@ impl StateStore for RocksState {
         options.set_wait(true);
         current
             .db
-            .flush_cfs_opt(&families, &options)
+            .flush_cfs_opt(&families.all(), &options)
             .map_err(|error| self.faults.trip(rocks::fault("flush the state", &error)))?;
         let mut progress = self.progress();
         progress.flushed = progress.flushed.max(index);
@@ -319,12 +319,4 @@ impl View for RocksState {
     ) -> Result<Vec<Row>, StoreError> {
         self.read(|reader| reader.scan(prefix, after, limit))?
     }
-}
-
-fn open_db(folder: &Path, create: bool) -> Result<DB, rocksdb::Error> {
-    let mut options = rocks::options(create);
-    options.set_atomic_flush(true);
-    let families =
-        [ROWS, APPLIED].map(|name| ColumnFamilyDescriptor::new(name, Options::clone(&options)));
-    DB::open_cf_descriptors(&options, folder, families)
 }

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use holdpoint_core::{GroupId, MapView, StateKey};
+use holdpoint_core::{GroupId, KeySpace, Kind, MapView, StateKey};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -462,10 +462,86 @@ fn a_flipped_byte_in_the_manifest_of_the_state_refuses_to_start_and_names_the_fi
     );
 }
 
-/// Rows with few bytes, so that prefixes meet.
+#[test]
+fn a_state_with_other_families_than_ours_is_refused_and_they_are_named() {
+    let (temp, dir) = new_dir();
+    let folder = dir.root().join("state-1");
+    drop(dir);
+    let refusal = || match try_open(&temp) {
+        Err(OpenError::DamagedFile { file, problem }) if file == folder => problem,
+        other => panic!("not refused: {other:?}"),
+    };
+    let create = |families: &[&str]| {
+        fs::remove_dir_all(&folder).unwrap();
+        let mut options = rocksdb::Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        drop(rocksdb::DB::open_cf(&options, &folder, families).unwrap());
+    };
+    create(&["default", "applied"]);
+    assert!(refusal().contains("no column family `statements`"));
+    create(&[
+        "default",
+        "statements",
+        "disclosures",
+        "indexes",
+        "history",
+        "applied",
+        "later",
+    ]);
+    assert!(refusal().contains("a column family `later`"));
+}
+
+#[test]
+fn rows_of_every_kind_survive_a_restart_and_are_in_a_snapshot() {
+    let ((temp, dir), (_other_temp, other)) = (new_dir(), new_dir());
+    let keys = KeySpace::group(G);
+    let mut map = MapView::new();
+    let state = open_state(&dir);
+    for index in 1..=5_u8 {
+        let writes: Vec<_> = Kind::ALL
+            .iter()
+            .flat_map(|kind| {
+                let key = |n: u8| {
+                    let prefix = keys.prefix(*kind);
+                    StateKey::from_bytes([prefix.as_slice(), &[n]].concat())
+                };
+                let value = vec![index];
+                let key_now = key(index);
+                let gone = Write::Delete {
+                    key: key(index / 2),
+                };
+                [
+                    Write::Put {
+                        key: key_now,
+                        value,
+                    },
+                    gone,
+                ]
+            })
+            .collect();
+        map.commit(&writes);
+        state.commit(&writes, &applied(index.into())).unwrap();
+        state.flush().unwrap();
+    }
+    drop((state, dir));
+    let state = try_open(&temp).unwrap();
+    assert_eq!(state.state_hash().unwrap(), map.state_hash());
+    let other = open_state(&other);
+    let received = send(&state.pin().unwrap().seal().unwrap(), &other, 1 << 20).unwrap();
+    other.install(received).unwrap();
+    assert_eq!(other.state_hash().unwrap(), map.state_hash());
+}
+
+/// Rows with few bytes, so that prefixes meet: some as short as no row is, some of every family on
+/// disk.
 fn rows() -> impl Strategy<Value = Vec<(Vec<u8>, Option<u8>)>> {
     let name = prop::collection::vec(prop_oneof![Just(0_u8), Just(1), Just(0xff)], 0..4);
-    prop::collection::vec((name, prop::option::of(any::<u8>())), 0..30)
+    let kind = prop::sample::select(Kind::ALL);
+    let of_a_kind = (kind, name.clone())
+        .prop_map(|(kind, rest)| [&[0, 0, 0, 0, 0, kind as u8], rest.as_slice()].concat());
+    let key = prop_oneof![1 => name, 3 => of_a_kind];
+    prop::collection::vec((key, prop::option::of(any::<u8>())), 0..60)
 }
 
 proptest! {
@@ -493,7 +569,8 @@ proptest! {
             let key = StateKey::from_bytes(bytes.clone());
             prop_assert_eq!(state.get(&key).unwrap(), map.get(&key).unwrap());
             let after = after.map(|byte| StateKey::from_bytes([bytes.as_slice(), &[byte]].concat()));
-            for prefix in [bytes.as_slice(), &bytes[..bytes.len().min(1)]] {
+            for length in [1, 5, 6, bytes.len()] {
+                let prefix = &bytes[..bytes.len().min(length)];
                 for limit in [1, 100] {
                     prop_assert_eq!(
                         state.scan(prefix, after.as_ref(), limit).unwrap(),
