@@ -5,7 +5,7 @@
 //! it applies whole lives (authorize, redeem, complete) on fresh keys and prints the processor time of
 //! one. Every thread of the store is counted, and the merges that a part leaves behind count to that
 //! part. It has no log, no network and no policy engine: those do not know how much history there is.
-//! Nothing is ever removed.
+//! Sweeps take attempts that nobody can retry any more; nothing else is removed.
 #![expect(
     clippy::print_stdout,
     reason = "the measurement is this program's data"
@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use holdpoint_core::{Entry, GroupId, Outcome, apply};
+use holdpoint_core::{Command, Entry, GroupId, Outcome, apply};
 use holdpoint_receipt::{ClusterId, ClusterTime, NodeId};
 use holdpoint_storage::{
     Applied, DataDir, FaultLatch, Identity, Incarnation, RocksState, StateStore,
@@ -35,6 +35,9 @@ const PER_ENTRY: usize = 64;
 
 /// Whole lives that one figure is an average of.
 const MEASURED: u64 = 20_000;
+
+/// Entries of which one carries a sweep, so that sweeps keep up.
+const ENTRIES_PER_SWEEP: u64 = 3;
 
 /// How long the store must have done nothing to be done with what it was given.
 const QUIET: Duration = Duration::from_millis(500);
@@ -180,12 +183,12 @@ impl Node {
         Lives::require_completed(&self.apply(completes)?)
     }
 
-    fn apply(
-        &mut self,
-        commands: Vec<holdpoint_core::Command>,
-    ) -> Result<Vec<Outcome>, Box<dyn Error>> {
+    fn apply(&mut self, mut commands: Vec<Command>) -> Result<Vec<Outcome>, Box<dyn Error>> {
         self.index = self.index.saturating_add(1);
         self.now_ms = self.now_ms.saturating_add(STEP_MS);
+        if self.index.is_multiple_of(ENTRIES_PER_SWEEP) {
+            commands.push(self.lives.sweep());
+        }
         let entry = Entry {
             group: GroupId::FIRST,
             time: ClusterTime::new(self.now_ms)?,
@@ -201,6 +204,8 @@ impl Node {
         if index.is_multiple_of(ENTRIES_PER_FLUSH) {
             self.state.flush()?;
         }
-        Ok(applied.outcomes)
+        let is_sweep = |outcome: &Outcome| matches!(outcome, Outcome::Swept(_));
+        let outcomes = applied.outcomes.into_iter();
+        Ok(outcomes.filter(|outcome| !is_sweep(outcome)).collect())
     }
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use holdpoint_core::command::{
     ActivatePolicy, ActivationMode, Authorize, Bootstrap, BoundClaim, Complete, CompletionResult,
-    Evaluation, Facts, PutPolicy, Redeem, StepTime, Verdict,
+    Evaluation, Facts, PutPolicy, Redeem, StepTime, Sweep, Verdict,
 };
 use holdpoint_core::outcome::{AuthorizeOutcome, Decided, StepOutcome};
 use holdpoint_core::outline::{BoundKind, BoundOutline, Executor, PolicyOutline, SurfaceOutline};
@@ -14,6 +14,9 @@ use holdpoint_receipt::{
     BoundKey, Caller, ClusterId, ClusterTime, Digest, IdempotencyKey, Name, NodeId, PolicyVersion,
     RedemptionId, Salt, sha256,
 };
+
+/// How long a caller tries.
+const TRIED_FOR_MS: u64 = 30_000;
 
 /// How long a permit lives: the shortest life that a policy may give one.
 const PERMIT_FOR_MS: u64 = holdpoint_core::limits::PERMIT_FOR_MS_MIN;
@@ -142,7 +145,7 @@ impl Lives {
             namespace: self.namespace.clone(),
             caller: self.caller.clone(),
             idempotency_key: IdempotencyKey::new(scattered.to_string())?,
-            not_after: now.saturating_add(300_000),
+            not_after: now.saturating_add(TRIED_FOR_MS),
             wait_until: None,
             request_digest: digest_of_canonical(request.as_bytes()),
             request: request.into_bytes(),
@@ -165,6 +168,14 @@ impl Lives {
             }),
             salt: Salt::from_bytes(*scattered.as_bytes()),
         })))
+    }
+
+    /// A step of removing what is over.
+    pub(crate) fn sweep(&self) -> Command {
+        Command::Sweep(Sweep {
+            namespace: self.namespace.clone(),
+            salt: Salt::from_bytes([2; 32]),
+        })
     }
 
     /// That every attempt was granted.

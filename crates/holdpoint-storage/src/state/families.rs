@@ -6,13 +6,17 @@
 //!
 //! ```text
 //! default      what is in force now         small, and stays so: often merged, all of it warm
-//! statements   by leaf, only at the end     merged once; larger levels take the files over as they are
-//! disclosures  by leaf, only at the end     the same
-//! indexes      by time, fence or place      merged few times; nobody asks for what is not there
+//! statements   by leaf, only at the end     merged few times; nobody asks for what is not there
+//! disclosures  by leaf, only at the end     the same, apart from what stays longer
+//! indexes      by fence, by place in a tree the same
 //! history      by names that come in any    merged few times; filters say of a new name that it is
 //!              order                        not there
 //! applied      one row                      how far the log is applied
 //! ```
+//!
+//! Indexes by time are with what is in force, however long they are: they are read from their start,
+//! where rows go all the time, and what is left of a deleted row is only soon gone where merges are
+//! many.
 //!
 //! All are flushed in one step. Nobody above knows of them: reads see one order of keys. It never
 //! looks at a value.
@@ -34,7 +38,10 @@ const WRITE_BUFFERS_BYTES: usize = 32 << 20;
 const BLOCK_CACHE_BYTES: usize = 64 << 20;
 /// Levels of a family.
 const LEVELS: usize = 7;
-/// Flushed files that are merged at once where rows only come at the end, or in any order.
+/// Flushed files that are merged at once where rows go all the time: a scan from the start of an index
+/// steps over every row that has gone and is not merged away.
+const FLUSHES_MERGED: i32 = 2;
+/// Flushed files that are merged at once where rows go seldom.
 const RUNS_MERGED: i32 = 8;
 /// What the filter of keys may take of a family's writes in memory.
 const MEMORY_FILTER_RATIO: f64 = 0.02;
@@ -84,11 +91,7 @@ impl Family {
         match kind {
             Kind::Leaf => Self::Statements,
             Kind::Disclosure => Self::Disclosures,
-            Kind::Subtree
-            | Kind::Fence
-            | Kind::AttemptEnd
-            | Kind::PermitEnd
-            | Kind::TombstoneEnd => Self::Indexes,
+            Kind::Subtree | Kind::Fence => Self::Indexes,
             Kind::Attempt | Kind::Permit | Kind::Tombstone => Self::History,
             _ => Self::Current,
         }
@@ -98,15 +101,11 @@ impl Family {
         let mut options = base.clone();
         match self {
             Self::Current => {
+                options.set_level_zero_file_num_compaction_trigger(FLUSHES_MERGED);
                 options.set_memtable_prefix_bloom_ratio(MEMORY_FILTER_RATIO);
                 options.set_memtable_whole_key_filtering(true);
             }
-            Self::Statements | Self::Disclosures => {
-                // What is flushed is not compressed, so that files are not handed down one by one,
-                // for then their number would grow with every flush.
-                flushed_as_it_is(&mut options);
-            }
-            Self::Indexes => in_runs(&mut options),
+            Self::Statements | Self::Disclosures | Self::Indexes => in_runs(&mut options),
             Self::History => {
                 in_runs(&mut options);
                 options.set_memtable_prefix_bloom_ratio(MEMORY_FILTER_RATIO);
@@ -119,20 +118,18 @@ impl Family {
     }
 }
 
+/// Merges runs of a like size: a row is written again as often as its family grows eightfold, not ten
+/// times for each level. Files handed down as they are would cost less still where rows only come at
+/// the end, but then there would be one more with every flush, for ever.
+///
 /// The first level holds what was flushed, and is gone soon: to compress it pays nothing back.
-fn flushed_as_it_is(options: &mut Options) {
+fn in_runs(options: &mut Options) {
     let mut levels = [DBCompressionType::Lz4; LEVELS];
     if let Some(first) = levels.first_mut() {
         *first = DBCompressionType::None;
     }
     options.set_compression_per_level(&levels);
     options.set_level_zero_file_num_compaction_trigger(RUNS_MERGED);
-}
-
-/// Merges runs of a like size: a row is written again as often as its family doubles a few times,
-/// not ten times for each level.
-fn in_runs(options: &mut Options) {
-    flushed_as_it_is(options);
     options.set_compaction_style(DBCompactionStyle::Universal);
 }
 
