@@ -175,7 +175,8 @@ impl<V: View<Error = StoreError>> Attempt<'_, V> {
             return Ok(Prepared::Waits(waiting));
         }
         let supersedes = self.supersedes(active, record.as_ref())?;
-        let approvals = self.approvals(&policy, &request, supersedes)?;
+        let gives_back = self.gives_back(supersedes)?;
+        let approvals = self.approvals(&policy, &request, gives_back)?;
         let facts = policy::Facts {
             approvals: approvals.iter().map(given).collect(),
             ..policy::Facts::default()

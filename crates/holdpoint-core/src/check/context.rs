@@ -72,7 +72,7 @@ fn check_approvals(
             // Retention may have taken the permit away.
             let is_spender = permits.get(&permit).is_none_or(|permit| {
                 permit.approvals.contains(&name)
-                    && permit.state != PermitState::Superseded
+                    && (permit.state != PermitState::Superseded || !permit.gives_approvals_back())
                     && approval.given_at <= permit.issued_at
                     && permit.issued_at < approval.expires_at
             });

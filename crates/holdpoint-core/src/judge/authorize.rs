@@ -99,7 +99,7 @@ fn decide<V: View>(
     let command = asked.command;
     let standing = standing(gate, earlier)?;
     let supersedes = match &standing {
-        Standing::Superseding(permit) => Some(permit.id),
+        Standing::Superseding(permit) => Some(permit.as_ref()),
         Standing::Final(_) | Standing::New => None,
     };
     // 4. The evaluation must rest on what is so.
@@ -210,7 +210,9 @@ fn supersede<V: View>(
 ) -> Result<(), ApplyError<V::Error>> {
     let step = gate.step(&permit, None)?;
     gate.append_step(&mut permit, command.salt, Body::Superseded(step))?;
-    gate.give_approvals_back(&permit)?;
+    if permit.gives_approvals_back() {
+        gate.give_approvals_back(&permit)?;
+    }
     gate.end(&mut permit, PermitState::Superseded)
 }
 

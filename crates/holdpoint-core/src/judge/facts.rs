@@ -11,7 +11,7 @@ use crate::limits::{
 use crate::limits::{HORIZON_SLACK_MS, REQUEST_BYTES_MAX, RETRY_HORIZON_MS};
 use crate::outcome::Current;
 use crate::outline::{BoundKind, SurfaceOutline};
-use crate::record::{ActivePolicy, PermitState};
+use crate::record::{ActivePolicy, PermitRecord, PermitState};
 use crate::rejection::{Bounded, EvaluationProblem, Rejection};
 use crate::view::View;
 use holdpoint_receipt::request::digest_of_canonical;
@@ -22,8 +22,10 @@ impl<V: View> Gate<'_, V> {
         &self,
         command: &Authorize,
         policy: ActivePolicy,
-        supersedes: Option<PermitId>,
+        supersedes: Option<&PermitRecord>,
     ) -> Result<Current, ApplyError<V::Error>> {
+        let gives_back = supersedes.filter(|permit| permit.gives_approvals_back());
+        let gives_back = gives_back.map(|permit| permit.id);
         let used = command.evaluation.as_ref();
         let used = used.map_or(&[][..], |evaluation| &evaluation.facts.approvals);
         let session_closed = match &command.session {
@@ -37,9 +39,9 @@ impl<V: View> Gate<'_, V> {
                 frozen: self.is_frozen(&command.surface),
                 draining: self.is_draining(&command.surface),
                 session_closed,
-                approvals: self.approvals_that_hold(used, supersedes)?,
+                approvals: self.approvals_that_hold(used, gives_back)?,
                 prerequisites: self.states_of(&command.prerequisites)?,
-                supersedes,
+                supersedes: supersedes.map(|permit| permit.id),
             },
         })
     }

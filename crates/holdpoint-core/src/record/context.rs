@@ -25,8 +25,8 @@ pub struct ApprovalRecord {
 }
 
 impl ApprovalRecord {
-    /// Whether it counts at `now` for an attempt whose grant would supersede `superseded`: that
-    /// permit's approvals come back.
+    /// Whether it counts at `now` for an attempt whose grant would supersede `superseded`, if that
+    /// permit's approvals come back ([`super::PermitRecord::gives_approvals_back`]).
     #[must_use]
     pub fn counts_at(&self, now: ClusterTime, superseded: Option<PermitId>) -> bool {
         let is_free = match self.state {

@@ -180,6 +180,13 @@ impl PermitRecord {
         self.held_until.is_some()
     }
 
+    /// Whether the approvals that it has spent come back when it is superseded. Not where somebody may
+    /// have acted on it without redeeming it: one yes would stand for two effects.
+    #[must_use]
+    pub const fn gives_approvals_back(&self) -> bool {
+        !self.is_offline()
+    }
+
     /// Which of its claims it holds at `now`, whether or not an entry has let the others go yet.
     #[must_use]
     pub fn held_at(&self, now: ClusterTime) -> Held {

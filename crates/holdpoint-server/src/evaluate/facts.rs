@@ -89,6 +89,19 @@ impl<V: View<Error = StoreError>> Attempt<'_, V> {
         Ok(is_issued.then_some(*permit))
     }
 
+    /// The permit to be replaced, if the approvals that it has spent come back then.
+    pub(super) fn gives_back(
+        &self,
+        supersedes: Option<PermitId>,
+    ) -> Result<Option<PermitId>, ReadFault> {
+        let Some(permit) = supersedes else {
+            return Ok(None);
+        };
+        let permit = self.namespace.permit(&permit)?;
+        let permit = permit.filter(|permit| permit.record.gives_approvals_back());
+        Ok(permit.map(|permit| permit.record.id))
+    }
+
     fn state_of(&self, permit: &PermitId) -> Result<Option<PermitState>, ReadFault> {
         let permit = self.namespace.permit(permit)?;
         Ok(permit.map(|permit| permit.record.state_at(self.leader.now)))

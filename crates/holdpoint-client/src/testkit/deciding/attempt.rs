@@ -70,7 +70,8 @@ impl Attempt<'_> {
             return Ok(Prepared::Waits(waiting));
         }
         let supersedes = self.supersedes(record.as_ref())?;
-        let approvals = self.approvals(&request, supersedes)?;
+        let gives_back = self.gives_back(supersedes)?;
+        let approvals = self.approvals(&request, gives_back)?;
         let facts = policy::Facts {
             approvals: approvals.iter().map(given).collect(),
             ..policy::Facts::default()
@@ -153,6 +154,16 @@ impl Attempt<'_> {
         let is_earlier = policy.version != self.active.version;
         let is_issued = is_earlier && self.state_of(permit)? == Some(PermitState::Issued);
         Ok(is_issued.then_some(*permit))
+    }
+
+    /// The permit to be replaced, if the approvals that it has spent come back then.
+    fn gives_back(&self, supersedes: Option<PermitId>) -> Read<Option<PermitId>> {
+        let Some(permit) = supersedes else {
+            return Ok(None);
+        };
+        let permit = self.log.permit(&permit)?;
+        let permit = permit.filter(|permit| permit.record.gives_approvals_back());
+        Ok(permit.map(|permit| permit.record.id))
     }
 
     fn state_of(&self, permit: &PermitId) -> Read<Option<PermitState>> {

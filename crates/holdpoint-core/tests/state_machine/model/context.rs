@@ -182,6 +182,7 @@ impl Model {
     /// Whether what an evaluation uses is so, for the attempt that it is of.
     pub(super) fn do_approvals_hold(&self, asking: &Asking) -> bool {
         let replaced = self.replaced(asking.by, asking.key);
+        let replaced = replaced.filter(|fence| self.gives_back(*fence));
         asking
             .approvals
             .iter()
@@ -202,8 +203,16 @@ impl Model {
         spent
     }
 
+    /// Whether what a superseded permit has spent comes back: not where it may have been used.
+    fn gives_back(&self, fence: u64) -> bool {
+        !self.grant(fence).unwrap().surface.is_offline
+    }
+
     /// What a superseded permit has spent comes back.
     pub(super) fn give_back(&mut self, fence: u64) {
+        if !self.gives_back(fence) {
+            return;
+        }
         for place in self.grant(fence).unwrap().spent.clone() {
             if self.context.approvals[place].spent_by == Some(fence) {
                 self.context.approvals[place].spent_by = None;

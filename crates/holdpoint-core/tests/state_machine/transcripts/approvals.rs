@@ -469,3 +469,32 @@ fn approval_outlives_every_live_permit_that_has_spent_it() {
         "#]],
     );
 }
+
+/// Somebody may have acted on the first permit, so one yes would stand for two effects.
+#[test]
+fn approvals_of_an_offline_permit_stay_spent_when_it_is_superseded() {
+    check(
+        "
+        put p pay account!; offline
+        activate p
+        approve pair plan
+        authorize k1 pay account=a; using pair plan bob
+        activate p
+        authorize k1 pay account=a; using pair plan bob
+        approvals pair plan
+        authorize k1 pay account=a
+        approvals pair plan
+        ",
+        &expect![[r#"
+            1: put
+            2: activated version=1
+            3: pair approved by bob until +60s
+            4: PERMIT fence=1 ISSUED until +10s v1
+            5: activated version=2
+            6: evaluate again: FACTS_MOVED (active v2, supersedes)
+            7: [bob spent by fence=1]
+            8: DENY BOUND_HELD [account/a BOUND_HELD by fence=1] try again at +70500ms v2
+            9: [bob spent by fence=1]
+        "#]],
+    );
+}
