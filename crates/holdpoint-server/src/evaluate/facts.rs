@@ -6,9 +6,7 @@ use holdpoint_core::command::{ApprovalFact, ApprovalName, AskApproval, Authorize
 use holdpoint_core::fault::ApplyError;
 use holdpoint_core::limits::PENDING_REFRESH_MS;
 use holdpoint_core::query::NamespaceQuery;
-use holdpoint_core::record::{
-    ActivePolicy, ApprovalRecord, ApprovalState, AttemptRecord, Decided, PermitState,
-};
+use holdpoint_core::record::{ActivePolicy, ApprovalRecord, AttemptRecord, Decided, PermitState};
 use holdpoint_policy::{self as policy, Policy};
 use holdpoint_receipt::{ClusterTime, Digest, Name, PermitId, Request};
 use holdpoint_storage::StoreError;
@@ -146,14 +144,7 @@ pub(crate) fn standing_approvals<V: View>(
     supersedes: Option<PermitId>,
 ) -> Result<Vec<(ApprovalName, ApprovalRecord)>, ApplyError<V::Error>> {
     let mut approvals = namespace.approvals_of(quorum, subject)?;
-    approvals.retain(|(_, approval)| {
-        let is_free = match approval.state {
-            ApprovalState::Given => true,
-            ApprovalState::Spent(permit) => supersedes == Some(permit),
-            ApprovalState::Revoked { .. } => false,
-        };
-        is_free && now < approval.expires_at
-    });
+    approvals.retain(|(_, approval)| approval.counts_at(now, supersedes));
     Ok(approvals)
 }
 

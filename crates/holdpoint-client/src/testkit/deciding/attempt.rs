@@ -6,9 +6,7 @@ use holdpoint_core::command::{
     ApprovalFact, ApprovalName, AskApproval, Authorize, Evaluation, Facts, Verdict,
 };
 use holdpoint_core::query::NamespaceQuery;
-use holdpoint_core::record::{
-    ActivePolicy, ApprovalRecord, ApprovalState, AttemptRecord, Decided, PermitState,
-};
+use holdpoint_core::record::{ActivePolicy, ApprovalRecord, AttemptRecord, Decided, PermitState};
 use holdpoint_core::{ApplyError, MapView};
 use holdpoint_policy::{self as policy, EVALUATOR_VERSION, Policy};
 use holdpoint_proto::{convert, v1};
@@ -283,14 +281,7 @@ pub(in crate::testkit) fn standing(
     supersedes: Option<PermitId>,
 ) -> Read<Vec<(ApprovalName, ApprovalRecord)>> {
     let mut approvals = log.approvals_of(quorum, subject)?;
-    approvals.retain(|(_, approval)| {
-        let is_free = match approval.state {
-            ApprovalState::Given => true,
-            ApprovalState::Spent(permit) => supersedes == Some(permit),
-            ApprovalState::Revoked { .. } => false,
-        };
-        is_free && log.now() < approval.expires_at
-    });
+    approvals.retain(|(_, approval)| approval.counts_at(log.now(), supersedes));
     Ok(approvals)
 }
 
