@@ -152,8 +152,8 @@ pub const PENDING_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// little.
 pub const PENDING_REFRESH_MS: u64 = 60 * 1_000;
 
-/// How long the same approval again is taken for a retry of the first. Afterwards it is given anew,
-/// also if a permit has spent it: at least as long as a client waits for an answer.
+/// How long the same approval again is taken for a retry of the first, if that counts or a permit has
+/// spent it. Afterwards it is given anew: at least as long as a client waits for an answer.
 pub const APPROVAL_REPEAT_MS: u64 = ATTEMPT_KEPT_MS;
 
 /// Surfaces that operators have frozen.

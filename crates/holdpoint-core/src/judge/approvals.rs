@@ -8,6 +8,9 @@
 //!                        └──────────▶ Revoked
 //! ```
 //!
+//! Given anew, an approval is another one under the same name. Only what still stands is a retry of
+//! itself for a while.
+//!
 //! Nothing here knows a quorum: which approvals a verdict needs is evaluated by the leader, and who
 //! may approve is checked by it. Here they are facts, and a fact that no longer holds decides nothing.
 
@@ -78,8 +81,16 @@ pub(super) fn approve<V: View>(
 
 /// Whether `command` is a retry of what gave `known`. Taken for a second approval, it would let a
 /// second permit through where the approver has said yes once.
+///
+/// What was taken back or has expired unspent lets nothing through any more, so yes means yes again.
 fn is_repeated<V: View>(gate: &Gate<'_, V>, known: &ApprovalRecord, command: &Approve) -> bool {
-    known.policy == command.policy
+    let stands = match known.state {
+        ApprovalState::Given => gate.now() < known.expires_at,
+        ApprovalState::Spent(_) => true,
+        ApprovalState::Revoked { .. } => false,
+    };
+    stands
+        && known.policy == command.policy
         && known.surface == command.surface
         && gate.now().saturating_since(known.given_at) < APPROVAL_REPEAT_MS
 }

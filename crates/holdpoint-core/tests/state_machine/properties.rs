@@ -110,14 +110,14 @@ fn answered(outcome: &Outcome) -> String {
 }
 
 /// Applies a log from the beginning, committing every `batch` entries at once.
-fn apply_again(log: &[Vec<u8>], batch: usize) -> MapView {
+fn apply_again(log: &[(u64, Vec<u8>)], batch: usize) -> MapView {
     let mut state = MapView::new();
     for (number, entries) in log.chunks(batch).enumerate() {
         let mut overlay = Overlay::new(&state);
-        for (place, bytes) in entries.iter().enumerate() {
+        for (place, (term, bytes)) in entries.iter().enumerate() {
             let entry = codec::decode_entry(bytes).unwrap();
             let index = (number * batch + place) as u64 + 1;
-            let applied = apply(&overlay, 1, index, &entry).unwrap();
+            let applied = apply(&overlay, *term, index, &entry).unwrap();
             overlay.commit(applied.writes);
         }
         let writes = overlay.into_writes();

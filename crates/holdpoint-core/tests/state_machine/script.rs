@@ -20,6 +20,7 @@
 //! wait 5s                             the voters' clocks move on
 //! tick 5s                             one leader's clock moves on
 //! idle 5s                             the same, and no entry is made
+//! elect                               entries are of the next term from now on
 //! get FENCE
 //! who SURFACE BOUND VALUE
 //! ```
@@ -144,6 +145,10 @@ fn answer(world: &mut World, line: &Line<'_>) -> String {
         "idle" => {
             world.clock_ms += duration(line.word(1));
             return "no entry".to_owned();
+        }
+        "elect" => {
+            world.term += 1;
+            return format!("term {}", world.term);
         }
         "tick" => {
             world.clock_ms += duration(line.word(1));

@@ -112,8 +112,11 @@ impl Asked {
 /// A log being written, and the state after it.
 pub(crate) struct World {
     pub(crate) state: MapView,
-    pub(crate) log: Vec<Vec<u8>>,
+    /// The entries with their terms.
+    pub(crate) log: Vec<(u64, Vec<u8>)>,
     pub(crate) clock_ms: u64,
+    /// The term in which entries are proposed.
+    pub(crate) term: u64,
     /// Whether every invariant is checked after every entry, which takes most of the time.
     pub(crate) is_checked: bool,
     salts: u8,
@@ -126,6 +129,7 @@ impl World {
             state: MapView::new(),
             log: Vec::new(),
             clock_ms: START_MS,
+            term: 1,
             is_checked: true,
             salts: 0,
         };
@@ -142,9 +146,9 @@ impl World {
         };
         let bytes = codec::encode_entry(&entry).unwrap();
         assert_eq!(codec::decode_entry(&bytes).unwrap(), entry);
-        self.log.push(bytes);
+        self.log.push((self.term, bytes));
         let index = self.log.len() as u64;
-        let applied = apply(&self.state, 1, index, &entry).unwrap();
+        let applied = apply(&self.state, self.term, index, &entry).unwrap();
         assert_eq!(applied.outcomes.len(), entry.commands.len());
         for outcome in &applied.outcomes {
             let bytes = codec::encode_outcome(outcome).unwrap();

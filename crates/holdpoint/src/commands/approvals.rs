@@ -212,7 +212,7 @@ fn approve(args: &ApproveArgs) -> Result<Answer, Failure> {
         } else {
             answer
                 .exit(Exit::Failure)
-                .talk("it was given before and no longer counts; it can be given anew some minutes after it was")
+                .talk("a permit has spent it; it can be given anew a minute after it was given")
         })
     })
 }

@@ -2,7 +2,7 @@
 
 use super::{Asked, Asking, Model, Op, replayed, shown};
 
-/// How long an approval given again is taken for a retry.
+/// How long an approval given again is taken for a retry, unless it could not let anything through.
 const REPEAT_MS: u64 = 60_500;
 /// How long a listed request is not listed anew.
 const REFRESH_MS: u64 = 60_000;
@@ -43,6 +43,11 @@ impl Approval {
     pub(crate) fn counts(&self, now_ms: u64, superseded: Option<u64>) -> bool {
         let is_free = self.spent_by.is_none() || self.spent_by == superseded;
         !self.is_gone && !self.is_revoked && is_free && now_ms < self.expires_ms
+    }
+
+    /// Whether it lets something through, or has.
+    fn stands(&self, now_ms: u64) -> bool {
+        self.spent_by.is_some() || self.counts(now_ms, None)
     }
 
     /// Whether something may still ask for its statement.
@@ -120,6 +125,7 @@ impl Model {
             .find(|known| known.is_named(quorum, subject, by));
         if let Some(known) = &known
             && !is_moved
+            && known.stands(now_ms)
             && known.version == version
             && now_ms - known.given_ms < REPEAT_MS
         {

@@ -100,8 +100,6 @@ fn approval_that_is_taken_back_counts_no_more_and_can_be_given_anew() {
         disapprove pair plan
         authorize k1 pay account=a; using pair plan bob
         approve pair plan; for 3600s
-        wait 61s
-        approve pair plan; for 3600s
         authorize k1 pay account=a; using pair plan bob; leaf 1
         authorize k1 pay account=a; using pair plan bob
         disapprove pair plan
@@ -116,13 +114,42 @@ fn approval_that_is_taken_back_counts_no_more_and_can_be_given_anew() {
             6: pair approved by bob REVOKED
             7: pair approved by bob REVOKED (replay)
             8: evaluate again: FACTS_MOVED (active v1)
-            9: pair approved by bob REVOKED (replay)
-            10: time +61s
-            11: pair approved by bob until +3661s
-            12: evaluate again: FACTS_MOVED (active v1)
-            13: PERMIT fence=1 ISSUED until +71s v1
-            14: refused APPROVAL_SPENT
-            15: policy approved approval_revoked approved decision
+            9: pair approved by bob until +3600s
+            10: evaluate again: FACTS_MOVED (active v1)
+            11: PERMIT fence=1 ISSUED until +10s v1
+            12: refused APPROVAL_SPENT
+            13: policy approved approval_revoked approved decision
+        "#]],
+    );
+}
+
+/// It let nothing through and no longer can, so the new one is no second yes.
+#[test]
+fn approval_that_expired_unused_can_be_given_anew_at_once_and_one_that_was_spent_cannot() {
+    check(
+        "
+        put p pay account!
+        activate p
+        approve pair plan; for 1s
+        approve pair plan; for 1s; by carol
+        authorize k1 pay account=a; using pair plan carol
+        wait 1s
+        approve pair plan; for 1s
+        approve pair plan; for 1s; by carol
+        approvals pair plan
+        authorize k2 pay account=b; using pair plan bob
+        ",
+        &expect![[r#"
+            1: put
+            2: activated version=1
+            3: pair approved by bob until +1s
+            4: pair approved by carol until +1s
+            5: PERMIT fence=1 ISSUED until +10s v1
+            6: time +1s
+            7: pair approved by bob until +2s
+            8: pair approved by carol SPENT (replay)
+            9: [bob until +2s, carol spent by fence=1]
+            10: PERMIT fence=2 ISSUED until +11s v1
         "#]],
     );
 }

@@ -192,6 +192,29 @@ fn waiter_that_has_vanished_holds_nothing_up() {
 }
 
 #[test]
+fn offer_that_was_open_when_the_leader_was_lost_is_made_again_under_the_next_one() {
+    check(
+        "
+        put p pay account!
+        activate p
+        authorize k1 pay account=a
+        authorize k2 pay account=a; until 60s
+        authorize k3 pay account=a; until 60s
+        revoke 1
+        elect
+        wait 30s
+        authorize k4 pay account=a
+        authorize k3 pay account=a; until 60s
+        authorize k2 pay account=a; until 60s
+        revoke 2
+        authorize k3 pay account=a; until 60s
+        ",
+        &expect![[r#"
+        "#]],
+    );
+}
+
+#[test]
 fn lapsed_offer_makes_room_even_before_a_sweep_has_come_by() {
     check(
         "
