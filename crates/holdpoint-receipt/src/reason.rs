@@ -75,6 +75,8 @@ pub enum Scope {
     CallRefusal,
     /// An approval, or the revocation of one, that changed nothing.
     ApprovalRefusal,
+    /// A change of signing keys that changed nothing.
+    KeysRefusal,
 }
 
 impl Scope {
@@ -89,6 +91,7 @@ impl Scope {
             Self::PolicyRefusal => "policy change refused",
             Self::CallRefusal => "call refused",
             Self::ApprovalRefusal => "approval refused",
+            Self::KeysRefusal => "keys change refused",
         }
     }
 }
@@ -181,6 +184,7 @@ reasons! {
     NotAllowed = 411 "NOT_ALLOWED" PermitRefusal "The permit's present state does not allow this step.";
     NotInDoubt = 412 "NOT_IN_DOUBT" PermitRefusal "Only a permit in doubt can be released.";
     Released = 413 "RELEASED" PermitRefusal "The permit was in doubt for so long that its bounds were released; its outcome is recorded as a conflict.";
+    StillNeeded = 414 "STILL_NEEDED" PermitRefusal "The permit is live or in doubt, or its attempt can still be retried, so what it disclosed is still needed; repeat later.";
 
     BundleUnknown = 500 "BUNDLE_UNKNOWN" PolicyRefusal "The namespace has no bundle with this digest; put it first.";
     VersionConflict = 501 "VERSION_CONFLICT" PolicyRefusal "The active policy version is not the one that the change expects; read it again.";
@@ -206,6 +210,14 @@ reasons! {
     ApprovalSpent = 702 "APPROVAL_SPENT" ApprovalRefusal "A permit has spent the approval.";
     UnknownApproval = 703 "UNKNOWN_APPROVAL" ApprovalRefusal "There is no such approval.";
     TooManyPending = 705 "TOO_MANY_PENDING" ApprovalRefusal "Too many requests wait for approval; let some end.";
+
+    KeysMoved = 800 "KEYS_MOVED" KeysRefusal "The node's keys are not the ones that the change expects; list them again.";
+    TooFewSigners = 801 "TOO_FEW_SIGNERS" KeysRefusal "Fewer nodes would sign than must; let others announce themselves, or rotate keys first.";
+    UnknownNode = 802 "UNKNOWN_NODE" KeysRefusal "The cluster does not know this node, or it has no part in this.";
+    UnknownKey = 803 "UNKNOWN_KEY" KeysRefusal "The node was never a signer with these keys.";
+    KeysPending = 804 "KEYS_PENDING" KeysRefusal "The signers before and after an earlier change have not both signed yet; repeat later.";
+    TooManyEpochs = 805 "TOO_MANY_EPOCHS" KeysRefusal "The namespace has had as many sets of signers as a key set holds; the last are kept for changes of membership.";
+    KeysUnfit = 806 "KEYS_UNFIT" KeysRefusal "The keys are malformed, weak, marked as compromised, or in use already; make new ones.";
 }
 
 impl Reason {
@@ -222,7 +234,8 @@ impl Reason {
             Scope::PermitRefusal
             | Scope::PolicyRefusal
             | Scope::CallRefusal
-            | Scope::ApprovalRefusal => None,
+            | Scope::ApprovalRefusal
+            | Scope::KeysRefusal => None,
         }
     }
 

@@ -358,6 +358,8 @@ pub enum Reason {
     /// The permit was in doubt for so long that its bounds were released; its outcome is recorded as a
     /// conflict.
     Released = 413,
+    /// The permit is live or in doubt, or its attempt can still be retried, so what it disclosed is still needed; repeat later.
+    StillNeeded = 414,
     /// The namespace has no bundle with this digest; put it first.
     BundleUnknown = 500,
     /// The active policy version is not the one that the change expects; read it again.
@@ -402,6 +404,20 @@ pub enum Reason {
     UnknownApproval = 703,
     /// Too many requests wait for approval; let some end.
     TooManyPending = 705,
+    /// The node's keys are not the ones that the change expects; list them again.
+    KeysMoved = 800,
+    /// Fewer nodes would sign than must; let others announce themselves, or rotate keys first.
+    TooFewSigners = 801,
+    /// The cluster does not know this node, or it has no part in this.
+    UnknownNode = 802,
+    /// The node was never a signer with these keys.
+    UnknownKey = 803,
+    /// The signers before and after an earlier change have not both signed yet; repeat later.
+    KeysPending = 804,
+    /// The namespace has had as many sets of signers as a key set holds; the last are kept for changes of membership.
+    TooManyEpochs = 805,
+    /// The keys are malformed, weak, marked as compromised, or in use already; make new ones.
+    KeysUnfit = 806,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -455,6 +471,7 @@ impl Reason {
             Self::NotAllowed => "REASON_NOT_ALLOWED",
             Self::NotInDoubt => "REASON_NOT_IN_DOUBT",
             Self::Released => "REASON_RELEASED",
+            Self::StillNeeded => "REASON_STILL_NEEDED",
             Self::BundleUnknown => "REASON_BUNDLE_UNKNOWN",
             Self::VersionConflict => "REASON_VERSION_CONFLICT",
             Self::BoundsInUse => "REASON_BOUNDS_IN_USE",
@@ -477,6 +494,13 @@ impl Reason {
             Self::ApprovalSpent => "REASON_APPROVAL_SPENT",
             Self::UnknownApproval => "REASON_UNKNOWN_APPROVAL",
             Self::TooManyPending => "REASON_TOO_MANY_PENDING",
+            Self::KeysMoved => "REASON_KEYS_MOVED",
+            Self::TooFewSigners => "REASON_TOO_FEW_SIGNERS",
+            Self::UnknownNode => "REASON_UNKNOWN_NODE",
+            Self::UnknownKey => "REASON_UNKNOWN_KEY",
+            Self::KeysPending => "REASON_KEYS_PENDING",
+            Self::TooManyEpochs => "REASON_TOO_MANY_EPOCHS",
+            Self::KeysUnfit => "REASON_KEYS_UNFIT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -527,6 +551,7 @@ impl Reason {
             "REASON_NOT_ALLOWED" => Some(Self::NotAllowed),
             "REASON_NOT_IN_DOUBT" => Some(Self::NotInDoubt),
             "REASON_RELEASED" => Some(Self::Released),
+            "REASON_STILL_NEEDED" => Some(Self::StillNeeded),
             "REASON_BUNDLE_UNKNOWN" => Some(Self::BundleUnknown),
             "REASON_VERSION_CONFLICT" => Some(Self::VersionConflict),
             "REASON_BOUNDS_IN_USE" => Some(Self::BoundsInUse),
@@ -549,6 +574,13 @@ impl Reason {
             "REASON_APPROVAL_SPENT" => Some(Self::ApprovalSpent),
             "REASON_UNKNOWN_APPROVAL" => Some(Self::UnknownApproval),
             "REASON_TOO_MANY_PENDING" => Some(Self::TooManyPending),
+            "REASON_KEYS_MOVED" => Some(Self::KeysMoved),
+            "REASON_TOO_FEW_SIGNERS" => Some(Self::TooFewSigners),
+            "REASON_UNKNOWN_NODE" => Some(Self::UnknownNode),
+            "REASON_UNKNOWN_KEY" => Some(Self::UnknownKey),
+            "REASON_KEYS_PENDING" => Some(Self::KeysPending),
+            "REASON_TOO_MANY_EPOCHS" => Some(Self::TooManyEpochs),
+            "REASON_KEYS_UNFIT" => Some(Self::KeysUnfit),
             _ => None,
         }
     }
