@@ -8,7 +8,6 @@ mod settings;
 
 pub use approvals::{
     ApprovalFact, ApprovalName, Approve, AskApproval, MissingApproval, RevokeApproval,
-    subject_digest,
 };
 pub use settings::{
     AttemptName, CancelDrain, CloseSession, DeletePolicy, Freeze, LeaveQueue, Retention,

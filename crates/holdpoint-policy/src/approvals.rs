@@ -8,13 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::EntityUid;
 use holdpoint_receipt::request::REQUEST_BYTES_MAX;
-use holdpoint_receipt::{Caller, Digest, Json, Name, Reason, Request, sha256_domain};
+use holdpoint_receipt::statement::subject_digest;
+use holdpoint_receipt::{Caller, Digest, Json, Name, Reason, Request};
 
 use crate::evaluate::{Input, Question, Silence};
 use crate::policy::{Inner, Policy};
-
-/// Separates the digests of approval subjects from every other digest.
-pub const APPROVAL_DOMAIN: &str = "holdpoint/approval/v1";
 
 /// Who must approve what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +86,7 @@ pub struct Subject {
     /// `{"action":…,"binds":{…},"namespace":…,"quorum":…,"surface":…}`. At most
     /// [`REQUEST_BYTES_MAX`] bytes.
     pub bytes: String,
-    /// [`sha256_domain`] of the bytes under [`APPROVAL_DOMAIN`].
+    /// [`subject_digest`] of the bytes.
     pub digest: Digest,
     /// How many persons must approve it.
     pub min: u32,
@@ -370,7 +368,7 @@ fn subject(question: &Question<'_>, name: &Name, quorum: &Quorum) -> Result<Subj
     }
     Ok(Subject {
         quorum: name.clone(),
-        digest: sha256_domain(APPROVAL_DOMAIN, &[bytes.as_bytes()]),
+        digest: subject_digest(bytes.as_bytes()),
         bytes,
         min: quorum.min,
         excludes_requester: quorum.excludes_requester,

@@ -8,8 +8,7 @@ use std::path::Path;
 
 use expect_test::expect;
 use holdpoint_policy::{
-    Approval, Bundle, Evaluation, Facts, Input, Policy, Subject, Verdict, approvals, directory,
-    starter,
+    Approval, Bundle, Evaluation, Facts, Input, Policy, Subject, Verdict, directory, starter,
 };
 use holdpoint_receipt::request::Params;
 use holdpoint_receipt::{Caller, Name, Reason, Request, sha256_domain};
@@ -142,7 +141,7 @@ fn subject_is_the_canonical_form_of_exactly_the_bound_fields() {
     let bytes = subject.bytes.as_bytes();
     assert_eq!(
         subject.digest,
-        sha256_domain(approvals::APPROVAL_DOMAIN, &[bytes])
+        sha256_domain("holdpoint/approval/v1", &[bytes])
     );
     assert_eq!(
         (subject.min, subject.max_age_ms, subject.spent),

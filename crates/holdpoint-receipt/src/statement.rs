@@ -23,7 +23,9 @@ use crate::json::{Json, JsonError, Limits, parse};
 use crate::names::{ClusterId, ClusterTime, Name, NumberError, check_number};
 
 pub use body::{Body, DecisionStatement, Grant, PermitStep, Verdict};
-pub use commitment::{BOUNDS_MAX, BoundCommitments, BoundsError, Salt, approvals_digest, commit};
+pub use commitment::{
+    BOUNDS_MAX, BoundCommitments, BoundsError, Salt, approvals_digest, commit, subject_digest,
+};
 pub use standing::{
     ApprovalStatement, DrainStatement, FrozenStatement, KeysStatement, PolicyStatement,
     SessionStatement,

@@ -1,13 +1,12 @@
 //! What an approval is about: bytes, and the digest that was computed from them on this host.
 
 use holdpoint_proto::v1;
-use holdpoint_receipt::{Digest, Json, Name, Request, sha256_domain};
+use holdpoint_receipt::statement::subject_digest;
+use holdpoint_receipt::{Digest, Json, Name, Request};
 
 use crate::believe::{AnswerError, same};
 use crate::info::{digest, malformed, name};
 
-/// Separates the digests of what is approved from every other digest.
-const SUBJECT_DOMAIN: &str = "holdpoint/approval/v1";
 /// The members that the bytes have, sorted.
 const MEMBERS: [&str; 5] = ["action", "binds", "namespace", "quorum", "surface"];
 
@@ -33,10 +32,7 @@ impl SubjectBytes {
         digest: Digest,
         namespace: &Name,
     ) -> Result<Self, AnswerError> {
-        same(
-            "subject_digest",
-            sha256_domain(SUBJECT_DOMAIN, &[&bytes]) == digest,
-        )?;
+        same("subject_digest", subject_digest(&bytes) == digest)?;
         let wrong = |problem: &str| malformed("subject_json", problem);
         let json = Json::parse(&bytes).map_err(|error| malformed("subject_json", error))?;
         let text = String::from_utf8(bytes).map_err(|error| malformed("subject_json", error))?;
@@ -154,7 +150,7 @@ mod tests {
     const TEXT: &str = r#"{"action":"apply","binds":{"params.plan_sha256":"00"},"namespace":"default","quorum":"two","surface":"infra.apply"}"#;
 
     fn read(text: &str) -> Result<SubjectBytes, AnswerError> {
-        let digest = sha256_domain(SUBJECT_DOMAIN, &[text.as_bytes()]);
+        let digest = subject_digest(text.as_bytes());
         SubjectBytes::believe(text.into(), digest, &Name::new("default").unwrap())
     }
 
@@ -193,7 +189,7 @@ mod tests {
 
     #[test]
     fn bytes_of_another_digest_are_never_a_subject() {
-        let other = sha256_domain(SUBJECT_DOMAIN, &[b"{}"]);
+        let other = subject_digest(b"{}");
         let namespace = Name::new("default").unwrap();
         let error = SubjectBytes::believe(TEXT.into(), other, &namespace).unwrap_err();
         assert!(

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use holdpoint_receipt::request::digest_of_canonical;
-use holdpoint_receipt::statement::Body;
+use holdpoint_receipt::statement::{Body, subject_digest};
 use holdpoint_receipt::{Caller, Digest, Name, PermitId};
 
 use super::log::Statements;
 use super::{Context, Space, Violation, broken, encoded, holds};
 use crate::codec::records::Present;
-use crate::command::{ApprovalName, subject_digest};
+use crate::command::ApprovalName;
 use crate::key::{Kind, StateKey};
 use crate::limits::{
     APPROVAL_FOR_MS_MAX, FROZEN_SURFACES_MAX, PENDING_BYTES_MAX, PENDING_KEPT_MS, PENDING_MAX,

@@ -1,17 +1,8 @@
 //! Approvals: what a quorum binds, who approves it, and what waits for it.
 
-use holdpoint_receipt::{Caller, Digest, Name, Salt, sha256_domain};
+use holdpoint_receipt::{Caller, Digest, Name, Salt};
 
 use crate::record::ActivePolicy;
-
-/// Separates digests of what quorums bind from every other digest.
-const SUBJECT_DOMAIN: &str = "holdpoint/approval/v1";
-
-/// The digest of what a quorum binds, by its canonical bytes: what an approver signs off.
-#[must_use]
-pub fn subject_digest(subject: &[u8]) -> Digest {
-    sha256_domain(SUBJECT_DOMAIN, &[subject])
-}
 
 /// An approval that a verdict uses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

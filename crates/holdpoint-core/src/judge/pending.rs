@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use holdpoint_receipt::request::digest_of_canonical;
+use holdpoint_receipt::statement::subject_digest;
 use holdpoint_receipt::{Digest, Reason};
 
 use super::Verdict;
 use super::ends::SweepPart;
 use super::gate::Gate;
 use crate::codec::records::Present;
-use crate::command::{AskApproval, MissingApproval, subject_digest};
+use crate::command::{AskApproval, MissingApproval};
 use crate::fault::ApplyError;
 use crate::key::{Kind, StateKey};
 use crate::limits::{

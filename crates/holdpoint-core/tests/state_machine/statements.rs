@@ -4,7 +4,7 @@ use holdpoint_core::Command;
 use holdpoint_core::codec::decode_evaluation;
 use holdpoint_core::command::{
     ApprovalFact, ApprovalName, Approve, AskApproval, Authorize, CloseSession, MissingApproval,
-    RevokeApproval, subject_digest,
+    RevokeApproval,
 };
 use holdpoint_core::limits::{APPROVALS_MAX, SUBJECT_BYTES_MAX};
 use holdpoint_core::outcome::{ApprovalOutcome, AuthorizeOutcome, Decided, Outcome};
@@ -12,7 +12,7 @@ use holdpoint_core::outline::{BoundKind, BoundOutline, Executor, SurfaceOutline}
 use holdpoint_core::record::ActivePolicy;
 use holdpoint_receipt::request::digest_of_canonical;
 use holdpoint_receipt::statement::{
-    ApprovalStatement, Body, DecisionStatement, approvals_digest, commit,
+    ApprovalStatement, Body, DecisionStatement, approvals_digest, commit, subject_digest,
 };
 use holdpoint_receipt::{Digest, Reason, SessionId, Statement, sha256};
 

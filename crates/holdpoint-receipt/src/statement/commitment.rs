@@ -14,6 +14,9 @@ const COMMITMENT_DOMAIN: &str = "holdpoint/commitment/v1";
 /// Separates digests of approvals from every other digest.
 const APPROVALS_DOMAIN: &str = "holdpoint/approvals/v1";
 
+/// Separates digests of what is approved from every other digest.
+const SUBJECT_DOMAIN: &str = "holdpoint/approval/v1";
+
 /// How many bounds one request may claim, so that every statement stays within its size.
 pub const BOUNDS_MAX: usize = 8;
 
@@ -52,6 +55,18 @@ impl fmt::Debug for Salt {
 #[must_use]
 pub fn commit(salt: &Salt, member: &str, value: &[u8]) -> Digest {
     sha256_domain(COMMITMENT_DOMAIN, &[member.as_bytes(), &salt.0, value])
+}
+
+/// The digest of what a quorum binds, by its canonical bytes: what an approver signs off.
+///
+/// ```text
+/// sha256_domain("holdpoint/approval/v1", [subject])
+/// ```
+///
+/// No salt: an approver must be able to tell that two requests have the same subject.
+#[must_use]
+pub fn subject_digest(subject: &[u8]) -> Digest {
+    sha256_domain(SUBJECT_DOMAIN, &[subject])
 }
 
 /// Names the approvals that a permit used, by the receipt hashes of their statements.

@@ -1,8 +1,8 @@
 //! Approvals over the wire: what is shown is what is approved, and by whom.
 
-use holdpoint_policy::approvals::APPROVAL_DOMAIN;
 use holdpoint_proto::v1;
-use holdpoint_receipt::{Body, sha256_domain, verify};
+use holdpoint_receipt::statement::subject_digest;
+use holdpoint_receipt::{Body, verify};
 
 use crate::support::{Dev, by, now_ms, raw};
 
@@ -78,7 +78,7 @@ async fn request_gets_its_permit_under_the_same_key_once_two_others_have_approve
     let wanted = missing(&asked(&node, &attempt).await);
     assert_eq!((wanted.needed, wanted.have), (2, 0));
     assert_eq!(
-        sha256_domain(APPROVAL_DOMAIN, &[&wanted.subject_json]).as_bytes(),
+        subject_digest(&wanted.subject_json).as_bytes(),
         wanted.subject_digest.as_slice()
     );
 

@@ -19,11 +19,12 @@
 
 use holdpoint_core::command::{
     ApprovalFact, ApprovalName, Approve, AskApproval, CancelDrain, CloseSession, DeletePolicy,
-    Freeze, MissingApproval, RevokeApproval, SetShadow, subject_digest,
+    Freeze, MissingApproval, RevokeApproval, SetShadow,
 };
 use holdpoint_core::query::NamespaceQuery;
 use holdpoint_core::record::{ActivePolicy, ApprovalState};
 use holdpoint_core::{Command, MapView};
+use holdpoint_receipt::statement::subject_digest;
 use holdpoint_receipt::{PolicyVersion, SessionId, Statement};
 
 use super::{Line, apply, asked, duration, shown};
