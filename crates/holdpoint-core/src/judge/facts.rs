@@ -57,6 +57,19 @@ impl<V: View> Gate<'_, V> {
             .collect()
     }
 
+    /// Whether `permits`, all of which were committed when a permit was granted on them, are it still.
+    ///
+    /// Nothing changes a committed permit, and only retention takes one away: an absent one was
+    /// committed to its end.
+    pub(super) fn are_still_committed(
+        &self,
+        permits: &[PermitId],
+    ) -> Result<bool, ApplyError<V::Error>> {
+        let states = self.states_of(permits)?;
+        let is_other = |state: &PermitState| *state != PermitState::Committed;
+        Ok(!states.iter().flatten().any(is_other))
+    }
+
     /// Whether every one of `permits` is committed.
     pub(super) fn are_committed(&self, permits: &[PermitId]) -> Result<bool, ApplyError<V::Error>> {
         let states = self.states_of(permits)?;

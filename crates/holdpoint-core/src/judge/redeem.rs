@@ -55,7 +55,7 @@ pub(super) fn redeem<V: View>(
     if !gate.honours(permit)? {
         return Ok(refused(Reason::StalePolicy, Some(view)));
     }
-    if !gate.are_committed(&permit.prerequisites)? {
+    if !gate.are_still_committed(&permit.prerequisites)? {
         return Ok(refused(Reason::StaleContext, Some(view)));
     }
     if let Some(session) = &permit.session

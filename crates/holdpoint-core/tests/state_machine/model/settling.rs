@@ -57,7 +57,9 @@ impl Model {
         let honours = self
             .surface(grant.surface.name)
             .is_some_and(|surface| surface.honours);
-        let waits = grant.after.is_some_and(|fence| !self.is_committed(fence));
+        // Granted after it was committed, also if it was forgotten since.
+        let after = grant.after.and_then(|fence| self.grant(fence));
+        let waits = after.is_some_and(|after| after.state(self.now_ms) != "COMMITTED");
         let is_closed = grant.session.is_some_and(|session| self.is_closed(session));
         let refused = match grant.state(self.now_ms) {
             "REDEEMED" | "COMMITTED" | "ABORTED" => Some("ALREADY_REDEEMED"),

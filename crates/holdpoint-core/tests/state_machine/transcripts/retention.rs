@@ -331,8 +331,9 @@ fn effect_is_kept_longer_than_its_permit() {
     );
 }
 
+/// What was granted on it rests on an effect that cannot be undone, whether or not it is remembered.
 #[test]
-fn removed_permit_is_no_prerequisite_and_no_permit_any_more() {
+fn removed_permit_is_no_prerequisite_of_a_new_one_but_still_of_those_that_were_granted_on_it() {
     check(
         "
         put p pay account!
@@ -360,7 +361,7 @@ fn removed_permit_is_no_prerequisite_and_no_permit_any_more() {
             8: PERMIT fence=2 ISSUED until +172810s v1
             9: swept rows=2
             10: SILENCE PREREQUISITE_NOT_COMMITTED
-            11: refused STALE_CONTEXT
+            11: fence=2 REDEEMED complete by +172860s
             12: refused UNKNOWN_PERMIT
             13: refused UNKNOWN_PERMIT
         "#]],
