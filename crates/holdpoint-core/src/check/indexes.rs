@@ -8,7 +8,6 @@ use super::{Context, Space, Violation, broken, encoded, holds};
 use crate::codec::records::Present;
 use crate::command::{BoundClaim, CompletionResult};
 use crate::key::{KeySpace, Kind, StateKey};
-use crate::limits::RETENTION_MS_MIN;
 use crate::outline::{BoundKind, Window};
 use crate::record::{Held, PermitRecord, PermitState, UsageRecord};
 
@@ -195,8 +194,7 @@ fn check_ends(space: &Space<'_>, ended: &BTreeMap<Fence, ClusterTime>) -> Result
         let Some(ended_at) = ended.get(&fence) else {
             return broken(key, "no permit that it names has ended");
         };
-        let is_late = at >= ended_at.saturating_add(RETENTION_MS_MIN);
-        holds(is_late, key, "it comes back too early")?;
+        holds(at == *ended_at, key, "it ended at another time")?;
         holds(found.insert(fence), key, "a permit has two ends")?;
     }
     match ended.keys().find(|fence| !found.contains(fence)) {

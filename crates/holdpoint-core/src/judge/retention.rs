@@ -64,8 +64,8 @@ impl Retention {
 }
 
 impl<V: View> Gate<'_, V> {
-    /// Until when a permit is kept at least that has ended at `ended_at`. Retention looks again then.
-    pub(super) fn kept_until(&self, ended_at: ClusterTime) -> ClusterTime {
+    /// Until when a permit is kept that has ended at `ended_at`, as retention is set now.
+    fn kept_until(&self, ended_at: ClusterTime) -> ClusterTime {
         let permits_ms = self.namespace.retention.permits_ms;
         ended_at.saturating_add(permits_ms.unwrap_or(RETENTION_MS_MAX))
     }
@@ -85,8 +85,8 @@ impl<V: View> Gate<'_, V> {
         if permit.fence > self.namespace.swept.fence {
             return Ok(());
         }
-        let at = self.kept_until(ended_at);
-        let row = self.keys.due(Kind::PermitEnd, at, permit.fence);
+        // Named by its end and not by its going, so that another setting counts for it too.
+        let row = self.keys.due(Kind::PermitEnd, ended_at, permit.fence);
         self.draft.write(row, &permit.id)
     }
 
@@ -106,7 +106,7 @@ impl<V: View> Gate<'_, V> {
         // One more than may go, to see whether one is left.
         let rows = self.draft.first_rows(&prefix, limit.saturating_add(1))?;
         for (place, (key, row)) in rows.into_iter().enumerate() {
-            if time_at(&key, prefix.len())? > self.now() {
+            if self.kept_until(time_at(&key, prefix.len())?) > self.now() {
                 break;
             }
             if place == limit {
@@ -114,9 +114,9 @@ impl<V: View> Gate<'_, V> {
                 break;
             }
             let id: PermitId = decoded(&key, &row)?;
-            self.draft.delete(key);
             let permit = self.must_permit(&id)?;
-            self.forget_or_pass(&permit)?;
+            self.draft.delete(key);
+            self.forget(&permit)?;
             part.rows = part.rows.saturating_add(1);
         }
         Ok(part)

@@ -55,7 +55,7 @@ impl<V: View> NamespaceQuery<'_, V> {
         }
         times.push(self.first_of(Kind::SessionEnd, retention.sessions_ms)?);
         if let Some(permits_ms) = retention.permits_ms {
-            times.push(self.first_of(Kind::PermitEnd, Some(0))?);
+            times.push(self.first_of(Kind::PermitEnd, Some(permits_ms))?);
             times.push(self.next_permit(permits_ms)?);
         }
         if let Some(disclosures_ms) = retention.disclosures_ms {

@@ -60,8 +60,7 @@ impl Model {
             return;
         };
         if fence <= self.swept.fence && !is_noted {
-            let at_ms = ended_ms + self.kept.permits_ms.unwrap_or(FOR_EVER_MS);
-            self.met.noted.push((fence, at_ms));
+            self.met.noted.push((fence, ended_ms));
         }
     }
 
@@ -150,9 +149,9 @@ impl Model {
             return;
         };
         let noted = std::mem::take(&mut self.met.noted);
-        for (fence, at_ms) in noted {
-            if at_ms > self.now_ms {
-                self.met.noted.push((fence, at_ms));
+        for (fence, ended_ms) in noted {
+            if ended_ms + kept_ms > self.now_ms {
+                self.met.noted.push((fence, ended_ms));
             } else {
                 self.forget_or_note(fence);
             }

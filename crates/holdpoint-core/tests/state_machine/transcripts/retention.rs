@@ -279,7 +279,7 @@ fn longer_retention_counts_also_for_what_waits_to_go() {
             8: fence=1 ABORTED
             9: done
             10: time +345600s
-            11: swept rows=1
+            11: swept rows=0
             12: fence=1 ABORTED
             13: done
             14: time +518400s
@@ -289,6 +289,61 @@ fn longer_retention_counts_also_for_what_waits_to_go() {
             18: a sweep is due
             19: swept rows=1
             20: no such permit
+        "#]],
+    );
+}
+
+/// All were passed over under four days: three hundred as ended too late, one as in doubt.
+#[test]
+fn shorter_retention_counts_at_once_for_what_waits_to_go_in_bounded_steps() {
+    check(
+        "
+        put p pay account!
+        activate p
+        retain permits 4d
+        many 300 k% pay account=%
+        authorize last pay account=a
+        redeem 301
+        wait 345600s
+        sweep all
+        complete 301 committed; by root; operator
+        due
+        retain permits 2d
+        due
+        sweep
+        sweep
+        get 300
+        due
+        wait 172799s
+        sweep all
+        get 301
+        wait 1s
+        sweep
+        get 301
+        ",
+        &expect![[r#"
+            1: put
+            2: activated version=1
+            3: done
+            4: 300 of 300 granted
+            5: PERMIT fence=301 ISSUED until +10s v1
+            6: fence=301 REDEEMED complete by +60s
+            7: time +345600s
+            8: swept rows=898
+            9: fence=301 COMMITTED
+            10: the next is due at +345610s
+            11: done
+            12: a sweep is due
+            13: swept rows=256 (more is due)
+            14: swept rows=44
+            15: no such permit
+            16: the next is due at +518400s
+            17: time +518399s
+            18: swept rows=0
+            19: fence=301 COMMITTED
+            20: time +518400s
+            21: swept rows=1
+            22: no such permit
         "#]],
     );
 }
