@@ -9,6 +9,7 @@ mod outcomes;
 mod records;
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use expect_test::{Expect, expect};
 use holdpoint_core::codec::{decode_command, decode_entry, encode_command, encode_entry};
@@ -55,11 +56,34 @@ fn shown(bytes: &[u8]) -> String {
 }
 
 fn check(lines: &[(&str, Vec<u8>)], expected: &Expect) {
+    compare(lines, expected);
+    for (what, bytes) in lines {
+        seeds_the_fuzzer(what, bytes);
+    }
+}
+
+fn compare(lines: &[(&str, Vec<u8>)], expected: &Expect) {
     let mut text = String::new();
     for (what, bytes) in lines {
         writeln!(text, "{what}: {}", shown(bytes)).unwrap();
     }
     expected.assert_eq(&text);
+}
+
+/// The fuzzers begin with these bytes, and nothing else would notice a seed of an older format.
+fn seeds_the_fuzzer(what: &str, bytes: &[u8]) {
+    let name = what.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/decode");
+    let path = folder.join(&name);
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(path, bytes).unwrap();
+        return;
+    }
+    assert!(
+        std::fs::read(path).is_ok_and(|seed| seed == bytes),
+        "fuzz/corpus/decode/{name} is not {what:?} as it is encoded now; \
+         with UPDATE_EXPECT=1 this test writes it"
+    );
 }
 
 const DIGEST: Digest = Digest::from_bytes([0xd1; 32]);

@@ -4,7 +4,7 @@ use expect_test::expect;
 use holdpoint_core::{GroupId, KeySpace, Kind, StateKey};
 use holdpoint_receipt::{BoundKey, IdempotencyKey, Name, SessionId};
 
-use super::{DIGEST, OTHER_DIGEST, PERMIT, check, fence, version};
+use super::{DIGEST, OTHER_DIGEST, PERMIT, compare, fence, seeds_the_fuzzer, version};
 use crate::world::{caller, default_namespace, name, node, time};
 
 type Named = (&'static str, StateKey);
@@ -150,7 +150,11 @@ fn keys_have_these_bytes() {
         .into_iter()
         .map(|(what, key)| (what, key.into_bytes()))
         .collect();
-    check(
+    for (what, bytes) in &lines {
+        // What stands under a key has its name.
+        seeds_the_fuzzer(&format!("key {what}"), bytes);
+    }
+    compare(
         &lines,
         &expect![[r#"
             group: 000000000001
