@@ -48,6 +48,11 @@ pub(crate) trait StateDisk: fmt::Debug + Send + Sync + 'static {
     fn flush(&self) -> Result<Option<u64>, StoreError>;
     fn pin(&self) -> Result<Pinned, StoreError>;
     fn receive(&self, manifest: SnapshotManifest) -> Result<Incoming, StoreError>;
+    fn with_received(
+        &self,
+        snapshot: &Snapshot,
+        query: &mut dyn FnMut(StateView<'_>),
+    ) -> Result<(), StoreError>;
     fn install(&self, snapshot: Snapshot) -> Result<Applied, StoreError>;
     fn state_hash(&self) -> Result<Digest, StoreError>;
     fn faults(&self) -> &FaultLatch;
@@ -76,6 +81,14 @@ impl<S: StateStore> StateDisk for S {
 
     fn receive(&self, manifest: SnapshotManifest) -> Result<Incoming, StoreError> {
         StateStore::receive(self, manifest)
+    }
+
+    fn with_received(
+        &self,
+        snapshot: &Snapshot,
+        query: &mut dyn FnMut(StateView<'_>),
+    ) -> Result<(), StoreError> {
+        self.read_received(snapshot, |view| query(StateView(view)))
     }
 
     fn install(&self, snapshot: Snapshot) -> Result<Applied, StoreError> {

@@ -114,6 +114,95 @@ pub enum TransferError {
     ShuttingDown,
 }
 
+/// Why the membership did not change, or may not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeMembersError {
+    /// Another node leads, or none does. Nothing was done here.
+    #[error("this node does not lead the cluster")]
+    NotLeader {
+        /// The leader as this node knows it.
+        leader: Option<Leader>,
+    },
+    /// The node never greeted this one, so nobody knows its directory.
+    #[error(
+        "node {node} is not known: start it with a cluster file that lists it beside this node, and \
+         try again"
+    )]
+    UnknownNode {
+        /// The node.
+        node: NodeId,
+    },
+    /// The node was a member once. Ids are never used again.
+    #[error("node {node} was removed from the group; give the new node an id that was never used")]
+    UsedBefore {
+        /// The node.
+        node: NodeId,
+    },
+    /// The node is a member with another directory.
+    #[error(
+        "node {node} is a member with incarnation {known}, and greeted with {found}; give the new \
+         node an id that was never used"
+    )]
+    OtherDirectory {
+        /// The node.
+        node: NodeId,
+        /// The directory of the member.
+        known: Incarnation,
+        /// The directory that greeted.
+        found: Incarnation,
+    },
+    /// The node is not a member.
+    #[error("node {node} is not a member of the group")]
+    NotMember {
+        /// The node.
+        node: NodeId,
+    },
+    /// The group has as many members as it may.
+    #[error("the group has {member_count_max} {what}, and no more may be added")]
+    TooMany {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many there may be.
+        member_count_max: usize,
+    },
+    /// The node lacks too much of the log to vote.
+    #[error("node {node} has not caught up: {}", lacks(*.lag))]
+    NotCaughtUp {
+        /// The node.
+        node: NodeId,
+        /// Entries that it lacks; none while it has answered nothing.
+        lag: Option<u64>,
+    },
+    /// Too few of the voters that would be left are there.
+    #[error(
+        "of the {voter_count} voters that there would be, {there_count} are there: no majority"
+    )]
+    NoMajority {
+        /// Voters after the change.
+        voter_count: usize,
+        /// Those of them that answered lately.
+        there_count: usize,
+    },
+    /// Another change is half way.
+    #[error("another change of the membership is half way; try again when it is through")]
+    InProgress,
+    /// The change was handed to the log, and what became of it is not known. Look at the membership, or
+    /// repeat it: a change that was made already is not made twice.
+    #[error("the change of the membership may have happened: {reason}")]
+    MayHaveHappened {
+        /// What went wrong then.
+        reason: String,
+    },
+}
+
+/// How far a learner is.
+fn lacks(lag: Option<u64>) -> String {
+    match lag {
+        Some(lag) => format!("it lacks {lag} entries of the log"),
+        None => "it has not answered yet".to_owned(),
+    }
+}
+
 /// Why a group did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {

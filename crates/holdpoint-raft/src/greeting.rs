@@ -7,7 +7,8 @@
 //!   "I know you otherwise"   refused: this directory is not the one that was known
 //!   "I know you"             the group was founded with this directory: takes part
 //!   all "I am fresh too"     the lowest id founds the group with everyone's incarnation
-//!   anything else            waits, and asks again
+//!   "you were removed"       takes no part, and says so
+//!   anything else            waits, and asks again: so does a node that is to be added to a group
 //! ```
 //!
 //! A fresh node neither votes nor acknowledges before it is through. So a node that comes back
@@ -33,6 +34,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use waiting::{Waiting, why};
 
+use crate::applied_bytes::decode_applied;
 use crate::disk::StateDisk;
 use crate::error::GroupFault;
 use crate::limits;
@@ -40,7 +42,6 @@ use crate::log_store::Log;
 use crate::member::Member;
 use crate::net::{Lane, Net, NetError};
 use crate::peers::{Peers, incarnation, incarnation_bytes};
-use crate::state_machine::decode_applied;
 use crate::types::{LogId, Raft};
 use crate::wire::id_to_wire;
 
@@ -56,8 +57,8 @@ impl OwnLog {
     /// is ahead of the log for a moment.
     fn last(&self) -> io::Result<Option<LogId>> {
         let applied = self.state.applied().map_err(io::Error::other)?;
-        let (applied, _) = decode_applied(&applied.unwrap_or_default())?;
-        Ok([self.log.last()?, applied]
+        let applied = decode_applied(&applied.unwrap_or_default())?;
+        Ok([self.log.last()?, applied.last]
             .into_iter()
             .flatten()
             .max_by_key(|id| id.index))
@@ -269,8 +270,7 @@ impl Greeter {
         match answer {
             Ok(Some(Answer::Hello(answer))) => self.judge_hello(node, answer),
             Ok(Some(Answer::Refusal(refusal))) => {
-                self.peers
-                    .tell_once(node, &refusal, "a peer refuses this node's greeting");
+                self.peers.refused_by(node, &refusal);
                 match known_in(&refusal) {
                     Some(known) => Err(self.refused(known)),
                     None => Ok(Heard::Nothing(refusal.detail)),

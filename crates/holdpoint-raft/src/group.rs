@@ -1,5 +1,6 @@
 //! A group: the handle that the rest of the node holds, and the tasks behind it.
 
+mod change_members;
 mod handover;
 mod start;
 
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use holdpoint_core::{Command, Outcome};
-use holdpoint_receipt::{ClusterTime, Digest};
+use holdpoint_receipt::{ClusterTime, Digest, NodeId};
 use holdpoint_storage::StoreError;
 use openraft::async_runtime::WatchReceiver;
 use tokio::sync::watch;
@@ -17,14 +18,18 @@ use tokio::task::JoinSet;
 use crate::applied::{Applied, AppliedHook};
 use crate::batcher;
 use crate::blocking::may_block;
+use crate::change_members::Changer;
 use crate::clock_status::ClockStatus;
 use crate::committed::Committed;
 use crate::disk::{StateDisk, StateView};
 use crate::error::{GroupFault, ProposeError, ReadError};
 use crate::inbound::Inbound;
 use crate::leadership::{Leader, Leadership};
+use crate::membership::GroupMembership;
 use crate::net::PeerHandler;
+use crate::node_channel::{AskNodeError, NodeAnswer, NodeAsker, NodeQuestion, NodeService};
 use crate::peers::{LocalNode, Peers};
+use crate::proof::{ProofDoor, ProofGate};
 use crate::reads::{ReadGuard, ReadQueue};
 use crate::state_machine::Progress;
 use crate::status::{self, GroupStatus};
@@ -43,6 +48,9 @@ struct Inner {
     peers: Arc<Peers>,
     state: Arc<dyn StateDisk>,
     inbound: Arc<Inbound>,
+    asker: NodeAsker,
+    door: Arc<ProofDoor>,
+    changer: Arc<Changer>,
     /// The group, whether this node has joined it or not.
     raft: Raft,
     /// Set once this node has joined; shared with what answers peers.
@@ -209,6 +217,50 @@ impl Group {
     #[must_use = "only the first hook counts"]
     pub fn on_applied(&self, hook: AppliedHook) -> bool {
         self.inner.progress.teller.set_hook(hook)
+    }
+
+    /// Who belongs to the group, from now on.
+    #[must_use]
+    pub fn membership(&self) -> watch::Receiver<GroupMembership> {
+        self.inner.peers.membership()
+    }
+
+    /// Asks the member `node` and waits at most `wait` for its answer, which is of the question's kind.
+    /// This node itself may be asked, too.
+    ///
+    /// At most [`limits::NODE_QUESTIONS_ASKED_MAX`](crate::limits::NODE_QUESTIONS_ASKED_MAX) calls wait
+    /// at once. Nothing is asked twice: who wants to, asks again.
+    ///
+    /// # Errors
+    ///
+    /// [`AskNodeError::may_have_acted`] says whether the node certainly did nothing.
+    pub async fn ask_node(
+        &self,
+        node: NodeId,
+        question: NodeQuestion,
+        wait: Duration,
+    ) -> Result<NodeAnswer, AskNodeError> {
+        self.inner.asker.ask(node, question, wait).await
+    }
+
+    /// Has `service` answer what other nodes ask from now on. The first one stays; returns whether this
+    /// is it. Until there is one, this node refuses such questions.
+    #[must_use = "only the first service counts"]
+    pub fn serve_nodes(&self, service: Arc<dyn NodeService>) -> bool {
+        self.inner.asker.counter.open(service)
+    }
+
+    /// Has `gate` say from now on which snapshots may leave and which may be installed. The first one
+    /// stays; returns whether this is it. Until there is one, all may.
+    #[must_use = "only the first gate counts"]
+    pub fn set_proof_gate(&self, gate: Arc<dyn ProofGate>) -> bool {
+        self.inner.door.set(gate)
+    }
+
+    /// Tells the group that more is proven than before: a snapshot that waits for it is asked for
+    /// again. Cheap; to be called with each head that is proven.
+    pub fn proof_moved(&self) {
+        self.inner.door.moved();
     }
 
     /// What answers the peers of this node: for its accept loop.

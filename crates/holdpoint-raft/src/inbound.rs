@@ -21,8 +21,10 @@ use crate::clock::Clock;
 use crate::disk::StateDisk;
 use crate::greeting;
 use crate::net::{Frames, PeerHandler};
+use crate::node_channel::{Counter, NodeQuestion};
 use crate::peers::{Peers, refusal};
-use crate::snapshot;
+use crate::proof::ProofDoor;
+use crate::snapshot::{self, Receiver};
 use crate::types::{Raft, TypeConfig};
 use crate::wire as convert;
 
@@ -35,6 +37,10 @@ pub(crate) struct Inbound {
     /// Set once this node has joined its group. Before, only greetings are answered.
     pub(crate) raft: Arc<OnceLock<Raft>>,
     pub(crate) own: Arc<greeting::OwnLog>,
+    /// What answers the questions of other nodes.
+    pub(crate) counter: Arc<Counter>,
+    /// What snapshots must prove.
+    pub(crate) door: Arc<ProofDoor>,
     /// Becomes `true` when this node stops taking part: every stream ends then.
     pub(crate) stopped: watch::Receiver<bool>,
 }
@@ -75,9 +81,10 @@ impl Inbound {
             .ok_or_else(|| refusal(Reason::Malformed, "the frame asks nothing".to_owned()))?;
         let greeting = matches!(question, Question::Hello(_));
         self.admit(request.envelope.as_ref(), greeting)?;
+        let envelope = request.envelope.unwrap_or_default();
+        let from = envelope.from;
         match question {
             Question::Hello(hello) => {
-                let envelope = request.envelope.unwrap_or_default();
                 let raft = self.raft.get();
                 Ok(Answer::Hello(greeting::answer(
                     &self.peers,
@@ -112,7 +119,24 @@ impl Inbound {
             Question::ReadClock(_) => Ok(Answer::ReadClock(wire::ReadClockAnswer {
                 wall_ms: self.clock.wall_ms(),
             })),
+            Question::SignHead(it) => self.ask_service(from, NodeQuestion::SignHead(it)).await,
+            Question::WantHead(it) => self.ask_service(from, NodeQuestion::WantHead(it)).await,
+            Question::SignedBefore(it) => {
+                self.ask_service(from, NodeQuestion::SignedBefore(it)).await
+            }
+            Question::Dispute(it) => self.ask_service(from, NodeQuestion::Dispute(it)).await,
+            Question::NewKeys(it) => self.ask_service(from, NodeQuestion::NewKeys(it)).await,
         }
+    }
+
+    /// Has a question answered that raft only carries, if a member asks it.
+    async fn ask_service(&self, from: u64, question: NodeQuestion) -> Result<Answer, Refusal> {
+        self.ready()?;
+        if self.peers.member(from).is_none() {
+            let detail = format!("node {from} is not a member of the group, as far as known here");
+            return Err(refusal(Reason::NotReady, detail));
+        }
+        self.counter.answer_frame(from, question).await
     }
 
     async fn heartbeat(&self, append: wire::AppendEntries) -> Result<Answer, Refusal> {
@@ -230,7 +254,12 @@ impl PeerHandler for Inbound {
                 Ok(raft) => {
                     let admit = |envelope: Option<&wire::Envelope>| this.admit(envelope, false);
                     let parts = parts.take_until(this.until_stopped()).boxed();
-                    snapshot::receive(raft, &this.state, parts, admit).await
+                    let receiver = Receiver {
+                        raft,
+                        state: &this.state,
+                        door: &this.door,
+                    };
+                    snapshot::receive(receiver, parts, admit).await
                 }
                 Err(refusal) => Err(refusal),
             };

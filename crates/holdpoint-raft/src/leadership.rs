@@ -66,7 +66,7 @@ pub(crate) async fn follow(raft: Raft, peers: Arc<Peers>, told: Arc<watch::Sende
     loop {
         let now = {
             let metrics = metrics.borrow_and_update();
-            peers.set_membership(metrics.membership_config.membership());
+            peers.set_membership(&metrics.membership_config);
             view(&metrics)
         };
         told.send_if_modified(|before| {

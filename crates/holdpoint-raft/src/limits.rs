@@ -78,6 +78,34 @@ pub const APPEND_ANSWER: Duration = Duration::from_millis(1_500);
 /// How long a peer may take over one part of a snapshot, and, at its end, over installing it.
 pub const SNAPSHOT_STEP: Duration = Duration::from_mins(1);
 
+/// Questions of other nodes in work at once, beside the log. One more is refused, and has had no effect.
+pub const NODE_QUESTIONS_MAX: usize = 256;
+
+/// Questions to other nodes that wait for their answer at once.
+pub const NODE_QUESTIONS_ASKED_MAX: usize = 256;
+
+/// How long this node may take over a question of another.
+pub const NODE_ANSWER: Duration = Duration::from_secs(10);
+
+/// Bytes of the proof in a snapshot.
+pub const PROOF_BYTES_MAX: usize = 1024 * 1024;
+
+/// Entries that a learner may lack to become a voter.
+pub const PROMOTION_LAG_MAX: u64 = 256;
+
+/// Silence of a member, in longest election time-outs, after which it does not count as there when the
+/// set of voters changes.
+pub const SILENT_AFTER_ELECTIONS: u32 = 2;
+
+/// How often a leader tries to finish a change of the membership that an earlier one left half way.
+pub const FINISHING_PERIOD: Duration = Duration::from_millis(200);
+
+/// How long each such try may take.
+pub const FINISHING: Duration = Duration::from_secs(5);
+
+/// How often a change that waits for a learner looks how far it is.
+pub const CATCH_UP_PERIOD: Duration = Duration::from_millis(20);
+
 /// How often a node without data repeats its greeting while it waits for the others.
 pub const GREETING_PERIOD: Duration = Duration::from_millis(200);
 
@@ -141,6 +169,10 @@ pub const STOP: Duration = Duration::from_secs(5);
 const _: () = assert!(
     APPEND_BYTES_MAX + ENTRY_BYTES_MAX < FRAME_BYTES_MAX,
     "a request fits a frame"
+);
+const _: () = assert!(
+    PROOF_BYTES_MAX * 2 < FRAME_BYTES_MAX,
+    "the head of a snapshot fits a frame"
 );
 const _: () = assert!(
     SNAPSHOT_CHUNK_BYTES < FRAME_BYTES_MAX,

@@ -14,7 +14,8 @@ use holdpoint_proto::peer::v1::{
 };
 
 /// What a frame is for. Each lane has a connection of its own, so that a snapshot delays no
-/// heartbeat and a full pipe of entries delays no vote.
+/// heartbeat, a full pipe of entries delays no vote, and what nodes ask of each other waits behind
+/// neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
     /// The log.
@@ -25,6 +26,8 @@ pub enum Lane {
     Control,
     /// Snapshots.
     Snapshot,
+    /// What nodes ask of each other above raft.
+    Node,
 }
 
 /// Why a frame got no answer. Whether it arrived is unknown.

@@ -27,7 +27,7 @@ use crate::limits;
 use crate::member::Member;
 use crate::net::{Lane, Net, NetError};
 use crate::peers::Peers;
-use crate::snapshot::parts;
+use crate::snapshot::{ProvenSnapshot, parts};
 use crate::types::{RaftSnapshot, TypeConfig, Vote};
 use crate::wire as convert;
 use crate::wire::WireError;
@@ -106,8 +106,7 @@ impl Link {
 
     /// A peer that refuses is told of once and then left alone for as long as one that is down.
     fn refused(&self, refusal: wire::Refusal) -> Failure {
-        self.peers
-            .tell_once(self.target, &refusal, "a peer refuses this node");
+        self.peers.refused_by(self.target, &refusal);
         Failure::Refused(refusal)
     }
 }
@@ -163,7 +162,7 @@ impl Link {
 }
 
 impl RaftNetworkV2<TypeConfig> for Link {
-    type SnapshotData = holdpoint_storage::Snapshot;
+    type SnapshotData = ProvenSnapshot;
 
     /// A heartbeat: openraft sends entries through [`Self::stream_append`] only.
     async fn append_entries(

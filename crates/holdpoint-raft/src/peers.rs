@@ -1,8 +1,8 @@
 //! Who the other nodes are: what tells a peer from a stranger, and a node from another one that was
 //! started empty under its id.
 //!
-//! The membership decides; a greeting counts only while the membership does not name the node yet.
-//! Nothing here sends anything.
+//! The membership decides; a greeting counts only while the membership does not name the node yet. Who
+//! was a member once stays known, so that its id never means another node. Nothing here sends anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,9 +13,11 @@ use holdpoint_proto::peer::v1::refusal::Reason;
 use holdpoint_proto::peer::v1::{Envelope, Refusal};
 use holdpoint_receipt::{ClusterId, NodeId};
 use holdpoint_storage::Incarnation;
+use tokio::sync::watch;
 
 use crate::member::Member;
-use crate::types::Membership;
+use crate::membership::{Former, GroupMembership, MemberPlace};
+use crate::types::StoredMembership;
 
 /// This node, as it introduces itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,11 +40,15 @@ const NODES_MAX: usize = holdpoint_core::limits::NODES_MAX;
 pub(crate) struct Peers {
     local: LocalNode,
     known: Mutex<Known>,
+    /// For those outside.
+    membership: watch::Sender<GroupMembership>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     members: BTreeMap<u64, Member>,
+    /// Who was a member once, by what is applied.
+    former: Former,
     greeted: BTreeMap<u64, Member>,
     /// Refusals that the operator has been told of.
     told: BTreeSet<(u64, i32)>,
@@ -53,6 +59,7 @@ impl Peers {
         Self {
             local,
             known: Mutex::default(),
+            membership: watch::Sender::default(),
         }
     }
 
@@ -65,12 +72,54 @@ impl Peers {
     }
 
     /// Takes over the members of a membership.
-    pub(crate) fn set_membership(&self, membership: &Membership) {
-        let members = membership
-            .nodes()
-            .map(|(node, member)| (*node, member.clone()))
-            .collect();
-        self.known().members = members;
+    pub(crate) fn set_membership(&self, stored: &StoredMembership) {
+        let members = stored.membership().nodes();
+        let members = members.map(|(node, member)| (*node, member.clone()));
+        self.known().members = members.collect();
+        self.tell(|told| told.set(self.local.node, stored));
+    }
+
+    /// Takes over who was a member once.
+    pub(crate) fn set_former(&self, former: &Former) {
+        self.known().former.clone_from(former);
+        self.tell(|told| told.set_former(self.local.node, former));
+    }
+
+    /// Tells those who watch, if `change` changes something.
+    fn tell(&self, change: impl FnOnce(&mut GroupMembership)) {
+        self.membership.send_if_modified(|told| {
+            let before = told.clone();
+            change(told);
+            *told != before
+        });
+    }
+
+    /// Who belongs to the group, from now on.
+    pub(crate) fn membership(&self) -> watch::Receiver<GroupMembership> {
+        self.membership.subscribe()
+    }
+
+    /// The other members and where they answer peers.
+    pub(crate) fn other_members(&self) -> BTreeMap<u64, String> {
+        let own = self.local.node.get();
+        let known = self.known();
+        let others = known.members.iter().filter(|(node, _)| **node != own);
+        others
+            .map(|(node, member)| (*node, member.peer_address.clone()))
+            .collect()
+    }
+
+    /// The incarnation of `node` if it was a member once and is none any more.
+    pub(crate) fn removed(&self, node: u64) -> Option<Incarnation> {
+        self.known().former.get(&node).copied()
+    }
+
+    /// Takes note of a refusal of this node's frame, which may say that this node was removed.
+    pub(crate) fn refused_by(&self, node: u64, refusal: &Refusal) {
+        self.tell_once(node, refusal, "a peer refuses this node");
+        if refusal.reason() == Reason::Removed {
+            self.tell(|told| told.own = MemberPlace::Removed);
+        }
     }
 
     /// Remembers a greeting. It does not override the membership.
@@ -94,6 +143,11 @@ impl Peers {
             .get(&node)
             .or_else(|| known.greeted.get(&node))
             .cloned()
+    }
+
+    /// What `node` said of itself when it greeted this node last.
+    pub(crate) fn greeting(&self, node: u64) -> Option<Member> {
+        self.known().greeted.get(&node).cloned()
     }
 
     /// An envelope to `node`, which must be of `incarnation`; in a greeting there is none.
@@ -126,21 +180,18 @@ impl Peers {
                 "the sender names no incarnation".to_owned(),
             )
         })?;
+        if let Some(known) = self.removed(from) {
+            return Err(no_member(from, known, incarnation));
+        }
         let known = if greeting {
             self.member(from)
         } else {
             self.acquaintance(from)
         };
         match known {
-            Some(known) if known.incarnation != incarnation => Err(Refusal {
-                reason: Reason::SenderIncarnation.into(),
-                detail: format!(
-                    "node {from} is known with incarnation {}, not {incarnation}; its data is \
-                     gone: add it under a new id",
-                    known.incarnation
-                ),
-                known_incarnation: incarnation_bytes(known.incarnation),
-            }),
+            Some(known) if known.incarnation != incarnation => {
+                Err(other_directory(from, known.incarnation, incarnation))
+            }
             Some(_) => Ok(()),
             None if greeting => Ok(()),
             None => Err(refusal(
@@ -191,6 +242,29 @@ impl Peers {
     }
 }
 
+/// Refuses a node that the cluster knows with another directory.
+fn other_directory(from: u64, known: Incarnation, found: Incarnation) -> Refusal {
+    Refusal {
+        reason: Reason::SenderIncarnation.into(),
+        detail: format!(
+            "node {from} is known with incarnation {known}, not {found}; its data is gone: add it \
+             under a new id"
+        ),
+        known_incarnation: incarnation_bytes(known),
+    }
+}
+
+/// Refuses a node that is no member any more.
+fn no_member(from: u64, known: Incarnation, found: Incarnation) -> Refusal {
+    if known != found {
+        return other_directory(from, known, found);
+    }
+    refusal(
+        Reason::Removed,
+        format!("node {from} was removed from the group; its id is never used again"),
+    )
+}
+
 /// A refusal.
 pub(crate) fn refusal(reason: Reason, detail: String) -> Refusal {
     Refusal {
@@ -213,6 +287,7 @@ pub(crate) fn incarnation_bytes(incarnation: Incarnation) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Membership;
 
     fn member(byte: u8) -> Member {
         Member {
@@ -229,6 +304,11 @@ mod tests {
             node: NodeId::new(node).unwrap(),
             member: member(byte),
         })
+    }
+
+    fn stored(voters: &[u64], members: BTreeMap<u64, Member>) -> StoredMembership {
+        let voters = voters.iter().copied().collect();
+        StoredMembership::new(None, Membership::new(vec![voters], members).unwrap())
     }
 
     fn check(change: impl FnOnce(&mut Envelope), expected: Result<(), Reason>) {
@@ -277,12 +357,30 @@ mod tests {
     fn the_membership_overrides_a_greeting() {
         let (one, two) = (peers(1), peers(2));
         let members = BTreeMap::from([(1, member(9))]);
-        let earlier = Membership::new(vec![BTreeSet::from([1])], members).unwrap();
-        two.set_membership(&earlier);
+        two.set_membership(&stored(&[1], members));
         let hello = one.envelope(2, None);
         let refused = two.admit(Some(&hello), true).unwrap_err();
         assert_eq!(refused.reason(), Reason::SenderIncarnation);
         two.greeted(1, member(1));
         assert_eq!(two.acquaintance(1), Some(member(9)));
+    }
+    #[test]
+    fn node_that_was_removed_stays_known_and_is_refused_under_either_directory() {
+        let (one, two) = (peers(1), peers(2));
+        two.greeted(1, member(1));
+        two.set_former(&Former::from([(1, Incarnation::from_bytes([1; 16]))]));
+        for greeting in [true, false] {
+            let mut frame = one.envelope(2, Some(Incarnation::from_bytes([2; 16])));
+            let refused = two.admit(Some(&frame), greeting).unwrap_err();
+            assert_eq!(refused.reason(), Reason::Removed);
+            frame.from_incarnation = Bytes::from_static(&[9; 16]);
+            let refused = two.admit(Some(&frame), greeting).unwrap_err();
+            assert_eq!(refused.reason(), Reason::SenderIncarnation);
+        }
+        // Who is told so says so, whatever its own log says later.
+        let refused = two.admit(Some(&one.envelope(2, None)), true).unwrap_err();
+        one.refused_by(2, &refused);
+        one.set_membership(&stored(&[1], BTreeMap::from([(1, member(1))])));
+        assert_eq!(one.membership().borrow().own, MemberPlace::Removed);
     }
 }

@@ -22,12 +22,21 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::blocking::may_block;
 use crate::disk::StateDisk;
+use crate::held::with_meta;
 use crate::limits;
 use crate::net::Frames;
 use crate::peers::refusal;
-use crate::state_machine::decode_applied;
-use crate::types::{Raft, RaftSnapshot, SnapshotMeta, Vote};
+use crate::proof::ProofDoor;
+use crate::types::{Raft, RaftSnapshot, Vote};
 use crate::wire as convert;
+
+/// A snapshot with what proves its history, as openraft hands it on.
+#[derive(Clone, Debug)]
+pub(crate) struct ProvenSnapshot {
+    pub(crate) snapshot: Snapshot,
+    /// For the receiver's gate. Empty where nobody asks.
+    pub(crate) proof: Bytes,
+}
 
 /// When the last part was taken by the network.
 #[derive(Clone, Debug)]
@@ -58,8 +67,8 @@ pub(crate) fn parts(
     envelope: Envelope,
 ) -> (Sent, BoxStream<'static, wire::SnapshotPart>) {
     let sent = Sent(Arc::new(Mutex::new(Instant::now())));
-    let snapshot = snapshot.snapshot;
-    let head = head(vote, snapshot.manifest());
+    let ProvenSnapshot { snapshot, proof } = snapshot.snapshot;
+    let head = head(vote, snapshot.manifest(), proof);
     let chunks = futures_util::stream::unfold((0, 0), move |(place, offset)| {
         let chunk = next_chunk(&snapshot, place, offset);
         async move { chunk }
@@ -76,7 +85,7 @@ pub(crate) fn parts(
     (sent, parts.boxed())
 }
 
-fn head(vote: &Vote, manifest: &SnapshotManifest) -> wire::SnapshotHead {
+fn head(vote: &Vote, manifest: &SnapshotManifest, proof: Bytes) -> wire::SnapshotHead {
     let files = manifest.files.iter().map(|file| wire::SnapshotFile {
         name: file.name.clone(),
         length: file.length,
@@ -87,6 +96,7 @@ fn head(vote: &Vote, manifest: &SnapshotManifest) -> wire::SnapshotHead {
         applied_index: manifest.applied.index,
         applied: Bytes::copy_from_slice(&manifest.applied.bytes),
         files: files.collect(),
+        proof,
     }
 }
 
@@ -128,11 +138,18 @@ fn store_refuses(error: StoreError) -> Refusal {
     }
 }
 
+/// Where a snapshot arrives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Receiver<'a> {
+    pub(crate) raft: &'a Raft,
+    pub(crate) state: &'a Arc<dyn StateDisk>,
+    pub(crate) door: &'a ProofDoor,
+}
+
 /// Receives a snapshot and installs it. Returns this node's vote: the sender's if it was installed,
 /// a higher one if not.
 pub(crate) async fn receive(
-    raft: &Raft,
-    state: &Arc<dyn StateDisk>,
+    receiver: Receiver<'_>,
     mut parts: Frames<wire::SnapshotPart>,
     admit: impl Fn(Option<&Envelope>) -> Result<(), Refusal> + Send,
 ) -> Result<Vote, Refusal> {
@@ -140,12 +157,16 @@ pub(crate) async fn receive(
         return Err(malformed("a snapshot begins with its head"));
     };
     let vote = convert::vote_from_wire(head.vote).map_err(|error| malformed(error.to_string()))?;
-    let own = raft.metrics().borrow_watched().vote;
+    let own = receiver.raft.metrics().borrow_watched().vote;
     if own > vote {
         return Ok(own);
     }
+    if head.proof.len() > limits::PROOF_BYTES_MAX {
+        return Err(malformed("the proof of the snapshot is too long"));
+    }
+    let proof = head.proof.clone();
     let manifest = manifest(GroupId(envelope.group), head)?;
-    let mut incoming = may_block(|| state.receive(manifest)).map_err(store_refuses)?;
+    let mut incoming = may_block(|| receiver.state.receive(manifest)).map_err(store_refuses)?;
     while let Some((_, part)) = next_part(&mut parts, &admit).await? {
         let Part::Chunk(chunk) = part else {
             return Err(malformed("a snapshot has one head"));
@@ -153,22 +174,44 @@ pub(crate) async fn receive(
         let place = usize::try_from(chunk.file).unwrap_or(usize::MAX);
         may_block(|| incoming.write(place, chunk.offset, &chunk.data)).map_err(store_refuses)?;
     }
-    install(raft, vote, incoming).await
+    install(receiver, vote, incoming, proof).await
 }
 
-async fn install(raft: &Raft, vote: Vote, incoming: Incoming) -> Result<Vote, Refusal> {
+async fn install(
+    receiver: Receiver<'_>,
+    vote: Vote,
+    incoming: Incoming,
+    proof: Bytes,
+) -> Result<Vote, Refusal> {
     let snapshot = may_block(|| incoming.finish()).map_err(store_refuses)?;
-    let (last_log_id, last_membership) = decode_applied(&snapshot.manifest().applied)
+    may_block(|| receiver.check_proof(&snapshot, &proof))?;
+    let snapshot = with_meta(ProvenSnapshot { snapshot, proof })
         .map_err(|error| malformed(error.to_string()))?;
-    let meta = SnapshotMeta {
-        last_log_id,
-        last_membership,
-    };
-    let installed = raft
-        .install_full_snapshot(vote, RaftSnapshot { meta, snapshot })
-        .await;
+    let installed = receiver.raft.install_full_snapshot(vote, snapshot).await;
     let response = installed.map_err(|error| refusal(Reason::NotReady, error.to_string()))?;
     Ok(response.vote)
+}
+
+impl Receiver<'_> {
+    /// Whether what came proves its history to this node. Reads both states and changes neither.
+    fn check_proof(self, snapshot: &Snapshot, proof: &[u8]) -> Result<(), Refusal> {
+        let mut asked = Ok(());
+        self.state
+            .with_received(snapshot, &mut |received| {
+                let own = self
+                    .state
+                    .read(|own| self.door.may_install(proof, received, own));
+                asked = own.unwrap_or_else(|error| Err(error.to_string()));
+            })
+            .map_err(store_refuses)?;
+        asked.map_err(|why| {
+            tracing::error!(
+                why,
+                "ALARM: a snapshot does not prove its history; it is refused and nothing has changed"
+            );
+            refusal(Reason::Unproven, why)
+        })
+    }
 }
 
 /// The next part, admitted; `None` at the end.

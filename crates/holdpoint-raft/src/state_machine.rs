@@ -6,27 +6,33 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::{Buf, BufMut};
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use holdpoint_core::{GroupId, LogPosition, Outcome};
-use holdpoint_receipt::ClusterTime;
-use holdpoint_storage::{Applied, Pinned, Snapshot, StoreError};
+use holdpoint_receipt::{ClusterTime, NodeId};
+use holdpoint_storage::StoreError;
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{OptionalSend, RaftSnapshotBuilder};
 use tokio::sync::{Notify, watch};
 
 use crate::applied::{self, Teller};
+use crate::applied_bytes::{AppliedState, decode_applied, encode_applied};
 use crate::blocking::may_block;
 use crate::clock::Clock;
 use crate::committed::Committed;
 use crate::disk::StateDisk;
-use crate::member;
+use crate::held::{Held, LastSnapshot, with_meta};
+use crate::member::Member;
+use crate::membership::Former;
 use crate::payload::Proposal;
+use crate::peers::Peers;
+use crate::proof::{ProofDoor, TreeSizes};
+use crate::snapshot::ProvenSnapshot;
 use crate::timekeeper::Seen;
 use crate::types::{
-    LogEntry, LogId, Payload, RaftSnapshot, SnapshotMeta, StoredMembership, TypeConfig, log_id,
+    LogEntry, LogId, Membership, Payload, RaftSnapshot, SnapshotMeta, StoredMembership, TypeConfig,
     term_of,
 };
 
@@ -86,54 +92,21 @@ pub(crate) struct StateMachine {
     state: Arc<dyn StateDisk>,
     group: GroupId,
     membership: StoredMembership,
+    /// Who was a member once.
+    former: Former,
+    /// Told of them.
+    peers: Arc<Peers>,
     /// The last snapshot. Its files go away with it.
     snapshot: LastSnapshot,
-    /// Whether the state was replaced by a snapshot in this process.
-    installed: bool,
+    /// A snapshot that may not leave yet: pinned where it was due, so that it is proven soon however
+    /// much is applied meanwhile.
+    waiting: Option<Held>,
+    door: Arc<ProofDoor>,
     progress: Arc<Progress>,
-}
-
-/// The last snapshot, shared with whoever builds the next.
-#[derive(Clone, Debug, Default)]
-struct LastSnapshot(Arc<Mutex<Option<Snapshot>>>);
-
-impl LastSnapshot {
-    fn lock(&self) -> MutexGuard<'_, Option<Snapshot>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 fn fault(error: StoreError) -> io::Error {
     io::Error::other(error)
-}
-
-/// What the state keeps beside the applied index.
-///
-/// ```text
-/// term (8, big endian) | membership with its position
-/// ```
-fn encode_applied(id: &LogId, membership: &StoredMembership) -> Applied {
-    let mut bytes = Vec::new();
-    bytes.put_u64(term_of(id));
-    bytes.extend_from_slice(&member::encode_stored(membership));
-    Applied {
-        index: id.index,
-        bytes,
-    }
-}
-
-/// The inverse. Nothing beside the index means that nothing is applied.
-pub(crate) fn decode_applied(applied: &Applied) -> io::Result<(Option<LogId>, StoredMembership)> {
-    let mut bytes = applied.bytes.as_slice();
-    if bytes.is_empty() {
-        return Ok((None, StoredMembership::default()));
-    }
-    let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidData, error);
-    let term = bytes
-        .try_get_u64()
-        .map_err(|error| invalid(error.to_string()))?;
-    let membership = member::decode_stored(bytes).map_err(|error| invalid(error.to_string()))?;
-    Ok((Some(log_id(term, applied.index)), membership))
 }
 
 impl StateMachine {
@@ -144,17 +117,25 @@ impl StateMachine {
     /// The store has stopped, or what it keeps beside the applied index does not decode.
     pub(crate) fn open(
         state: Arc<dyn StateDisk>,
-        group: GroupId,
+        peers: Arc<Peers>,
+        door: Arc<ProofDoor>,
         progress: Arc<Progress>,
     ) -> io::Result<Self> {
         let applied = state.applied().map_err(fault)?.unwrap_or_default();
-        let (last, membership) = decode_applied(&applied)?;
+        let AppliedState {
+            last,
+            membership,
+            former,
+        } = decode_applied(&applied)?;
         let machine = Self {
             state,
-            group,
+            group: peers.local().group,
             membership,
+            former,
+            peers,
             snapshot: LastSnapshot::default(),
-            installed: false,
+            waiting: None,
+            door,
             progress,
         };
         machine.tell_state(last)?;
@@ -173,6 +154,7 @@ impl StateMachine {
         self.progress.see(told.now);
         self.progress.teller.replaced(told);
         self.progress.applied.send_replace(last);
+        self.peers.set_former(&self.former);
         Ok(())
     }
 
@@ -180,13 +162,10 @@ impl StateMachine {
         let id = entry.log_id;
         let meant = match &entry.payload {
             Payload::Blank => None,
-            Payload::Membership(membership) => {
-                self.membership = StoredMembership::new(Some(id), membership.clone());
-                None
-            }
+            Payload::Membership(membership) => self.change_members(id, membership)?,
             Payload::Normal(proposal) => Some(self.judge(id, proposal)?),
         };
-        let applied = encode_applied(&id, &self.membership);
+        let applied = encode_applied(&id, &self.membership, &self.former);
         let writes = meant.as_ref().map_or(&[][..], |meant| &meant.writes);
         self.state.commit(writes, &applied).map_err(fault)?;
         if let Some(meant) = &meant {
@@ -196,6 +175,33 @@ impl StateMachine {
         self.progress.applied.send_replace(Some(id));
         let outcomes = meant.map(|meant| meant.outcomes).unwrap_or_default();
         Ok(self.committed(id, outcomes))
+    }
+
+    /// Takes over `membership`. A set of voters that is in force by itself also means something to the
+    /// state: the keys that may sign change with it.
+    fn change_members(
+        &mut self,
+        id: LogId,
+        membership: &Membership,
+    ) -> io::Result<Option<holdpoint_core::Applied>> {
+        let stays = |node: &u64| membership.get_node(node).is_some();
+        let before = self.membership.membership().nodes();
+        let gone = before.filter(|(node, _)| !stays(node));
+        let gone = gone.map(|(node, member): (&u64, &Member)| (*node, member.incarnation));
+        let had = self.former.len();
+        self.former.extend(gone.collect::<Former>());
+        if self.former.len() != had {
+            self.peers.set_former(&self.former);
+        }
+        self.membership = StoredMembership::new(Some(id), membership.clone());
+        if membership.get_joint_config().len() != 1 {
+            return Ok(None);
+        }
+        let voters: Vec<NodeId> = membership
+            .voter_ids()
+            .filter_map(|voter| NodeId::new(voter).ok())
+            .collect();
+        meaning_of_voters(&*self.state, self.group, id, &voters)
     }
 
     fn judge(&self, id: LogId, proposal: &Proposal) -> io::Result<holdpoint_core::Applied> {
@@ -232,34 +238,58 @@ impl StateMachine {
             .collect()
     }
 
-    fn pin(&self) -> io::Result<Builder> {
+    /// The sizes of the logs of statements, as the state is.
+    fn tree_sizes(&self) -> TreeSizes {
+        self.progress.teller.subscribe().borrow().tree_sizes.clone()
+    }
+
+    fn pin(&self, proof: Option<Bytes>) -> io::Result<Held> {
         let pinned = may_block(|| self.state.pin()).map_err(fault)?;
         self.progress.bytes.store(0, Ordering::Relaxed);
-        Ok(Builder {
-            pinned: Some(Ok(pinned)),
+        Ok(Held::new(pinned, self.tree_sizes(), proof))
+    }
+
+    /// The snapshot to build now; none if it may not leave before its heads are proven.
+    fn next_snapshot(&mut self) -> io::Result<Option<Held>> {
+        let mut held = match self.waiting.take() {
+            Some(held) => held,
+            None => self.pin(None)?,
+        };
+        if held.prove(&self.door) {
+            self.door.await_proof(None);
+            return Ok(Some(held));
+        }
+        self.door.await_proof(Some(held.sizes().clone()));
+        self.waiting = Some(held);
+        Ok(None)
+    }
+
+    fn builder(&self, held: io::Result<Held>) -> Builder {
+        Builder {
+            held: Some(held),
             last: self.snapshot.clone(),
-        })
+        }
     }
 }
 
-fn with_meta(snapshot: Snapshot) -> io::Result<RaftSnapshot> {
-    let (last_log_id, last_membership) = decode_applied(&snapshot.manifest().applied)?;
-    Ok(RaftSnapshot {
-        meta: SnapshotMeta {
-            last_log_id,
-            last_membership,
-        },
-        snapshot,
-    })
+/// What it means to the state that `voters` vote from the entry `id` on.
+fn meaning_of_voters(
+    _state: &dyn StateDisk,
+    _group: GroupId,
+    _id: LogId,
+    _voters: &[NodeId],
+) -> io::Result<Option<holdpoint_core::Applied>> {
+    Ok(None)
 }
 
 impl RaftStateMachine<TypeConfig> for StateMachine {
-    type SnapshotData = Snapshot;
+    type SnapshotData = ProvenSnapshot;
     type SnapshotBuilder = Builder;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
         let applied = self.state.applied().map_err(fault)?.unwrap_or_default();
-        decode_applied(&applied)
+        let applied = decode_applied(&applied)?;
+        Ok((applied.last, applied.membership))
     }
 
     async fn apply<Strm>(&mut self, mut entries: Strm) -> Result<(), io::Error>
@@ -276,39 +306,52 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         Ok(())
     }
 
-    /// Pins the state as it is: what is applied from now on is not in the snapshot.
+    /// Pins the state as it is: what is applied from now on is not in the snapshot. Where its heads are
+    /// not proven yet nothing is built; the pin stays, and is asked for again once they are.
+    async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Builder> {
+        if force {
+            return Some(self.get_snapshot_builder().await);
+        }
+        let held = self.next_snapshot().transpose()?;
+        Some(self.builder(held))
+    }
+
+    /// At a start, for a log that reaches back behind nothing: nobody knows yet what is proven, so the
+    /// proof is asked for when the snapshot is sent.
     async fn get_snapshot_builder(&mut self) -> Builder {
-        self.pin().unwrap_or_else(|error| Builder {
-            pinned: Some(Err(error)),
-            last: self.snapshot.clone(),
-        })
+        self.builder(self.pin(None))
     }
 
     async fn install_snapshot(
         &mut self,
         _meta: &SnapshotMeta,
-        snapshot: Snapshot,
+        snapshot: ProvenSnapshot,
     ) -> Result<(), io::Error> {
+        let ProvenSnapshot { snapshot, proof } = snapshot;
         let applied = may_block(|| self.state.install(snapshot)).map_err(fault)?;
-        let (last, membership) = decode_applied(&applied)?;
-        self.membership = membership;
-        // The installed files are in use now and cannot be sent; the next one asked for is built.
-        *self.snapshot.lock() = None;
-        self.installed = true;
-        self.tell_state(last)
+        let applied = decode_applied(&applied)?;
+        self.membership = applied.membership;
+        self.former = applied.former;
+        self.tell_state(applied.last)?;
+        // What was pinned belongs to the state before. The installed files are in use now and cannot
+        // be sent, so the same state is pinned once more: its proof holds for exactly this.
+        self.waiting = None;
+        self.door.await_proof(None);
+        let pinned = self.pin(Some(proof))?;
+        self.snapshot.set(pinned);
+        Ok(())
     }
 
-    /// The last snapshot built. A state that was installed counts as one: it is built when asked
-    /// for, so that a leader can always send what its purged log cannot.
+    /// The last snapshot built or installed. A leader must always have one to send once its log does
+    /// not reach back to the beginning.
     async fn get_current_snapshot(&mut self) -> Result<Option<RaftSnapshot>, io::Error> {
-        let last = self.snapshot.lock().clone();
-        if let Some(snapshot) = last {
-            return with_meta(snapshot).map(Some);
-        }
-        if self.installed {
-            return self.pin()?.build_snapshot().await.map(Some);
-        }
-        Ok(None)
+        let Some(mut held) = self.snapshot.take() else {
+            return Ok(None);
+        };
+        held.prove(&self.door);
+        let snapshot = held.seal().await?;
+        self.snapshot.set(held);
+        with_meta(snapshot).map(Some)
     }
 }
 
@@ -316,22 +359,21 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 #[derive(Debug)]
 pub(crate) struct Builder {
     /// Taken by the first build; a builder is used once.
-    pinned: Option<io::Result<Pinned>>,
+    held: Option<io::Result<Held>>,
     last: LastSnapshot,
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
-    type SnapshotData = Snapshot;
+    type SnapshotData = ProvenSnapshot;
 
     async fn build_snapshot(&mut self) -> Result<RaftSnapshot, io::Error> {
-        let pinned = self
-            .pinned
+        let mut held = self
+            .held
             .take()
             .ok_or_else(|| io::Error::other("a snapshot is built once"))??;
         // Hashes every file: minutes for a large state.
-        let sealed = tokio::task::spawn_blocking(move || pinned.seal()).await;
-        let snapshot = sealed.map_err(io::Error::other)?.map_err(fault)?;
-        *self.last.lock() = Some(snapshot.clone());
+        let snapshot = held.seal().await?;
+        self.last.set(held);
         with_meta(snapshot)
     }
 }

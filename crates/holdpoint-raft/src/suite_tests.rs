@@ -7,7 +7,7 @@ use futures_util::Stream;
 use holdpoint_core::GroupId;
 use holdpoint_receipt::{ClusterId, NodeId};
 use holdpoint_storage::{
-    DataDir, FaultLatch, Identity, Incarnation, LogOptions, MemLog, MemState, Snapshot, Syncs,
+    DataDir, FaultLatch, Identity, Incarnation, LogOptions, MemLog, MemState, Syncs,
 };
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::testing::log::{StoreBuilder, Suite};
@@ -17,6 +17,10 @@ use tempfile::TempDir;
 use crate::clock::SystemClock;
 use crate::disk::StateDisk;
 use crate::log_store::Log;
+use crate::member::Member;
+use crate::peers::{LocalNode, Peers};
+use crate::proof::ProofDoor;
+use crate::snapshot::ProvenSnapshot;
 use crate::state_machine::{Builder, Progress, StateMachine};
 use crate::types::{LogId, RaftSnapshot, Runtime, SnapshotMeta, StoredMembership, TypeConfig};
 
@@ -28,7 +32,7 @@ struct Received {
 }
 
 impl RaftStateMachine<TypeConfig> for Received {
-    type SnapshotData = Snapshot;
+    type SnapshotData = ProvenSnapshot;
     type SnapshotBuilder = Builder;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
@@ -52,8 +56,12 @@ impl RaftStateMachine<TypeConfig> for Received {
     async fn install_snapshot(
         &mut self,
         meta: &SnapshotMeta,
-        sent: Snapshot,
+        sent: ProvenSnapshot,
     ) -> Result<(), io::Error> {
+        let ProvenSnapshot {
+            snapshot: sent,
+            proof,
+        } = sent;
         let mut incoming = self.state.receive(sent.manifest().clone()).unwrap();
         for (place, file) in sent.manifest().files.iter().enumerate() {
             let length = usize::try_from(file.length).unwrap();
@@ -62,14 +70,28 @@ impl RaftStateMachine<TypeConfig> for Received {
                 incoming.write(place, 0, &bytes).unwrap();
             }
         }
+        let snapshot = incoming.finish().unwrap();
         self.machine
-            .install_snapshot(meta, incoming.finish().unwrap())
+            .install_snapshot(meta, ProvenSnapshot { snapshot, proof })
             .await
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<RaftSnapshot>, io::Error> {
         self.machine.get_current_snapshot().await
     }
+}
+
+/// The state machine over `state`.
+fn machine(state: Arc<dyn StateDisk>) -> StateMachine {
+    let peers = Peers::new(LocalNode {
+        cluster: ClusterId::from_bytes([7; 16]),
+        group: GroupId::FIRST,
+        node: NodeId::new(1).unwrap(),
+        member: Member::default(),
+    });
+    let progress = Progress::new(u64::MAX, Arc::new(SystemClock::new()));
+    let door = Arc::new(ProofDoor::default());
+    StateMachine::open(state, Arc::new(peers), door, Arc::new(progress)).unwrap()
 }
 
 struct OnDisk;
@@ -90,8 +112,7 @@ impl StoreBuilder<TypeConfig, Log, Received, TempDir> for OnDisk {
             .unwrap();
         let state = Arc::new(directory.open_state(GroupId::FIRST, faults).unwrap());
         let log = Log::new(Arc::new(log), state.clone(), GroupId::FIRST);
-        let progress = Arc::new(Progress::new(u64::MAX, Arc::new(SystemClock::new())));
-        let machine = StateMachine::open(state.clone(), GroupId::FIRST, progress).unwrap();
+        let machine = machine(state.clone());
         Ok((folder, log, Received { machine, state }))
     }
 }
@@ -103,12 +124,7 @@ impl StoreBuilder<TypeConfig, Log, StateMachine, ()> for InMemory {
         let state = Arc::new(MemState::new(GroupId::FIRST));
         let log = Arc::new(MemLog::new(Syncs::AtOnce));
         let log = Log::new(log, state.clone(), GroupId::FIRST);
-        let progress = Arc::new(Progress::new(u64::MAX, Arc::new(SystemClock::new())));
-        Ok((
-            (),
-            log,
-            StateMachine::open(state, GroupId::FIRST, progress).unwrap(),
-        ))
+        Ok(((), log, machine(state)))
     }
 }
 

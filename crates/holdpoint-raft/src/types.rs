@@ -8,6 +8,7 @@ use holdpoint_core::Outcome;
 use crate::committed::Committed;
 use crate::member::Member;
 use crate::payload::Proposal;
+use crate::snapshot::ProvenSnapshot;
 use crate::state_machine::StateMachine;
 
 /// The asynchronous runtime under openraft.
@@ -40,8 +41,7 @@ pub(crate) type Payload = openraft::EntryPayload<Proposal, u64, Member>;
 pub(crate) type Membership = openraft::Membership<u64, Member>;
 pub(crate) type StoredMembership = openraft::type_config::alias::StoredMembershipOf<TypeConfig>;
 pub(crate) type SnapshotMeta = openraft::type_config::alias::SnapshotMetaOf<TypeConfig>;
-pub(crate) type RaftSnapshot =
-    openraft::type_config::alias::SnapshotOf<TypeConfig, holdpoint_storage::Snapshot>;
+pub(crate) type RaftSnapshot = openraft::type_config::alias::SnapshotOf<TypeConfig, ProvenSnapshot>;
 pub(crate) type Raft = openraft::Raft<TypeConfig, StateMachine>;
 pub(crate) type LeaderId = openraft::impls::leader_id_std::LeaderId<u64, u64>;
 pub(crate) type CommittedLeaderId = openraft::type_config::alias::CommittedLeaderIdOf<TypeConfig>;

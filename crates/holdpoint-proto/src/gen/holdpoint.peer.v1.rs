@@ -65,8 +65,14 @@ pub mod refusal {
         SenderIncarnation = 5,
         /// The frame does not decode, or lacks a part.
         Malformed = 6,
-        /// The node has not yet joined its group, or is stopping.
+        /// The node has not yet joined its group, does not answer such questions yet, or is stopping.
         NotReady = 7,
+        /// The sender was removed from the group. Its id is never used again.
+        Removed = 8,
+        /// The snapshot does not prove its history to this node. Nothing has changed.
+        Unproven = 9,
+        /// The node answers as many such questions as it may at once.
+        Busy = 10,
     }
     impl Reason {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -83,6 +89,9 @@ pub mod refusal {
                 Self::SenderIncarnation => "SENDER_INCARNATION",
                 Self::Malformed => "MALFORMED",
                 Self::NotReady => "NOT_READY",
+                Self::Removed => "REMOVED",
+                Self::Unproven => "UNPROVEN",
+                Self::Busy => "BUSY",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -96,6 +105,9 @@ pub mod refusal {
                 "SENDER_INCARNATION" => Some(Self::SenderIncarnation),
                 "MALFORMED" => Some(Self::Malformed),
                 "NOT_READY" => Some(Self::NotReady),
+                "REMOVED" => Some(Self::Removed),
+                "UNPROVEN" => Some(Self::Unproven),
+                "BUSY" => Some(Self::Busy),
                 _ => None,
             }
         }
@@ -218,7 +230,10 @@ pub struct AskRequest {
     #[prost(message, optional, tag = "1")]
     pub envelope: ::core::option::Option<Envelope>,
     /// The question.
-    #[prost(oneof = "ask_request::Question", tags = "2, 3, 4, 5, 6, 7")]
+    #[prost(
+        oneof = "ask_request::Question",
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12"
+    )]
     pub question: ::core::option::Option<ask_request::Question>,
 }
 /// Nested message and enum types in `AskRequest`.
@@ -244,13 +259,28 @@ pub mod ask_request {
         /// What time is it?
         #[prost(message, tag = "7")]
         ReadClock(super::ReadClock),
+        /// Sign this head.
+        #[prost(message, tag = "8")]
+        SignHead(super::SignHead),
+        /// Which head is proven?
+        #[prost(message, tag = "9")]
+        WantHead(super::WantHead),
+        /// Which head did I sign last?
+        #[prost(message, tag = "10")]
+        SignedBefore(super::SignedBefore),
+        /// A verdict of the log is not what I evaluate.
+        #[prost(message, tag = "11")]
+        Dispute(super::Dispute),
+        /// Make new keys.
+        #[prost(message, tag = "12")]
+        NewKeys(super::NewKeys),
     }
 }
 /// The answer to a question.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AskAnswer {
     /// The answer, of the question's kind, or a refusal.
-    #[prost(oneof = "ask_answer::Answer", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "ask_answer::Answer", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
     pub answer: ::core::option::Option<ask_answer::Answer>,
 }
 /// Nested message and enum types in `AskAnswer`.
@@ -276,6 +306,21 @@ pub mod ask_answer {
         /// Answers `read_clock`.
         #[prost(message, tag = "6")]
         ReadClock(super::ReadClockAnswer),
+        /// Answers `sign_head`.
+        #[prost(message, tag = "7")]
+        SignHead(super::SignHeadAnswer),
+        /// Answers `want_head`.
+        #[prost(message, tag = "8")]
+        WantHead(super::WantHeadAnswer),
+        /// Answers `signed_before`.
+        #[prost(message, tag = "9")]
+        SignedBefore(super::SignedBeforeAnswer),
+        /// Answers `dispute`.
+        #[prost(message, tag = "10")]
+        Dispute(super::DisputeAnswer),
+        /// Answers `new_keys`.
+        #[prost(message, tag = "11")]
+        NewKeys(super::NewKeysAnswer),
     }
 }
 /// A node introduces itself before it takes part: "this is me, do you know me otherwise?"
@@ -429,6 +474,245 @@ pub struct ReadClockAnswer {
     #[prost(uint64, tag = "1")]
     pub wall_ms: u64,
 }
+/// Why a node does not do what it was asked, in its own words. The frame itself was in order, unlike
+/// one that is answered with a `Refusal`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Declined {
+    /// One word for programs.
+    #[prost(string, tag = "1")]
+    pub word: ::prost::alloc::string::String,
+    /// One sentence for the operator.
+    #[prost(string, tag = "2")]
+    pub detail: ::prost::alloc::string::String,
+}
+/// The leader asks the addressee to sign the head of a log of statements.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignHead {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// How many statements the head covers. The addressee waits a moment until it has applied them.
+    #[prost(uint64, tag = "2")]
+    pub size: u64,
+    /// The root at that size in the leader's tree, 32 bytes. The addressee signs only its own root.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub root: ::prost::bytes::Bytes,
+    /// The newest proven head that the leader knows, as the note that proves it. Empty before the first.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub proven: ::prost::bytes::Bytes,
+    /// The first size of the epoch whose keys are to sign. At a handover the leader asks twice.
+    #[prost(uint64, tag = "5")]
+    pub epoch_from: u64,
+}
+/// What the addressee says to a head.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignHeadAnswer {
+    /// One of four.
+    #[prost(oneof = "sign_head_answer::Answer", tags = "1, 2, 3, 4")]
+    pub answer: ::core::option::Option<sign_head_answer::Answer>,
+}
+/// Nested message and enum types in `SignHeadAnswer`.
+pub mod sign_head_answer {
+    /// It signed.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Signed {
+        /// Signature of the log key over the note, 64 bytes.
+        #[prost(bytes = "bytes", tag = "1")]
+        pub log_signature: ::prost::bytes::Bytes,
+        /// When it co-signed by its own clock, seconds since the Unix epoch.
+        #[prost(uint64, tag = "2")]
+        pub cosigned_at_s: u64,
+        /// Signature of the co-signing key over the head and that time, 64 bytes.
+        #[prost(bytes = "bytes", tag = "3")]
+        pub cosign_signature: ::prost::bytes::Bytes,
+        /// The first size of the epoch whose keys signed.
+        #[prost(uint64, tag = "4")]
+        pub epoch_from: u64,
+    }
+    /// It has signed a larger head already: ask everyone for one at least as large.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Larger {
+        /// The size.
+        #[prost(uint64, tag = "1")]
+        pub size: u64,
+        /// Its root, 32 bytes.
+        #[prost(bytes = "bytes", tag = "2")]
+        pub root: ::prost::bytes::Bytes,
+    }
+    /// It has not applied so much yet.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct NotYet {
+        /// What it has applied.
+        #[prost(uint64, tag = "1")]
+        pub applied_size: u64,
+    }
+    /// One of four.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Answer {
+        /// It signed.
+        #[prost(message, tag = "1")]
+        Signed(Signed),
+        /// It has signed a larger head.
+        #[prost(message, tag = "2")]
+        Larger(Larger),
+        /// It has not applied so much yet.
+        #[prost(message, tag = "3")]
+        NotYet(NotYet),
+        /// It does not sign.
+        #[prost(message, tag = "4")]
+        Declined(super::Declined),
+    }
+}
+/// A node asks the leader for a proven head.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WantHead {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// How many statements it must cover.
+    #[prost(uint64, tag = "2")]
+    pub at_least: u64,
+}
+/// The answer to it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WantHeadAnswer {
+    /// One of two.
+    #[prost(oneof = "want_head_answer::Answer", tags = "1, 2")]
+    pub answer: ::core::option::Option<want_head_answer::Answer>,
+}
+/// Nested message and enum types in `WantHeadAnswer`.
+pub mod want_head_answer {
+    /// One of two.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Answer {
+        /// The note of a proven head of at least that size.
+        #[prost(bytes, tag = "1")]
+        Note(::prost::bytes::Bytes),
+        /// There is none.
+        #[prost(message, tag = "2")]
+        Declined(super::Declined),
+    }
+}
+/// A node that starts asks what the largest head is that it signed, as far as the addressee knows.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignedBefore {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+}
+/// The answer to it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignedBeforeAnswer {
+    /// One of three.
+    #[prost(oneof = "signed_before_answer::Answer", tags = "1, 2, 3")]
+    pub answer: ::core::option::Option<signed_before_answer::Answer>,
+}
+/// Nested message and enum types in `SignedBeforeAnswer`.
+pub mod signed_before_answer {
+    /// A head that the asker signed.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Known {
+        /// The size.
+        #[prost(uint64, tag = "1")]
+        pub size: u64,
+        /// Its root, 32 bytes.
+        #[prost(bytes = "bytes", tag = "2")]
+        pub root: ::prost::bytes::Bytes,
+    }
+    /// The addressee knows of none.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Nothing {}
+    /// One of three.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Answer {
+        /// The largest one.
+        #[prost(message, tag = "1")]
+        Known(Known),
+        /// It knows of none.
+        #[prost(message, tag = "2")]
+        Nothing(Nothing),
+        /// It cannot tell.
+        #[prost(message, tag = "3")]
+        Declined(super::Declined),
+    }
+}
+/// A node that evaluated a decision of the log again, and found something else, tells the leader.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Dispute {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The leaf of the decision.
+    #[prost(uint64, tag = "2")]
+    pub leaf: u64,
+    /// The version of the evaluator that found it.
+    #[prost(uint32, tag = "3")]
+    pub evaluator_version: u32,
+}
+/// The answer to it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DisputeAnswer {
+    /// One of two.
+    #[prost(oneof = "dispute_answer::Answer", tags = "1, 2")]
+    pub answer: ::core::option::Option<dispute_answer::Answer>,
+}
+/// Nested message and enum types in `DisputeAnswer`.
+pub mod dispute_answer {
+    /// The leader has put it into the log.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Recorded {}
+    /// One of two.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Answer {
+        /// It is in the log.
+        #[prost(message, tag = "1")]
+        Recorded(Recorded),
+        /// It is not.
+        #[prost(message, tag = "2")]
+        Declined(super::Declined),
+    }
+}
+/// The leader asks the addressee for keys in the place of those that it has. Asked again for the same
+/// before they are in the log, it answers with the same.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NewKeys {
+    /// The log key to be replaced, 32 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub log_key: ::prost::bytes::Bytes,
+    /// The co-signing key to be replaced, 32 bytes.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub cosign_key: ::prost::bytes::Bytes,
+}
+/// The answer to it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NewKeysAnswer {
+    /// One of two.
+    #[prost(oneof = "new_keys_answer::Answer", tags = "1, 2")]
+    pub answer: ::core::option::Option<new_keys_answer::Answer>,
+}
+/// Nested message and enum types in `NewKeysAnswer`.
+pub mod new_keys_answer {
+    /// Public keys whose secret halves are on the addressee's disk.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Made {
+        /// The log key, 32 bytes.
+        #[prost(bytes = "bytes", tag = "1")]
+        pub log_key: ::prost::bytes::Bytes,
+        /// The co-signing key, 32 bytes.
+        #[prost(bytes = "bytes", tag = "2")]
+        pub cosign_key: ::prost::bytes::Bytes,
+    }
+    /// One of two.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Answer {
+        /// The keys.
+        #[prost(message, tag = "1")]
+        Made(Made),
+        /// There are none.
+        #[prost(message, tag = "2")]
+        Declined(super::Declined),
+    }
+}
 /// One part of a snapshot in transfer.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SnapshotPart {
@@ -467,6 +751,10 @@ pub struct SnapshotHead {
     /// The files, in the order in which they are sent.
     #[prost(message, repeated, tag = "4")]
     pub files: ::prost::alloc::vec::Vec<SnapshotFile>,
+    /// What proves to the receiver that the logs of statements in it are the cluster's: bytes of the
+    /// node above, at most 1 MiB. The receiver checks them before anything is switched.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub proof: ::prost::bytes::Bytes,
 }
 /// One file of a snapshot.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -607,8 +895,8 @@ pub mod peer_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// One question, one answer: greetings, votes, heartbeats, leadership hand-over, clocks. The caller
-        /// sets a deadline on each.
+        /// One question, one answer: greetings, votes, heartbeats, leadership hand-over, clocks, and what
+        /// nodes ask of each other about heads, keys and verdicts. The caller sets a deadline on each.
         pub async fn ask(
             &mut self,
             request: impl tonic::IntoRequest<super::AskRequest>,
@@ -694,8 +982,8 @@ pub mod peer_server {
     /// Generated trait containing gRPC methods that should be implemented for use with PeerServer.
     #[async_trait]
     pub trait Peer: std::marker::Send + std::marker::Sync + 'static {
-        /// One question, one answer: greetings, votes, heartbeats, leadership hand-over, clocks. The caller
-        /// sets a deadline on each.
+        /// One question, one answer: greetings, votes, heartbeats, leadership hand-over, clocks, and what
+        /// nodes ask of each other about heads, keys and verdicts. The caller sets a deadline on each.
         async fn ask(
             &self,
             request: tonic::Request<super::AskRequest>,

@@ -40,8 +40,16 @@ impl Waiting {
     }
 }
 
-/// Who has not answered, and why; none if everybody has.
+/// What this node waits for: to be added, or for who has not answered, and why. None if everybody has
+/// and the group is to be founded.
 fn sentence(heard: &BTreeMap<u64, Heard>, others: &BTreeMap<u64, String>) -> Option<String> {
+    let has_group = |heard: &Heard| matches!(heard, Heard::Settled { knows_me: false });
+    if let Some((node, _)) = heard.iter().find(|(_, heard)| has_group(heard)) {
+        return Some(format!(
+            "node {node} belongs to a group that does not name this node: waiting until it is added \
+             there"
+        ));
+    }
     let mut silent = String::new();
     for (node, heard) in heard {
         let (Heard::Nothing(why), Some(address)) = (heard, others.get(node)) else {
@@ -90,7 +98,14 @@ mod tests {
             ),
         );
         let knows_me = false;
-        check(vec![(2, Heard::Settled { knows_me })], None);
+        check(
+            vec![(2, Heard::Settled { knows_me }), (3, silent("refused"))],
+            Some(
+                "node 2 belongs to a group that does not name this node: waiting until it is added \
+                 there",
+            ),
+        );
+        check(vec![(2, Heard::Fresh(Member::default()))], None);
     }
 
     #[test]

@@ -13,11 +13,13 @@ use holdpoint_storage::{LogStore, StateStore, StoreError};
 use openraft::Config;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::{Group, Inner, Queues};
+use crate::applied_bytes::decode_applied;
 use crate::batcher::{self, Batcher};
+use crate::change_members::Changer;
 use crate::clock::Clock;
 use crate::clocks::Asker;
 use crate::config::GroupConfig;
@@ -26,13 +28,17 @@ use crate::error::{GroupFault, StartError};
 use crate::greeting::{Greeter, Joined, OwnLog};
 use crate::inbound::Inbound;
 use crate::leadership::{self, Leadership};
+use crate::limits;
 use crate::log_store::Log;
 use crate::member::ADDRESS_BYTES_MAX;
+use crate::membership::{GroupMembership, MemberPlace};
 use crate::net::Net;
+use crate::node_channel::{Counter, NodeAsker};
 use crate::outbound::Links;
 use crate::peers::{LocalNode, Peers};
+use crate::proof::ProofDoor;
 use crate::reads::{self, Confirmer};
-use crate::state_machine::{Progress, StateMachine, decode_applied};
+use crate::state_machine::{Progress, StateMachine};
 use crate::term::Ground;
 use crate::timekeeper::Timekeeper;
 use crate::types::Raft;
@@ -122,7 +128,7 @@ impl Group {
         log: Arc<L>,
         state: Arc<S>,
     ) -> Result<Self, StartError> {
-        let others = spec.others()?;
+        let mut others = spec.others()?;
         let group = spec.local.group;
         let config = spec
             .config
@@ -138,7 +144,11 @@ impl Group {
             net: Arc::clone(&net),
             peers: Arc::clone(&peers),
         };
-        let raft = take_up(config, links, log.clone(), &state, &progress).await?;
+        let door = Arc::new(ProofDoor::default());
+        let raft = take_up(config, links, log.clone(), &state, &door, &progress).await?;
+        // Whom the membership names counts, not whom the cluster's file named once.
+        others.retain(|node, _| peers.removed(*node).is_none());
+        others.extend(peers.other_members());
         let own = Arc::new(OwnLog {
             log,
             state: Arc::clone(&state),
@@ -151,14 +161,31 @@ impl Group {
             others,
         };
         let stopped = watch::Sender::new(false);
+        let counter = Arc::new(Counter::new());
         let inbound = Inbound {
             peers: Arc::clone(&peers),
             clock: Arc::clone(&clock),
             state: Arc::clone(&state),
             raft: Arc::clone(&joined),
             own,
+            counter: Arc::clone(&counter),
+            door: Arc::clone(&door),
             stopped: stopped.subscribe(),
         };
+        let asker = NodeAsker {
+            peers: Arc::clone(&peers),
+            net: Arc::clone(&net),
+            counter,
+            places: Semaphore::new(limits::NODE_QUESTIONS_ASKED_MAX),
+        };
+        let leadership = Arc::new(watch::Sender::new(Leadership::Unknown));
+        let changer = Arc::new(Changer {
+            raft: raft.clone(),
+            peers: Arc::clone(&peers),
+            leadership: leadership.subscribe(),
+            turn: tokio::sync::Mutex::new(()),
+            silent_after: spec.config.election_max * limits::SILENT_AFTER_ELECTIONS,
+        });
         let timekeeper = Arc::new(Timekeeper::new(Arc::clone(&clock)));
         let (proposals, queued) = batcher::queue();
         let (reads, reads_queued) = reads::queue();
@@ -166,9 +193,12 @@ impl Group {
             peers,
             state,
             inbound: Arc::new(inbound),
+            asker,
+            door,
+            changer,
             raft,
             joined,
-            leadership: Arc::new(watch::Sender::new(Leadership::Unknown)),
+            leadership,
             timekeeper,
             progress,
             fault: Arc::new(watch::Sender::new(None)),
@@ -198,19 +228,31 @@ async fn take_up(
     links: Links,
     log: Log,
     state: &Arc<dyn StateDisk>,
+    door: &Arc<ProofDoor>,
     progress: &Arc<Progress>,
 ) -> Result<Raft, StartError> {
     let peers = Arc::clone(&links.peers);
-    let local = peers.local();
-    let machine = StateMachine::open(Arc::clone(state), local.group, Arc::clone(progress))
-        .map_err(StartError::Disk)?;
-    let raft = Raft::build(local.node.get(), Arc::new(config), links, log, machine)
-        .await
-        .map_err(|error| StartError::Log(error.to_string()))?;
+    let machine = StateMachine::open(
+        Arc::clone(state),
+        Arc::clone(&peers),
+        Arc::clone(door),
+        Arc::clone(progress),
+    )
+    .map_err(StartError::Disk)?;
+    let raft = Raft::build(
+        peers.local().node.get(),
+        Arc::new(config),
+        links,
+        log,
+        machine,
+    )
+    .await
+    .map_err(|error| StartError::Log(error.to_string()))?;
     // What was committed and not flushed is applied again by now.
     let applied = state.applied().map_err(unreadable)?.unwrap_or_default();
-    let (_, membership) = decode_applied(&applied).map_err(StartError::Disk)?;
-    peers.set_membership(membership.membership());
+    let applied = decode_applied(&applied).map_err(StartError::Disk)?;
+    peers.set_membership(&applied.membership);
+    peers.set_former(&applied.former);
     Ok(raft)
 }
 
@@ -291,7 +333,10 @@ impl Inner {
             }
             .run(),
         );
-        self.spawn(snapshot_by_bytes(raft, Arc::clone(&self.progress)));
+        self.spawn(Arc::clone(&self.changer).finish_what_was_begun());
+        self.spawn(rest_once_removed(raft.clone(), self.peers.membership()));
+        let (progress, door) = (Arc::clone(&self.progress), Arc::clone(&self.door));
+        self.spawn(snapshot_in_time(raft, progress, door));
     }
 
     /// Reports the first fault of the store, and openraft's own end.
@@ -359,10 +404,25 @@ async fn join(
     }
 }
 
-/// Asks for a snapshot when enough bytes were applied; openraft itself counts entries.
-async fn snapshot_by_bytes(raft: Raft, progress: Arc<Progress>) {
+/// Keeps a node that was removed from asking for votes. Its own log may never say that it was.
+async fn rest_once_removed(raft: Raft, mut membership: watch::Receiver<GroupMembership>) {
+    let is_removed = |told: &GroupMembership| told.own == MemberPlace::Removed;
+    if membership.wait_for(is_removed).await.is_ok() {
+        raft.runtime_config().elect(false);
+        tracing::error!(
+            "this node was removed from the group, for ever: it takes no part any more"
+        );
+    }
+}
+
+/// Asks for a snapshot when enough bytes were applied, or when one that waited is proven; openraft
+/// itself counts entries.
+async fn snapshot_in_time(raft: Raft, progress: Arc<Progress>, door: Arc<ProofDoor>) {
     loop {
-        progress.snapshot_due.notified().await;
+        tokio::select! {
+            () = progress.snapshot_due.notified() => {}
+            () = door.until_proven() => {}
+        }
         if raft.trigger().snapshot().await.is_err() {
             return;
         }

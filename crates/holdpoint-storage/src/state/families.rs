@@ -153,6 +153,17 @@ const APPLIED: &str = "applied";
 
 /// Opens the database in `folder`, or creates it.
 pub(super) fn open(folder: &Path, create: bool) -> Result<DB, rocksdb::Error> {
+    let (options, families) = described(create);
+    DB::open_cf_descriptors(&options, folder, families)
+}
+
+/// Opens the database in `folder` to read it: nothing there changes.
+pub(super) fn open_read_only(folder: &Path) -> Result<DB, rocksdb::Error> {
+    let (options, families) = described(false);
+    DB::open_cf_descriptors_read_only(&options, folder, families, false)
+}
+
+fn described(create: bool) -> (Options, Vec<ColumnFamilyDescriptor>) {
     let mut options = rocks::options(create);
     options.set_atomic_flush(true);
     options.set_write_buffer_size(WRITE_BUFFERS_BYTES);
@@ -163,7 +174,7 @@ pub(super) fn open(folder: &Path, create: bool) -> Result<DB, rocksdb::Error> {
         .map(|family| ColumnFamilyDescriptor::new(family.name(), family.options(&options, &cache)))
         .collect();
     families.push(ColumnFamilyDescriptor::new(APPLIED, options.clone()));
-    DB::open_cf_descriptors(&options, folder, families)
+    (options, families)
 }
 
 /// Refuses a database whose families are not these: another version of this program wrote it.

@@ -169,17 +169,19 @@ impl StateStore for MemState {
         Incoming::new(manifest, Sink::Memory(Vec::new()), self.faults.clone())
     }
 
+    fn read_received<R>(
+        &self,
+        snapshot: &Snapshot,
+        query: impl FnOnce(&MemReader<'_>) -> R,
+    ) -> Result<R, StoreError> {
+        self.faults.check()?;
+        let rows = rows_of(snapshot)?;
+        Ok(query(&MemReader(&rows)))
+    }
+
     fn install(&self, snapshot: Snapshot) -> Result<Applied, StoreError> {
         self.faults.check()?;
-        let Content::Memory(files) = &snapshot.content else {
-            return Err(StoreError::Snapshot("it is not in memory".to_owned()));
-        };
-        let mut rows = MapView::new();
-        for (_, file) in files.iter() {
-            let writes = decode_rows(file)
-                .ok_or_else(|| StoreError::Snapshot("a row is cut short".to_owned()))?;
-            rows.commit(&writes);
-        }
+        let rows = rows_of(&snapshot)?;
         let applied = snapshot.manifest.applied.clone();
         let version = Version {
             rows: Arc::new(rows),
@@ -200,6 +202,19 @@ impl StateStore for MemState {
     fn faults(&self) -> &FaultLatch {
         &self.faults
     }
+}
+
+fn rows_of(snapshot: &Snapshot) -> Result<MapView, StoreError> {
+    let Content::Memory(files) = &snapshot.content else {
+        return Err(StoreError::Snapshot("it is not in memory".to_owned()));
+    };
+    let mut rows = MapView::new();
+    for (_, file) in files.iter() {
+        let writes = decode_rows(file)
+            .ok_or_else(|| StoreError::Snapshot("a row is cut short".to_owned()))?;
+        rows.commit(&writes);
+    }
+    Ok(rows)
 }
 
 fn decode_rows(mut file: &[u8]) -> Option<Vec<Write>> {
