@@ -131,13 +131,20 @@ check_signature() {
     invalid SIGNATURE_INVALID "the signature of node $node is not valid"
 }
 
+# The keys of a line are not marked as compromised for heads of this size.
+check_mark() {
+  jq -e --argjson size "$size" --arg key "$name+$key_id+" '
+    all(.revoked[]; (.valid_to >= $size) or ((.log_vkey, .cosign_vkey) | startswith($key) | not))
+  ' "$keys" >/dev/null || invalid KEY_REVOKED "the keys of node $node are revoked for this size"
+}
+
 signers=() last=0
 for ((place = 4; place < ${#lines[@]}; place += 2)); do
   split_line "${lines[place]}"
   find_key
   [[ $algorithm == 01 && $node -gt $last ]] || invalid SIGNATURE_ORDER "lines out of order"
   check_signature "$work/text" "$signature"
-  signer=$node
+  signer=$node log_name=$name log_id=$key_id
   [[ $((place + 1)) -lt ${#lines[@]} ]] || invalid SIGNATURE_ORDER "a node signs with two keys"
   split_line "${lines[place + 1]}"
   find_key
@@ -147,6 +154,9 @@ for ((place = 4; place < ${#lines[@]}; place += 2)); do
   { printf 'cosignature/v1\ntime %s\n' "$time"; cat "$work/text"; } >"$work/message"
   check_signature "$work/message" "${signature:16}"
   [[ $time -ge 1 && $time -le 253402300799 ]] || invalid TIMESTAMP "an impossible time"
+  check_mark
+  name=$log_name key_id=$log_id
+  check_mark
   signers+=("$signer") last=$signer
 done
 [[ ${#signers[@]} -ge $needed ]] || invalid NOT_ENOUGH_SIGNATURES "${#signers[@]} of $needed"
@@ -174,5 +184,5 @@ done < <(jq -r '.proof.hashes[]' "$receipt")
 [[ $last_place -eq 0 && $found == "$root" ]] || invalid INCLUSION_PROOF "not under the signed head"
 
 printf 'VALID  %s  leaf %s of %s, signed by node %s (%s needed)\n' \
-  "$(jq -r '.statement | [.kind, .decision, .reason, .outcome, .quorum, .freeze, .drain, .permit_id] | map(select(.)) | join(" ")' "$receipt")" \
+  "$(jq -r '.statement | [.kind, .decision, .reason, .outcome, .quorum, .freeze, .drain, .change, .permit_id] | map(select(.)) | join(" ")' "$receipt")" \
   "$index" "$size" "$(IFS=,; echo "${signers[*]}")" "$needed"

@@ -4,6 +4,7 @@
 //! floats in any spelling (`1.0`, `1e3`, `-0`), integers beyond ±(2^53-1), lone surrogates, invalid
 //! UTF-8, and depth or size beyond [`Limits`]. It never repairs input and never rounds a number.
 
+mod members;
 mod parse;
 mod write;
 
@@ -12,6 +13,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+pub(crate) use members::{Members, Misfit};
 pub use parse::{JsonError, JsonProblem, parse};
 
 /// The largest integer, 2^53-1. The smallest is its negative. Every JSON library keeps these exact.

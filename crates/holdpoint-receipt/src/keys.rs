@@ -6,12 +6,14 @@
 //!
 //! Secret keys are wiped from memory when dropped and are never shown; this module draws none.
 
+mod head;
 mod public;
 mod secret;
 mod set;
 mod verifier;
 
+pub use head::{HeadSignature, NodePublicKeys, SignedHead};
 pub use public::{KeyError, PublicKey, SignatureInvalid};
-pub use secret::{HeadSignature, NodePublicKeys, NodeSecretKeys, SecretKey, SecretPem};
-pub use set::{Epoch, KEYS_BYTES_MAX, KEYS_SCHEMA, KeySet, KeySetError};
+pub use secret::{NodeSecretKeys, SecretKey, SecretPem};
+pub use set::{Epoch, KEYS_BYTES_MAX, KEYS_SCHEMA, KeySet, KeySetError, Revocation};
 pub use verifier::{Algorithm, KeyId, KeyName, VerifierKey, VerifierKeyError};

@@ -27,11 +27,11 @@ pub use commitment::{
     BOUNDS_MAX, BoundCommitments, BoundsError, Salt, approvals_digest, commit, subject_digest,
 };
 pub use standing::{
-    ApprovalStatement, DrainStatement, FrozenStatement, KeysStatement, PolicyStatement,
-    SessionStatement,
+    ApprovalStatement, DrainStatement, ErasedStatement, FrozenStatement, KeysStatement,
+    PolicyStatement, SessionStatement,
 };
 pub use text::StatementText;
-pub use words::{DrainMode, Kind, Outcome};
+pub use words::{DrainMode, KeysChange, Kind, Outcome};
 
 use codec::{Reader, Writer};
 

@@ -6,7 +6,8 @@
 //! it is of the keys' cluster and log     WRONG_AUTHORITY, WRONG_NAMESPACE
 //! the head is one of that log            CHECKPOINT_MALFORMED, WRONG_LOG, WRONG_SIZE
 //! exactly k of its nodes signed it       UNKNOWN_KEY, SIGNATURE_INVALID, SIGNATURE_ORDER,
-//!                                        TIMESTAMP, NOT_ENOUGH_SIGNATURES, SURPLUS_SIGNATURES
+//!                                        TIMESTAMP, KEY_REVOKED, NOT_ENOUGH_SIGNATURES,
+//!                                        SURPLUS_SIGNATURES
 //! the statement is a leaf under it       INCLUSION_PROOF
 //! ```
 //!
@@ -15,17 +16,19 @@
 //! network or a clock.
 
 mod binding;
+mod heads;
 mod signatures;
 
 use crate::checkpoint::Checkpoint;
 use crate::digest::Digest;
 use crate::keys::KeySet;
 use crate::merkle;
-use crate::names::NodeId;
+use crate::names::{NodeId, TreeSize};
 use crate::receipt::Receipt;
 use crate::statement::{Statement, StatementError};
 
 pub use binding::verify_permit_for;
+pub use heads::{verify_handover, verify_head_signature, verify_note, verify_published};
 
 /// Why a receipt is not believed: the first check that failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +73,9 @@ pub enum VerifyError {
     /// The head is of another size than the proof.
     #[error("the checkpoint and the proof are of different tree sizes")]
     WrongSize,
+    /// The head has another root than the tree that it is said to be of.
+    #[error("the checkpoint has another root than the tree")]
+    WrongRoot,
     /// A line is of a key that is not published for this size.
     #[error(
         "the key `{name}` ({key_id}) is not published for this tree size; are the keys current?"
@@ -94,6 +100,17 @@ pub enum VerifyError {
     Timestamp {
         /// The node that co-signed.
         node: NodeId,
+    },
+    /// A signature is by keys that are marked as compromised before this tree size.
+    #[error(
+        "the keys of node {node} are revoked for trees of more than {valid_to} leaves; \
+         ask the gate for a fresh proof: `holdpoint receipt refresh`"
+    )]
+    KeyRevoked {
+        /// The node whose keys they were.
+        node: NodeId,
+        /// The largest head that they sign validly.
+        valid_to: TreeSize,
     },
     /// Fewer nodes signed than must.
     #[error("{found} nodes signed the checkpoint, {needed} must")]
@@ -143,10 +160,12 @@ impl VerifyError {
             Self::CheckpointMalformed(_) => "CHECKPOINT_MALFORMED",
             Self::WrongLog { .. } => "WRONG_LOG",
             Self::WrongSize => "WRONG_SIZE",
+            Self::WrongRoot => "WRONG_ROOT",
             Self::UnknownKey { .. } => "UNKNOWN_KEY",
             Self::SignatureInvalid { .. } => "SIGNATURE_INVALID",
             Self::SignatureOrder => "SIGNATURE_ORDER",
             Self::Timestamp { .. } => "TIMESTAMP",
+            Self::KeyRevoked { .. } => "KEY_REVOKED",
             Self::NotEnoughSignatures { .. } => "NOT_ENOUGH_SIGNATURES",
             Self::SurplusSignatures { .. } => "SURPLUS_SIGNATURES",
             Self::InclusionProof(_) => "INCLUSION_PROOF",
@@ -239,11 +258,7 @@ pub fn verify_parsed(receipt: Receipt, keys: &KeySet) -> Result<Verified, Verify
             found: statement.namespace.to_string(),
         });
     }
-    let head: Checkpoint = receipt
-        .checkpoint
-        .text()
-        .parse()
-        .map_err(|error| VerifyError::CheckpointMalformed(format!("{error}")))?;
+    let head = heads::parse_head(&receipt.checkpoint)?;
     if head.origin != keys.origin() {
         return Err(VerifyError::WrongLog {
             found: head.origin.to_string(),
@@ -252,7 +267,9 @@ pub fn verify_parsed(receipt: Receipt, keys: &KeySet) -> Result<Verified, Verify
     if head.size != receipt.proof.tree_size {
         return Err(VerifyError::WrongSize);
     }
-    let (signers, signers_needed) = signatures::verify(&receipt.checkpoint, head.size, keys)?;
+    let note = &receipt.checkpoint;
+    let (signers, signers_needed) =
+        signatures::verify_proven(note.text(), note.signatures(), head.size, keys)?;
     let receipt_hash = statement.receipt_hash();
     verify_place(&receipt, &receipt_hash, &head)?;
     Ok(Verified {

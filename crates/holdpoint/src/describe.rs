@@ -20,8 +20,13 @@ pub(crate) fn describe(statement: &Statement) -> String {
             short_sha256(&policy.policy_digest)
         ),
         Body::Keys(keys) => format!(
-            "KEYS from tree size {}, {} signatures needed, stated at {at}",
-            keys.tree_size_from, keys.signers_needed
+            "KEYS {}{} from tree size {}, {} signatures needed, stated at {at}",
+            keys.change,
+            keys.node
+                .map(|node| format!(" node {node}"))
+                .unwrap_or_default(),
+            keys.tree_size_from,
+            keys.signers_needed
         ),
         Body::Completed { step, outcome, .. } => step_of(upper(*outcome), step, at),
         Body::Conflict { step, outcome, .. } => {
@@ -48,9 +53,12 @@ pub(crate) fn describe(statement: &Statement) -> String {
         ),
         Body::Frozen(frozen) => {
             let word = if frozen.frozen { "FROZEN" } else { "THAWED" };
+            let why = frozen.disputed_leaf;
+            let why = why.map(|leaf| format!(", leaf {leaf} is disputed"));
+            let why = why.unwrap_or_default();
             match &frozen.surface {
-                Some(surface) => format!("{word} surface {surface} at {at}"),
-                None => format!("{word} every surface at {at}"),
+                Some(surface) => format!("{word} surface {surface} at {at}{why}"),
+                None => format!("{word} every surface at {at}{why}"),
             }
         }
         Body::Drain(drain) => {
@@ -63,6 +71,10 @@ pub(crate) fn describe(statement: &Statement) -> String {
                 DrainMode::Cancelled => format!("DRAIN for {bundle} given up at {at}"),
             }
         }
+        Body::Erased(erased) => format!(
+            "ERASED what was asked ({}) at {at}",
+            short_sha256(&erased.request_digest)
+        ),
     }
 }
 

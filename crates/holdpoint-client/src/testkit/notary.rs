@@ -44,7 +44,8 @@ impl Notary {
             nodes: BTreeMap::from([(node, secret.public())]),
         };
         let namespace = Name::new(NAMESPACE_DEFAULT).map_err(|error| fault(&error))?;
-        let keys = KeySet::new(cluster, namespace, vec![epoch]).map_err(|error| fault(&error))?;
+        let keys =
+            KeySet::new(cluster, namespace, vec![epoch], vec![]).map_err(|error| fault(&error))?;
         Ok(Self {
             cluster,
             node,

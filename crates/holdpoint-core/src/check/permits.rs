@@ -275,7 +275,8 @@ fn said(body: &Body) -> (Option<PermitStep>, Option<Digest>) {
         | Body::ApprovalRevoked(_)
         | Body::SessionClosed(_)
         | Body::Frozen(_)
-        | Body::Drain(_) => (None, None),
+        | Body::Drain(_)
+        | Body::Erased(_) => (None, None),
     }
 }
 

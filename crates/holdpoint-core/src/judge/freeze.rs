@@ -61,6 +61,7 @@ pub(super) fn freeze<V: View>(
         surface: command.surface.clone(),
         frozen: command.frozen,
         caller_commitment: commit(&command.salt, "caller_commitment", principal),
+        disputed_leaf: None,
     };
     let statement = gate.append_plain(Body::Frozen(body), command.salt)?;
     let done = ChangeOutcome::Done {

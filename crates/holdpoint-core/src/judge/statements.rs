@@ -178,7 +178,8 @@ impl<V: View> Gate<'_, V> {
             | StatementKind::ApprovalRevoked
             | StatementKind::SessionClosed
             | StatementKind::Frozen
-            | StatementKind::Drain => {
+            | StatementKind::Drain
+            | StatementKind::Erased => {
                 let key = self.keys.permit(&permit.id);
                 return Err(ApplyError::contradiction(
                     key,

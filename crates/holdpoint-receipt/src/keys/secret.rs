@@ -7,11 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer as _, SigningKey};
 use zeroize::Zeroizing;
 
-use super::{Algorithm, KeyError, KeyName, PublicKey, VerifierKey};
-use crate::checkpoint::{Checkpoint, Origin};
+use super::{HeadSignature, KeyError, NodePublicKeys, PublicKey, SignedHead};
+use crate::checkpoint::Checkpoint;
 use crate::cosignature;
 use crate::names::{ClusterId, NodeId};
-use crate::note::NoteSignature;
 
 /// What stands before the 32 bytes of an Ed25519 key in a PKCS#8 `PrivateKeyInfo` (RFC 8410).
 const PKCS8_PREFIX: [u8; 16] = [
@@ -106,26 +105,6 @@ pub struct NodeSecretKeys {
     cosign: SecretKey,
 }
 
-/// The two public keys of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NodePublicKeys {
-    /// Signs heads as notes.
-    pub log: PublicKey,
-    /// Signs heads with the time at which the node saw them.
-    pub cosign: PublicKey,
-}
-
-/// A node's two signatures of one head.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeadSignature {
-    /// Who signed.
-    pub node: NodeId,
-    /// The line of the log key.
-    pub log: NoteSignature,
-    /// The line of the co-signing key.
-    pub cosign: NoteSignature,
-}
-
 impl NodeSecretKeys {
     /// Takes a node's two keys.
     ///
@@ -162,39 +141,10 @@ impl NodeSecretKeys {
         at_s: u64,
     ) -> HeadSignature {
         let text = head.to_text();
-        let public = self.public();
-        let log_key = public.log_verifier(&head.origin);
-        let cosign_key = public.cosign_verifier(cluster, node);
-        HeadSignature {
-            node,
-            log: NoteSignature {
-                name: log_key.name().clone(),
-                key_id: log_key.key_id(),
-                signature: self.log.sign(text.as_bytes()).to_vec(),
-            },
-            cosign: NoteSignature {
-                name: cosign_key.name().clone(),
-                key_id: cosign_key.key_id(),
-                signature: cosignature::sign(&self.cosign, at_s, &text).to_vec(),
-            },
-        }
-    }
-}
-
-impl NodePublicKeys {
-    /// The log key under the name that heads of this origin are signed with: the origin itself.
-    #[must_use]
-    pub fn log_verifier(&self, origin: &Origin) -> VerifierKey {
-        VerifierKey::new(KeyName::of_origin(origin), Algorithm::Ed25519, self.log)
-    }
-
-    /// The co-signing key under the node's name.
-    #[must_use]
-    pub fn cosign_verifier(&self, cluster: &ClusterId, node: NodeId) -> VerifierKey {
-        VerifierKey::new(
-            KeyName::of_node(cluster, node),
-            Algorithm::CosignatureV1,
-            self.cosign,
-        )
+        let signed = SignedHead {
+            log: self.log.sign(text.as_bytes()),
+            cosign: cosignature::sign(&self.cosign, at_s, &text),
+        };
+        HeadSignature::new(cluster, &head.origin, node, &self.public(), &signed)
     }
 }

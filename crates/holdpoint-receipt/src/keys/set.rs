@@ -1,11 +1,14 @@
 //! The published key set: `keys.json`.
 
+mod file;
+mod jwks;
+
 use std::collections::BTreeMap;
 
-use super::{Algorithm, KeyName, NodePublicKeys, VerifierKey, VerifierKeyError};
+use super::{KeyName, NodePublicKeys, VerifierKey, VerifierKeyError};
 use crate::checkpoint::Origin;
 use crate::digest::{Digest, sha256};
-use crate::json::{Json, JsonError, Limits, parse};
+use crate::json::{JsonError, Misfit};
 use crate::names::{ClusterId, Name, NodeId, TreeSize};
 
 /// What every key set of this form says in its member `schema`.
@@ -16,12 +19,6 @@ pub const KEYS_BYTES_MAX: usize = 1024 * 1024;
 
 /// The most nodes of one epoch; a note has room for two signatures of each.
 const NODES_MAX: usize = crate::note::SIGNATURES_MAX / 2;
-
-/// Object, epochs, epoch, nodes, node.
-const LIMITS: Limits = Limits {
-    bytes_max: KEYS_BYTES_MAX,
-    depth_max: 5,
-};
 
 /// Why something is not a key set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +65,17 @@ pub enum KeySetError {
     /// A key has two owners or two roles.
     #[error("the key {0} has two owners or two roles")]
     SharedKey(String),
+    /// A mark is not of keys that some node signed with before, or the marks do not rise.
+    #[error(
+        "`revoked` must name keys of an epoch that had begun at the leaf, in the order of the leaves"
+    )]
+    Revoked,
+}
+
+impl From<Misfit> for KeySetError {
+    fn from(misfit: Misfit) -> Self {
+        Self::Member(misfit.0)
+    }
 }
 
 /// Which nodes sign heads from one tree size on, until the next epoch.
@@ -81,6 +89,20 @@ pub struct Epoch {
     pub nodes: BTreeMap<NodeId, NodePublicKeys>,
 }
 
+/// A mark on keys that became known to others than their node: larger heads that they sign do not
+/// count. It is never taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// The node whose keys they are.
+    pub node: NodeId,
+    /// The keys. Each of the two is marked.
+    pub keys: NodePublicKeys,
+    /// The largest head that they sign validly.
+    pub valid_to: TreeSize,
+    /// The leaf of the statement that says so.
+    pub recorded_at: u64,
+}
+
 /// The keys that verify the receipts of one namespace of one cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySet {
@@ -88,10 +110,13 @@ pub struct KeySet {
     namespace: Name,
     // INVARIANT: not empty, from tree size 0, rising, each checked by `check`.
     epochs: Vec<Epoch>,
+    // INVARIANT: rising by leaf, each of keys in an epoch that had begun by then.
+    revocations: Vec<Revocation>,
 }
 
 impl KeySet {
-    /// Takes the epochs of a log, in the order of their tree sizes.
+    /// Takes the epochs of a log in the order of their tree sizes, and the marks on keys in the
+    /// order of their leaves.
     ///
     /// # Errors
     ///
@@ -100,17 +125,33 @@ impl KeySet {
         authority: ClusterId,
         namespace: Name,
         epochs: Vec<Epoch>,
+        revocations: Vec<Revocation>,
     ) -> Result<Self, KeySetError> {
         let set = Self {
             authority,
             namespace,
             epochs,
+            revocations,
         };
-        set.check()?;
+        set.check_epochs()?;
+        set.check_revocations()?;
         Ok(set)
     }
 
-    fn check(&self) -> Result<(), KeySetError> {
+    fn check_revocations(&self) -> Result<(), KeySetError> {
+        let leaves = self.revocations.iter().map(|mark| mark.recorded_at);
+        let is_known = |mark: &Revocation| {
+            let mut begun = self.begun_by(mark.recorded_at);
+            begun.any(|epoch| epoch.nodes.get(&mark.node) == Some(&mark.keys))
+        };
+        if leaves.is_sorted_by(|a, b| a < b) && self.revocations.iter().all(is_known) {
+            Ok(())
+        } else {
+            Err(KeySetError::Revoked)
+        }
+    }
+
+    fn check_epochs(&self) -> Result<(), KeySetError> {
         let starts: Vec<u64> = self
             .epochs
             .iter()
@@ -163,6 +204,47 @@ impl KeySet {
         &self.epochs
     }
 
+    /// The marks on keys, in the order of their leaves.
+    #[must_use]
+    pub fn revocations(&self) -> &[Revocation] {
+        &self.revocations
+    }
+
+    /// The set as it was published at a leaf, which is what the `keys` statement there has the
+    /// digest of: the epochs that had begun or were opened by it, and the marks up to it.
+    #[must_use]
+    pub fn as_of(&self, leaf_index: u64) -> Self {
+        let marks = self.revocations.iter();
+        Self {
+            authority: self.authority,
+            namespace: self.namespace.clone(),
+            epochs: self.begun_by(leaf_index).cloned().collect(),
+            revocations: marks
+                .filter(|mark| mark.recorded_at <= leaf_index)
+                .copied()
+                .collect(),
+        }
+    }
+
+    /// The epochs that leaf `leaf_index` or an earlier one opened. An epoch but the first begins one
+    /// leaf after the statement that opens it; the first holds from the empty tree on.
+    fn begun_by(&self, leaf_index: u64) -> impl Iterator<Item = &Epoch> {
+        let size = leaf_index.saturating_add(1);
+        let epochs = self.epochs.iter();
+        epochs.take_while(move |epoch| epoch.tree_size_from.get() <= size)
+    }
+
+    /// The largest head that these keys sign validly; none if they are not marked. Of several marks
+    /// on either key the lowest counts.
+    #[must_use]
+    pub fn valid_to(&self, keys: &NodePublicKeys) -> Option<TreeSize> {
+        let marks = self.revocations.iter();
+        marks
+            .filter(|mark| mark.keys.log == keys.log || mark.keys.cosign == keys.cosign)
+            .map(|mark| mark.valid_to)
+            .min()
+    }
+
     /// The origin that the heads of this log have.
     #[must_use]
     pub fn origin(&self) -> Origin {
@@ -194,7 +276,8 @@ impl KeySet {
     ///
     /// ```text
     /// {"authority":"<cluster id>","epochs":[{"nodes":[{"cosign_vkey":…,"log_vkey":…,"node":1}],
-    ///  "signers_needed":1,"tree_size_from":0}],"namespace":…,"schema":"holdpoint.keys/1"}
+    ///  "signers_needed":1,"tree_size_from":0}],"namespace":…,"revoked":[{"cosign_vkey":…,
+    ///  "log_vkey":…,"node":1,"recorded_at":41,"valid_to":40}],"schema":"holdpoint.keys/1"}
     /// ```
     #[must_use]
     pub fn to_file(&self) -> String {
@@ -207,170 +290,5 @@ impl KeySet {
     #[must_use]
     pub fn digest(&self) -> Digest {
         sha256(self.to_json().to_canonical().as_bytes())
-    }
-
-    fn to_json(&self) -> Json {
-        // Node ids and tree sizes are below 2^53.
-        let int = |value: u64| Json::Int(i64::try_from(value).unwrap_or(i64::MAX));
-        let node = |(id, keys): (&NodeId, &NodePublicKeys)| {
-            Json::object([
-                (
-                    "cosign_vkey",
-                    Json::str(self.cosign_verifier(*id, keys).to_string()),
-                ),
-                ("log_vkey", Json::str(self.log_verifier(keys).to_string())),
-                ("node", int(id.get())),
-            ])
-        };
-        let epoch = |epoch: &Epoch| {
-            Json::object([
-                ("nodes", Json::Array(epoch.nodes.iter().map(node).collect())),
-                ("signers_needed", int(epoch.signers_needed.into())),
-                ("tree_size_from", int(epoch.tree_size_from.get())),
-            ])
-        };
-        Json::object([
-            ("authority", Json::str(self.authority.to_string())),
-            (
-                "epochs",
-                Json::Array(self.epochs.iter().map(epoch).collect()),
-            ),
-            ("namespace", Json::str(self.namespace.as_str())),
-            ("schema", Json::str(KEYS_SCHEMA)),
-        ])
-    }
-
-    /// Reads a key set in any spelling of its JSON; members are exactly those of the form.
-    ///
-    /// # Errors
-    ///
-    /// [`KeySetError`] names the first member that does not fit. Weak keys are refused.
-    pub fn parse(text: &[u8]) -> Result<Self, KeySetError> {
-        let mut top = Members::of(parse(text, LIMITS)?, "key set")?;
-        if top.text("schema")? != KEYS_SCHEMA {
-            return Err(KeySetError::Schema);
-        }
-        let authority = top
-            .text("authority")?
-            .parse()
-            .map_err(|_| malformed("authority"))?;
-        let namespace = top
-            .text("namespace")?
-            .parse()
-            .map_err(|_| malformed("namespace"))?;
-        let epochs = top.array("epochs")?;
-        top.finish()?;
-        let origin = Origin::new(&authority, &namespace);
-        let epochs = epochs
-            .into_iter()
-            .map(|epoch| read_epoch(epoch, &authority, &origin));
-        Self::new(authority, namespace, epochs.collect::<Result<_, _>>()?)
-    }
-}
-
-fn read_epoch(value: Json, authority: &ClusterId, origin: &Origin) -> Result<Epoch, KeySetError> {
-    let mut members = Members::of(value, "epochs")?;
-    let tree_size_from = TreeSize::new(members.number("tree_size_from")?);
-    let tree_size_from = tree_size_from.map_err(|_| malformed("tree_size_from"))?;
-    let signers_needed = u32::try_from(members.number("signers_needed")?);
-    let signers_needed = signers_needed.map_err(|_| KeySetError::SignersNeeded)?;
-    let items = members.array("nodes")?;
-    members.finish()?;
-    let mut nodes = BTreeMap::new();
-    for item in items {
-        let mut members = Members::of(item, "nodes")?;
-        let node = NodeId::new(members.number("node")?).map_err(|_| malformed("node"))?;
-        let log = members.verifier("log_vkey", node)?;
-        let cosign = members.verifier("cosign_vkey", node)?;
-        members.finish()?;
-        let keys = NodePublicKeys {
-            log: *log.key(),
-            cosign: *cosign.key(),
-        };
-        let expected = [
-            (
-                "log_vkey",
-                log,
-                KeyName::of_origin(origin),
-                Algorithm::Ed25519,
-            ),
-            (
-                "cosign_vkey",
-                cosign,
-                KeyName::of_node(authority, node),
-                Algorithm::CosignatureV1,
-            ),
-        ];
-        for (member, verifier, name, algorithm) in expected {
-            if *verifier.name() != name || verifier.algorithm() != algorithm {
-                return Err(KeySetError::KeyName { member, node, name });
-            }
-        }
-        if nodes
-            .last_key_value()
-            .is_some_and(|(last, _)| *last >= node)
-        {
-            return Err(KeySetError::Nodes);
-        }
-        nodes.insert(node, keys);
-    }
-    Ok(Epoch {
-        tree_size_from,
-        signers_needed,
-        nodes,
-    })
-}
-
-fn malformed(member: &str) -> KeySetError {
-    KeySetError::Member(member.to_owned())
-}
-
-/// Members that were not read yet.
-struct Members(BTreeMap<String, Json>);
-
-impl Members {
-    fn of(value: Json, what: &str) -> Result<Self, KeySetError> {
-        if let Json::Object(members) = value {
-            Ok(Self(members))
-        } else {
-            Err(malformed(what))
-        }
-    }
-
-    fn text(&mut self, member: &str) -> Result<String, KeySetError> {
-        match self.0.remove(member) {
-            Some(Json::Str(text)) => Ok(text),
-            _ => Err(malformed(member)),
-        }
-    }
-
-    fn number(&mut self, member: &str) -> Result<u64, KeySetError> {
-        let value = self.0.remove(member).and_then(|value| value.as_int());
-        value
-            .and_then(|value| u64::try_from(value).ok())
-            .ok_or_else(|| malformed(member))
-    }
-
-    fn array(&mut self, member: &str) -> Result<Vec<Json>, KeySetError> {
-        match self.0.remove(member) {
-            Some(Json::Array(items)) => Ok(items),
-            _ => Err(malformed(member)),
-        }
-    }
-
-    fn verifier(&mut self, member: &'static str, node: NodeId) -> Result<VerifierKey, KeySetError> {
-        let text = self.text(member)?;
-        text.parse().map_err(|problem| KeySetError::Key {
-            member,
-            node,
-            problem,
-        })
-    }
-
-    fn finish(self) -> Result<(), KeySetError> {
-        match self.0.into_keys().next() {
-            Some(unknown) => Err(KeySetError::Member(unknown)),
-            None => Ok(()),
-        }
     }
 }

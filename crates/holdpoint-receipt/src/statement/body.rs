@@ -1,8 +1,8 @@
 //! What each kind of statement says.
 
 use super::{
-    ApprovalStatement, BoundCommitments, DrainStatement, FrozenStatement, KeysStatement, Kind,
-    Outcome, PolicyStatement, SessionStatement, StatementText,
+    ApprovalStatement, BoundCommitments, DrainStatement, ErasedStatement, FrozenStatement,
+    KeysStatement, Kind, Outcome, PolicyStatement, SessionStatement, StatementText,
 };
 use crate::digest::Digest;
 use crate::names::{ClusterTime, Fence, Name, PermitId, PolicyVersion};
@@ -64,6 +64,8 @@ pub enum Body {
     Frozen(FrozenStatement),
     /// A change of policy began to drain permits, or was given up.
     Drain(DrainStatement),
+    /// What a request said was erased.
+    Erased(ErasedStatement),
 }
 
 /// A PERMIT or a DENY, and everything it rests on.
@@ -191,6 +193,7 @@ impl Body {
             Self::SessionClosed(_) => Kind::SessionClosed,
             Self::Frozen(_) => Kind::Frozen,
             Self::Drain(_) => Kind::Drain,
+            Self::Erased(_) => Kind::Erased,
         }
     }
 
@@ -208,6 +211,7 @@ impl Body {
             | Self::Revoked(step)
             | Self::Superseded(step)
             | Self::Released(step) => Some(step.permit_id),
+            Self::Erased(erased) => erased.permit_id,
             Self::Policy(_)
             | Self::Keys(_)
             | Self::Approved(_)

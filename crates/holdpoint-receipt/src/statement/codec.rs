@@ -5,10 +5,14 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::text::is_statement_character;
-use super::{BoundCommitments, DrainMode, Kind, Outcome, StatementError, StatementText};
+use super::{
+    BoundCommitments, DrainMode, KeysChange, Kind, Outcome, StatementError, StatementText,
+};
 use crate::digest::Digest;
 use crate::json::Json;
-use crate::names::{ClusterId, ClusterTime, Fence, Name, PermitId, PolicyVersion, TreeSize};
+use crate::names::{
+    ClusterId, ClusterTime, Fence, Name, NodeId, PermitId, PolicyVersion, TreeSize,
+};
 use crate::reason::{Decision, Reason};
 
 /// A type that a member's value can have. Both directions agree: what `to_json` writes, `from_json`
@@ -47,7 +51,7 @@ macro_rules! text_members {
 }
 
 text_members!(
-    ClusterId, Name, Digest, PermitId, Decision, Reason, Kind, Outcome, DrainMode
+    ClusterId, Name, Digest, PermitId, Decision, Reason, Kind, Outcome, DrainMode, KeysChange
 );
 
 impl Member for StatementText {
@@ -96,7 +100,7 @@ macro_rules! number_members {
     )*};
 }
 
-number_members!(Fence, PolicyVersion, ClusterTime, TreeSize);
+number_members!(Fence, NodeId, PolicyVersion, ClusterTime, TreeSize);
 
 /// Collects members.
 #[derive(Default)]

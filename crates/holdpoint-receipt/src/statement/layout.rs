@@ -2,8 +2,9 @@
 
 use super::codec::{Member, Reader, Writer};
 use super::{
-    ApprovalStatement, Body, DecisionStatement, DrainStatement, FrozenStatement, Grant,
-    KeysStatement, Kind, PermitStep, PolicyStatement, SessionStatement, StatementError, Verdict,
+    ApprovalStatement, Body, DecisionStatement, DrainStatement, ErasedStatement, FrozenStatement,
+    Grant, KeysStatement, Kind, PermitStep, PolicyStatement, SessionStatement, StatementError,
+    Verdict,
 };
 use crate::json::Json;
 use crate::reason::{Decision, Reason, Scope};
@@ -47,6 +48,7 @@ impl Body {
             Self::SessionClosed(session) => session.write(writer),
             Self::Frozen(frozen) => frozen.write(writer),
             Self::Drain(drain) => drain.write(writer),
+            Self::Erased(erased) => erased.write(writer),
         }
     }
 
@@ -86,6 +88,7 @@ impl Body {
             Kind::SessionClosed => Self::SessionClosed(SessionStatement::read(reader)?),
             Kind::Frozen => Self::Frozen(FrozenStatement::read(reader)?),
             Kind::Drain => Self::Drain(DrainStatement::read(reader)?),
+            Kind::Erased => Self::Erased(ErasedStatement::read(reader)?),
         })
     }
 }
@@ -212,6 +215,9 @@ impl KeysStatement {
         writer.put("keys_digest", &self.keys_digest);
         writer.put("signers_needed", &self.signers_needed);
         writer.put("tree_size_from", &self.tree_size_from);
+        writer.put("change", &self.change);
+        writer.put_optional("node", self.node.as_ref());
+        writer.put_optional("caller_commitment", self.caller_commitment.as_ref());
     }
 
     fn read(reader: &mut Reader) -> Result<Self, StatementError> {
@@ -219,6 +225,9 @@ impl KeysStatement {
             keys_digest: reader.take("keys_digest")?,
             signers_needed: reader.take("signers_needed")?,
             tree_size_from: reader.take("tree_size_from")?,
+            change: reader.take("change")?,
+            node: reader.take_optional("node")?,
+            caller_commitment: reader.take_optional("caller_commitment")?,
         })
     }
 }
@@ -273,6 +282,7 @@ impl FrozenStatement {
         writer.put_optional("surface", self.surface.as_ref());
         writer.put("freeze", &Freeze(self.frozen));
         writer.put("caller_commitment", &self.caller_commitment);
+        writer.put_optional("disputed_leaf", self.disputed_leaf.as_ref());
     }
 
     fn read(reader: &mut Reader) -> Result<Self, StatementError> {
@@ -280,6 +290,7 @@ impl FrozenStatement {
             surface: reader.take_optional("surface")?,
             frozen: reader.take::<Freeze>("freeze")?.0,
             caller_commitment: reader.take("caller_commitment")?,
+            disputed_leaf: reader.take_optional("disputed_leaf")?,
         })
     }
 }
@@ -318,6 +329,26 @@ impl DrainStatement {
             policy_digest: reader.take("policy_digest")?,
             mode: reader.take("drain")?,
             caller_commitment: reader.take("caller_commitment")?,
+        })
+    }
+}
+
+impl ErasedStatement {
+    fn write(&self, writer: &mut Writer) {
+        writer.put_optional("permit_id", self.permit_id.as_ref());
+        writer.put("request_digest", &self.request_digest);
+        writer.put("caller_commitment", &self.caller_commitment);
+        writer.put_optional("reason_commitment", self.reason_commitment.as_ref());
+        writer.put("previous", &self.previous);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, StatementError> {
+        Ok(Self {
+            permit_id: reader.take_optional("permit_id")?,
+            request_digest: reader.take("request_digest")?,
+            caller_commitment: reader.take("caller_commitment")?,
+            reason_commitment: reader.take_optional("reason_commitment")?,
+            previous: reader.take("previous")?,
         })
     }
 }

@@ -1,8 +1,8 @@
 //! What statements say about the gate itself, and not about one permit.
 
-use super::{DrainMode, StatementText};
+use super::{DrainMode, KeysChange, StatementText};
 use crate::digest::Digest;
-use crate::names::{ClusterTime, Name, PolicyVersion, TreeSize};
+use crate::names::{ClusterTime, Name, NodeId, PermitId, PolicyVersion, TreeSize};
 
 /// A policy version came into force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,15 +17,36 @@ pub struct PolicyStatement {
     pub caller_commitment: Digest,
 }
 
-/// A set of signing keys came into force.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A set of signing keys came into force, or keys were marked as compromised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeysStatement {
-    /// SHA-256 of the canonical key set.
+    /// SHA-256 of the canonical key set as of this leaf.
     pub keys_digest: Digest,
-    /// How many nodes must sign a head.
+    /// How many nodes must sign a head of the newest epoch.
     pub signers_needed: u32,
-    /// The first tree size whose head the set signs.
+    /// The first tree size whose head the newest epoch signs.
     pub tree_size_from: TreeSize,
+    /// Why.
+    pub change: KeysChange,
+    /// The node whose keys changed, where it is one.
+    pub node: Option<NodeId>,
+    /// Commitment to the principal that asked for it; none if the gate did it by itself.
+    pub caller_commitment: Option<Digest>,
+}
+
+/// What was stored of a request beyond its statements was erased: parameters, names and salts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErasedStatement {
+    /// The permit; none if the request was denied.
+    pub permit_id: Option<PermitId>,
+    /// The request that can no longer be shown.
+    pub request_digest: Digest,
+    /// Commitment to the principal that erased it.
+    pub caller_commitment: Digest,
+    /// Commitment to the reason that was given, if one was.
+    pub reason_commitment: Option<Digest>,
+    /// Receipt hash of the permit's previous statement, or of the denial.
+    pub previous: Digest,
 }
 
 /// A principal approved what a quorum binds, or took that back.
@@ -70,6 +91,8 @@ pub struct FrozenStatement {
     pub frozen: bool,
     /// Commitment to the principal that did it.
     pub caller_commitment: Digest,
+    /// The leaf of the decision that a node disputes, where that is why.
+    pub disputed_leaf: Option<u64>,
 }
 
 /// A change of policy began to drain permits, or was given up.

@@ -69,6 +69,8 @@ words! {
         Frozen "frozen",
         /// A change of policy began to drain permits, or no longer does.
         Drain "drain",
+        /// What a permit or a denial was asked for was erased.
+        Erased "erased",
     }
 }
 
@@ -91,5 +93,27 @@ words! {
         Revoke "revoke",
         /// It was given up.
         Cancelled "cancelled",
+    }
+}
+
+words! {
+    /// Why another set of signing keys came into force.
+    KeysChange {
+        /// The first set of the log.
+        Founded "founded",
+        /// A node made its keys known, or other keys.
+        Announced "announced",
+        /// The voters of the cluster changed.
+        Membership "membership",
+        /// A node signs with fresh keys from now on.
+        Rotated "rotated",
+        /// A node signs no more.
+        Retired "retired",
+        /// A node that had been retired signs again.
+        Restored "restored",
+        /// Keys were marked as compromised.
+        Revoked "revoked",
+        /// Another number of signers is required.
+        Required "required",
     }
 }

@@ -5,14 +5,15 @@ use std::convert::Infallible;
 
 use holdpoint_receipt::checkpoint::{Checkpoint, Origin};
 use holdpoint_receipt::digest::sha256;
-use holdpoint_receipt::keys::{Epoch, HeadSignature};
+use holdpoint_receipt::keys::{Epoch, HeadSignature, Revocation};
 use holdpoint_receipt::merkle::{Frontier, leaf_of, prove_inclusion};
 use holdpoint_receipt::names::{ClusterId, ClusterTime, Fence, Name, NodeId, PermitId};
 use holdpoint_receipt::names::{PolicyVersion, TreeSize};
 use holdpoint_receipt::statement::{
     ApprovalStatement, Body, BoundCommitments, DecisionStatement, DrainMode, DrainStatement,
-    FrozenStatement, Grant, KeysStatement, Outcome, PermitStep, Place, PolicyStatement, Salt,
-    SessionStatement, Statement, StatementText, Verdict, approvals_digest, commit,
+    ErasedStatement, FrozenStatement, Grant, KeysChange, KeysStatement, Outcome, PermitStep, Place,
+    PolicyStatement, Salt, SessionStatement, Statement, StatementText, Verdict, approvals_digest,
+    commit,
 };
 use holdpoint_receipt::{Digest, KeySet, NodeSecretKeys, Proof, Reason, Receipt, SecretKey};
 
@@ -55,7 +56,22 @@ pub(crate) fn epoch(tree_size_from: u64, signers_needed: u32, nodes: &[u8]) -> E
 
 /// Node 1 alone, k = 1.
 pub(crate) fn key_set() -> KeySet {
-    KeySet::new(cluster(), namespace(), vec![epoch(0, 1, &[1])]).unwrap()
+    key_set_of(vec![epoch(0, 1, &[1])])
+}
+
+/// A mark on the keys of a node.
+pub(crate) fn revoked(id: u8, recorded_at: u64, valid_to: u64) -> Revocation {
+    Revocation {
+        node: node(id.into()),
+        keys: secret_keys(id).public(),
+        valid_to: TreeSize::new(valid_to).unwrap(),
+        recorded_at,
+    }
+}
+
+/// These epochs, and no marks.
+pub(crate) fn key_set_of(epochs: Vec<Epoch>) -> KeySet {
+    KeySet::new(cluster(), namespace(), epochs, vec![]).unwrap()
 }
 
 pub(crate) fn salt() -> Salt {
@@ -170,6 +186,9 @@ fn gate_bodies() -> Vec<Body> {
             keys_digest: key_set().digest(),
             signers_needed: 1,
             tree_size_from: TreeSize::new(0).unwrap(),
+            change: KeysChange::Founded,
+            node: None,
+            caller_commitment: None,
         }),
         Body::Approved(approval()),
         Body::ApprovalRevoked(ApprovalStatement {
@@ -220,6 +239,24 @@ fn fuller_bodies() -> Vec<Body> {
             frozen: false,
             ..frozen()
         }),
+        Body::Keys(KeysStatement {
+            keys_digest: key_set().digest(),
+            signers_needed: 2,
+            tree_size_from: TreeSize::new(20).unwrap(),
+            change: KeysChange::Rotated,
+            node: Some(node(3)),
+            caller_commitment: Some(commit(&salt(), "caller_commitment", b"loopback:dev")),
+        }),
+        Body::Frozen(FrozenStatement {
+            disputed_leaf: Some(15),
+            ..frozen()
+        }),
+        Body::Erased(erased()),
+        Body::Erased(ErasedStatement {
+            permit_id: None,
+            reason_commitment: None,
+            ..erased()
+        }),
     ]
 }
 
@@ -241,6 +278,17 @@ fn frozen() -> FrozenStatement {
         surface: Some(Name::new("infra.apply").unwrap()),
         frozen: true,
         caller_commitment: commit(&salt(), "caller_commitment", b"loopback:dev"),
+        disputed_leaf: None,
+    }
+}
+
+fn erased() -> ErasedStatement {
+    ErasedStatement {
+        permit_id: Some(grant().permit_id),
+        request_digest: request_digest(),
+        caller_commitment: commit(&salt(), "caller_commitment", b"loopback:dev"),
+        reason_commitment: Some(commit(&salt(), "reason_commitment", b"asked to forget")),
+        previous: sha256(b"previous"),
     }
 }
 

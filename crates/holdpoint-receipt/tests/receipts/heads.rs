@@ -1,8 +1,13 @@
 use holdpoint_receipt::checkpoint::{Checkpoint, CheckpointError, Origin};
-use holdpoint_receipt::cosignature;
-use holdpoint_receipt::note::{Note, NoteError};
+use holdpoint_receipt::keys::{Epoch, HeadSignature, KeyId, KeyName, NodePublicKeys};
+use holdpoint_receipt::names::{Name, TreeSize};
+use holdpoint_receipt::note::{Note, NoteError, NoteSignature};
+use holdpoint_receipt::verify::{
+    Signer, verify_handover, verify_head_signature, verify_note, verify_published,
+};
+use holdpoint_receipt::{KeySet, cosignature, sha256};
 
-use crate::fixture::{SIGNED_AT_S, cluster, log, namespace, secret_keys};
+use crate::fixture::{SIGNED_AT_S, cluster, epoch, key_set_of, log, namespace, node, secret_keys};
 
 #[test]
 fn checkpoint_has_one_text() {
@@ -95,4 +100,190 @@ fn cosignature_states_its_time_and_nothing_else_verifies() {
     assert!(cosignature::verify(&key, &[], &text).is_err());
     let log_key = secret_keys(2).public().log;
     assert!(cosignature::verify(&log_key, &both.cosign.signature, &text).is_err());
+}
+
+/// The head of the ten leaves, signed with these secret keys under these nodes' names.
+fn note_of(signers: &[(u64, u8)]) -> Note {
+    let head = log().head();
+    let sign = |(id, keys): &(u64, u8)| {
+        let keys = secret_keys(*keys);
+        keys.sign_head(&cluster(), node(*id), &head, SIGNED_AT_S)
+    };
+    head.to_note(signers.iter().map(sign).collect()).unwrap()
+}
+
+fn ids(signers: &[Signer]) -> Vec<u64> {
+    signers.iter().map(|signer| signer.node.get()).collect()
+}
+
+#[test]
+fn proven_head_is_signed_by_exactly_k_and_by_nobody_else() {
+    let keys = key_set_of(vec![epoch(0, 2, &[1, 2, 3])]);
+    let found = |signers: &[(u64, u8)]| {
+        let found = verify_note(&note_of(signers), &keys);
+        found
+            .map(|(head, signers)| (head.size.get(), ids(&signers)))
+            .map_err(|error| error.code())
+    };
+    assert_eq!(found(&[(1, 1), (3, 3)]), Ok((10, vec![1, 3])));
+    assert_eq!(found(&[(1, 1)]), Err("NOT_ENOUGH_SIGNATURES"));
+    assert_eq!(found(&[(1, 1), (2, 2), (3, 3)]), Err("SURPLUS_SIGNATURES"));
+    assert_eq!(found(&[(1, 1), (4, 4)]), Err("UNKNOWN_KEY"));
+    let other = Name::new("other").unwrap();
+    let elsewhere = KeySet::new(cluster(), other, vec![epoch(0, 2, &[1, 2])], vec![]).unwrap();
+    let note = note_of(&[(1, 1), (2, 2)]);
+    assert_eq!(
+        verify_note(&note, &elsewhere).unwrap_err().code(),
+        "WRONG_LOG"
+    );
+    let no_head = Note::new("no head\n".to_owned(), note.signatures().to_vec()).unwrap();
+    assert_eq!(
+        verify_note(&no_head, &keys).unwrap_err().code(),
+        "CHECKPOINT_MALFORMED"
+    );
+}
+
+#[test]
+fn published_head_may_carry_lines_of_others_behind_those_that_prove_it() {
+    let keys = key_set_of(vec![epoch(0, 2, &[1, 2, 3])]);
+    let proven = note_of(&[(1, 1), (2, 2)]);
+    let witness = NoteSignature {
+        name: KeyName::new("witness.example").unwrap(),
+        key_id: KeyId([1, 2, 3, 4]),
+        signature: vec![7; 72],
+    };
+    let with = |lines: Vec<NoteSignature>| Note::new(proven.text().to_owned(), lines).unwrap();
+    let own = proven.signatures().to_vec();
+    let published = with([own.clone(), vec![witness.clone()]].concat());
+    let (head, signers, others) = verify_published(&published, &keys).unwrap();
+    assert_eq!((head, ids(&signers)), (log().head(), vec![1, 2]));
+    assert_eq!(others, std::slice::from_ref(&witness));
+    assert!(verify_published(&proven, &keys).unwrap().2.is_empty());
+    assert_eq!(
+        verify_note(&published, &keys).unwrap_err().code(),
+        "UNKNOWN_KEY"
+    );
+    let before = with([vec![witness], own.clone()].concat());
+    assert_eq!(
+        verify_published(&before, &keys).unwrap_err().code(),
+        "UNKNOWN_KEY"
+    );
+    let half = with(own[..2].to_vec());
+    assert_eq!(
+        verify_published(&half, &keys).unwrap_err().code(),
+        "NOT_ENOUGH_SIGNATURES"
+    );
+}
+
+const FEW: &str = "NOT_ENOUGH_SIGNATURES";
+
+#[test]
+fn handover_needs_enough_nodes_of_the_old_epoch_and_of_the_new_one() {
+    let check = |old: &Epoch, new: &Epoch, signers: &[(u64, u8)], expected| {
+        let found = verify_handover(&note_of(signers), &cluster(), &log().head(), old, new);
+        let found = found
+            .map(|signers| ids(&signers))
+            .map_err(|error| error.code());
+        assert_eq!(found, expected, "{signers:?}");
+    };
+    // Two who are in both count for both.
+    let (old, new) = (epoch(0, 2, &[1, 2, 3]), epoch(8, 2, &[2, 3, 4]));
+    check(&old, &new, &[(2, 2), (3, 3)], Ok(vec![2, 3]));
+    check(&old, &new, &[(1, 1), (2, 2)], Err(FEW));
+    check(&old, &new, &[(3, 3), (4, 4)], Err(FEW));
+    check(&old, &new, &[(1, 1), (2, 2), (4, 4)], Ok(vec![1, 2, 4]));
+    check(&old, &new, &[(2, 2), (3, 3), (5, 5)], Err("UNKNOWN_KEY"));
+    check(
+        &old,
+        &new,
+        &[(2, 2), (2, 2), (3, 3)],
+        Err("SIGNATURE_ORDER"),
+    );
+    // Nobody stays.
+    let other = epoch(8, 2, &[4, 5, 6]);
+    check(&old, &other, &[(1, 1), (2, 2)], Err(FEW));
+    check(&old, &other, &[(4, 4), (5, 5)], Err(FEW));
+    let all = [(1, 1), (2, 2), (4, 4), (5, 5)];
+    check(&old, &other, &all, Ok(vec![1, 2, 4, 5]));
+}
+
+#[test]
+fn node_with_fresh_keys_hands_over_with_both_generations() {
+    let old = epoch(0, 1, &[1]);
+    let mut new = epoch(8, 1, &[1]);
+    new.nodes.insert(node(1), secret_keys(9).public());
+    let found = |signers: &[(u64, u8)]| {
+        let found = verify_handover(&note_of(signers), &cluster(), &log().head(), &old, &new);
+        found
+            .map(|signers| ids(&signers))
+            .map_err(|error| error.code())
+    };
+    assert_eq!(found(&[(1, 1), (1, 9)]), Ok(vec![1, 1]));
+    assert_eq!(found(&[(1, 9), (1, 1)]), Err("SIGNATURE_ORDER"));
+    assert_eq!(found(&[(1, 9)]), Err("NOT_ENOUGH_SIGNATURES"));
+    assert_eq!(found(&[(1, 1)]), Err("NOT_ENOUGH_SIGNATURES"));
+}
+
+#[test]
+fn handover_of_another_head_is_refused() {
+    let (old, new) = (epoch(0, 1, &[1]), epoch(8, 1, &[1]));
+    let note = note_of(&[(1, 1)]);
+    let code = |head: &Checkpoint| {
+        let found = verify_handover(&note, &cluster(), head, &old, &new);
+        found.map(|_| ()).map_err(|error| error.code())
+    };
+    let head = log().head();
+    assert_eq!(code(&head), Ok(()));
+    let other = Origin::new(&cluster(), &Name::new("other").unwrap());
+    let with = |change: &dyn Fn(&mut Checkpoint)| {
+        let mut head = head.clone();
+        change(&mut head);
+        head
+    };
+    let moved = with(&|head| head.origin = other.clone());
+    assert_eq!(code(&moved), Err("WRONG_LOG"));
+    let longer = with(&|head| head.size = TreeSize::new(11).unwrap());
+    assert_eq!(code(&longer), Err("WRONG_SIZE"));
+    let forged = with(&|head| head.root = sha256(b"another history"));
+    assert_eq!(code(&forged), Err("WRONG_ROOT"));
+}
+
+#[test]
+fn one_nodes_signature_is_verified_under_its_own_keys_alone() {
+    let head = log().head();
+    let signature = log().signatures(&[2]).remove(0);
+    let public = secret_keys(2).public();
+    let check = |head: &Checkpoint, keys: &NodePublicKeys, signature: &HeadSignature| {
+        let found = verify_head_signature(&cluster(), head, keys, signature);
+        found.map_err(|error| error.code())
+    };
+    let signer = check(&head, &public, &signature).unwrap();
+    assert_eq!((signer.node, signer.at_s), (node(2), SIGNED_AT_S));
+    // As two nodes say it to each other: the bytes alone.
+    let sent = signature.signed().unwrap();
+    let read = HeadSignature::new(&cluster(), &head.origin, node(2), &public, &sent);
+    assert_eq!(read, signature);
+    let forged = Checkpoint {
+        root: sha256(b"another history"),
+        ..head.clone()
+    };
+    assert_eq!(
+        check(&forged, &public, &signature),
+        Err("SIGNATURE_INVALID")
+    );
+    assert_eq!(
+        check(&head, &secret_keys(1).public(), &signature),
+        Err("UNKNOWN_KEY")
+    );
+    let renamed = HeadSignature {
+        node: node(3),
+        ..signature.clone()
+    };
+    assert_eq!(check(&head, &public, &renamed), Err("UNKNOWN_KEY"));
+    let timeless = secret_keys(2).sign_head(&cluster(), node(2), &head, 0);
+    assert_eq!(check(&head, &public, &timeless), Err("TIMESTAMP"));
+    let mut short = signature;
+    short.log.signature.pop();
+    assert_eq!(short.signed(), None);
+    assert_eq!(check(&head, &public, &short), Err("SIGNATURE_INVALID"));
 }

@@ -1,10 +1,12 @@
+use base64::Engine as _;
+use holdpoint_receipt::json::Json;
 use holdpoint_receipt::keys::{
-    Algorithm, Epoch, KeyError, KeyName, KeySetError, VerifierKey, VerifierKeyError,
+    Algorithm, Epoch, KeyError, KeyName, KeySetError, Revocation, VerifierKey, VerifierKeyError,
 };
 use holdpoint_receipt::names::TreeSize;
 use holdpoint_receipt::{KeySet, NodeSecretKeys, PublicKey, SecretKey};
 
-use crate::fixture::{cluster, epoch, key_set, namespace, node, secret_keys};
+use crate::fixture::{cluster, epoch, key_set, key_set_of, namespace, node, revoked, secret_keys};
 use crate::vectors::bytes_of_hex;
 
 fn key(hex: &str) -> [u8; 32] {
@@ -161,12 +163,8 @@ fn verifier_key_has_one_text() {
 /// Golden: `keys.json` as published.
 #[test]
 fn key_set_file_never_changes() {
-    let set = KeySet::new(
-        cluster(),
-        namespace(),
-        vec![epoch(0, 1, &[1]), epoch(5, 2, &[1, 2, 3])],
-    )
-    .unwrap();
+    let epochs = vec![epoch(0, 1, &[1]), epoch(5, 2, &[1, 2, 3])];
+    let set = KeySet::new(cluster(), namespace(), epochs, vec![revoked(3, 7, 6)]).unwrap();
     assert_eq!(set.to_file(), include_str!("golden/keys.json"));
     assert_eq!(KeySet::parse(set.to_file().as_bytes()), Ok(set.clone()));
     let spaced = set.to_file().replace(',', " , \n");
@@ -175,12 +173,7 @@ fn key_set_file_never_changes() {
 
 #[test]
 fn head_belongs_to_the_epoch_of_its_size() {
-    let set = KeySet::new(
-        cluster(),
-        namespace(),
-        vec![epoch(0, 1, &[1]), epoch(5, 1, &[2])],
-    )
-    .unwrap();
+    let set = key_set_of(vec![epoch(0, 1, &[1]), epoch(5, 1, &[2])]);
     let signer = |size| {
         let epoch = set.epoch_of(TreeSize::new(size).unwrap()).unwrap();
         *epoch.nodes.keys().next().unwrap()
@@ -194,7 +187,10 @@ fn head_belongs_to_the_epoch_of_its_size() {
 #[test]
 fn key_set_that_leaves_something_open_is_refused() {
     let check = |epochs: Vec<Epoch>, error: KeySetError| {
-        assert_eq!(KeySet::new(cluster(), namespace(), epochs), Err(error));
+        assert_eq!(
+            KeySet::new(cluster(), namespace(), epochs, vec![]),
+            Err(error)
+        );
     };
     check(vec![], KeySetError::Epochs);
     check(vec![epoch(1, 1, &[1])], KeySetError::Epochs);
@@ -209,7 +205,7 @@ fn key_set_that_leaves_something_open_is_refused() {
     let first = shared.nodes[&node(1)];
     shared.nodes.insert(node(2), first);
     assert!(matches!(
-        KeySet::new(cluster(), namespace(), vec![shared]),
+        KeySet::new(cluster(), namespace(), vec![shared], vec![]),
         Err(KeySetError::SharedKey(_))
     ));
     let mut swapped = epoch(0, 1, &[1]);
@@ -225,7 +221,8 @@ fn key_set_that_leaves_something_open_is_refused() {
                     tree_size_from: TreeSize::new(1).unwrap(),
                     ..swapped
                 }
-            ]
+            ],
+            vec![]
         ),
         Err(KeySetError::SharedKey(_))
     ));
@@ -285,4 +282,101 @@ fn key_set_file_with_a_changed_member_is_refused() {
         "_needed\":3000000000",
         "`signers_needed` must be from 1 to the number of nodes",
     );
+}
+
+#[test]
+fn mark_on_keys_that_nobody_signed_with_or_out_of_order_is_refused() {
+    let check = |marks: Vec<Revocation>, is_accepted: bool| {
+        let epochs = vec![epoch(0, 1, &[1]), epoch(5, 2, &[1, 2, 3])];
+        let found = KeySet::new(cluster(), namespace(), epochs, marks);
+        assert_eq!(found.is_ok(), is_accepted, "{found:?}");
+        if let Err(error) = found {
+            assert_eq!(error, KeySetError::Revoked);
+        }
+    };
+    check(vec![revoked(1, 0, 0)], true);
+    check(vec![revoked(1, 6, 5), revoked(3, 7, 5)], true);
+    // The second epoch is opened by leaf 4; before it, node 3 had no keys.
+    check(vec![revoked(3, 4, 5)], true);
+    check(vec![revoked(3, 3, 5)], false);
+    check(vec![revoked(4, 7, 6)], false);
+    check(vec![revoked(1, 7, 5), revoked(3, 7, 5)], false);
+    check(vec![revoked(1, 7, 5), revoked(3, 6, 5)], false);
+    let foreign = Revocation {
+        keys: secret_keys(2).public(),
+        ..revoked(1, 7, 6)
+    };
+    check(vec![foreign], false);
+}
+
+/// What each `keys` statement has the digest of can be made again from the newest file alone.
+#[test]
+fn key_set_as_of_a_leaf_is_the_one_that_was_published_then() {
+    let epochs = [
+        epoch(0, 1, &[1]),
+        epoch(5, 2, &[1, 2, 3]),
+        epoch(9, 2, &[1, 2]),
+    ];
+    let marks = [revoked(3, 8, 6), revoked(1, 11, 4)];
+    let of = |epoch_count: usize, mark_count: usize| {
+        let (epochs, marks) = (&epochs[..epoch_count], &marks[..mark_count]);
+        KeySet::new(cluster(), namespace(), epochs.to_vec(), marks.to_vec()).unwrap()
+    };
+    let newest = of(3, 2);
+    for (leaves, expected) in [
+        (0..4, of(1, 0)),
+        (4..8, of(2, 0)),
+        (8..11, of(3, 1)),
+        (11..40, of(3, 2)),
+    ] {
+        for leaf_index in leaves {
+            assert_eq!(newest.as_of(leaf_index), expected, "leaf {leaf_index}");
+            assert_eq!(newest.as_of(leaf_index).digest(), expected.digest());
+        }
+    }
+}
+
+#[test]
+fn web_keys_are_the_published_keys_without_those_that_are_revoked() {
+    let epochs = vec![epoch(0, 1, &[1]), epoch(5, 2, &[1, 2, 3])];
+    let set = KeySet::new(cluster(), namespace(), epochs, vec![revoked(3, 7, 6)]).unwrap();
+    let jwks = set.to_jwks();
+    let value = Json::parse(jwks.as_bytes()).unwrap();
+    assert_eq!(jwks, value.to_canonical() + "\n");
+    let keys = value.as_object().unwrap()["keys"].as_array().unwrap();
+    let expected: Vec<String> = [1, 2]
+        .iter()
+        .flat_map(|id| {
+            let public = secret_keys(*id).public();
+            [
+                set.log_verifier(&public),
+                set.cosign_verifier(node((*id).into()), &public),
+            ]
+        })
+        .map(|verifier| format!("{}+{}", verifier.name(), verifier.key_id()))
+        .collect();
+    let found = keys.iter().map(|key| key.as_object().unwrap());
+    let found: Vec<&str> = found.map(|key| key["kid"].as_str().unwrap()).collect();
+    assert_eq!(found, expected);
+    assert!(jwks.starts_with("{\"keys\":[{\"alg\":\"EdDSA\",\"crv\":\"Ed25519\",\"kid\":\""));
+    let x = keys[0].as_object().unwrap()["x"].as_str().unwrap();
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(x);
+    assert_eq!(bytes.unwrap(), secret_keys(1).public().log.as_bytes());
+}
+
+#[test]
+fn every_changed_byte_of_a_key_set_is_refused_or_has_another_digest() {
+    let epochs = vec![epoch(0, 1, &[1]), epoch(5, 2, &[1, 2, 3])];
+    let set = KeySet::new(cluster(), namespace(), epochs, vec![revoked(3, 7, 6)]).unwrap();
+    let file = set.to_file().into_bytes();
+    for place in 0..file.len() {
+        let mut changed = file.clone();
+        // One bit of each byte, another one in the next.
+        changed[place] ^= 1 << (place % 8);
+        if let Ok(read) = KeySet::parse(&changed) {
+            // White space around the value is the one freedom there is.
+            let is_same = changed.trim_ascii_end() == file.trim_ascii_end();
+            assert_eq!(read.digest() == set.digest(), is_same, "byte {place}");
+        }
+    }
 }

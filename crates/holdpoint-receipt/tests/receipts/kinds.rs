@@ -1,11 +1,11 @@
 //! Statements that came after the first ten: approvals, sessions, freezes, drains, and the members
 //! that only some decisions and outcomes have.
 
-use holdpoint_receipt::names::{ClusterTime, Name, PolicyVersion};
+use holdpoint_receipt::names::{ClusterTime, Name, NodeId, PermitId, PolicyVersion, TreeSize};
 use holdpoint_receipt::statement::{
-    ApprovalStatement, Body, DecisionStatement, DrainMode, DrainStatement, FrozenStatement, Grant,
-    Kind, Outcome, PermitStep, SessionStatement, Statement, StatementError, Verdict,
-    approvals_digest,
+    ApprovalStatement, Body, DecisionStatement, DrainMode, DrainStatement, ErasedStatement,
+    FrozenStatement, Grant, KeysChange, KeysStatement, Kind, Outcome, PermitStep, SessionStatement,
+    Statement, StatementError, Verdict, approvals_digest,
 };
 use holdpoint_receipt::{Digest, sha256, verify};
 use proptest::prelude::*;
@@ -70,12 +70,14 @@ fn session_closed() -> impl Strategy<Value = Body> {
 }
 
 fn frozen() -> impl Strategy<Value = Body> {
-    (prop::option::of(name()), any::<bool>(), digest()).prop_map(
-        |(surface, frozen, caller_commitment)| {
+    let leaf = prop::option::of(0..1_u64 << 53);
+    (prop::option::of(name()), any::<bool>(), digest(), leaf).prop_map(
+        |(surface, frozen, caller_commitment, disputed_leaf)| {
             Body::Frozen(FrozenStatement {
                 surface,
                 frozen,
                 caller_commitment,
+                disputed_leaf,
             })
         },
     )
@@ -128,8 +130,45 @@ fn outcome() -> impl Strategy<Value = Body> {
     )
 }
 
+fn keys() -> impl Strategy<Value = Body> {
+    let number = || 1..1_u64 << 53;
+    let node = prop::option::of(number().prop_map(|id| NodeId::new(id).unwrap()));
+    let change = prop::sample::select(KeysChange::ALL);
+    let caller = prop::option::of(digest());
+    (digest(), any::<u32>(), number(), change, node, caller).prop_map(
+        |(keys_digest, signers_needed, size, change, node, caller_commitment)| {
+            Body::Keys(KeysStatement {
+                keys_digest,
+                signers_needed,
+                tree_size_from: TreeSize::new(size).unwrap(),
+                change,
+                node,
+                caller_commitment,
+            })
+        },
+    )
+}
+
+fn erased() -> impl Strategy<Value = Body> {
+    let permit = prop::option::of(any::<[u8; 16]>().prop_map(PermitId::from_bytes));
+    let reason = prop::option::of(digest());
+    (permit, digest(), digest(), reason, digest()).prop_map(
+        |(permit_id, request_digest, caller_commitment, reason_commitment, previous)| {
+            Body::Erased(ErasedStatement {
+                permit_id,
+                request_digest,
+                caller_commitment,
+                reason_commitment,
+                previous,
+            })
+        },
+    )
+}
+
 fn body() -> impl Strategy<Value = Body> {
     prop_oneof![
+        keys(),
+        erased(),
         approved(),
         approval_revoked(),
         session_closed(),
@@ -187,7 +226,7 @@ proptest! {
 }
 
 /// The leaves of [`whole_log`] whose kinds or members are not in the first ten.
-const LATER: std::ops::Range<u64> = 10..19;
+const LATER: std::ops::Range<u64> = 10..23;
 
 #[test]
 fn every_flipped_bit_of_a_receipt_of_each_later_kind_is_refused() {
@@ -262,6 +301,21 @@ fn later_kinds_are_about_no_permit_and_name_their_own_members_only() {
         value("freeze"),
     );
     check(14, ":\"revoke\"", ":\"refuse\"", value("drain"));
+    check(19, "\"rotated\"", "\"retried\"", value("change"));
+    check(19, "\"node\":3", "\"node\":0", value("node"));
+    check(20, "_leaf\":15", "_leaf\":-1", value("disputed_leaf"));
+    check(
+        21,
+        "\"previous\"",
+        "\"prev\"",
+        StatementError::Missing("previous"),
+    );
+    check(
+        22,
+        "\"erased\"",
+        "\"drain\"",
+        StatementError::Missing("policy_digest"),
+    );
     for body in &bodies()[10..15] {
         assert_eq!(body.permit_id(), None);
     }

@@ -1,5 +1,5 @@
-use holdpoint_receipt::keys::Epoch;
-use holdpoint_receipt::names::{ClusterId, Fence, Name, PermitId};
+use holdpoint_receipt::keys::{Epoch, Revocation};
+use holdpoint_receipt::names::{ClusterId, Fence, Name, PermitId, TreeSize};
 use holdpoint_receipt::statement::Outcome;
 use holdpoint_receipt::{
     Digest, KeySet, Receipt, VerifyError, merkle, sha256, verify, verify_permit_for,
@@ -7,8 +7,8 @@ use holdpoint_receipt::{
 use proptest::prelude::*;
 
 use crate::fixture::{
-    Log, SIGNED_AT_S, cluster, epoch, grant, key_set, log, namespace, node, permit_receipt,
-    request_digest, secret_keys, step, whole_log,
+    Log, SIGNED_AT_S, cluster, epoch, grant, key_set, key_set_of, log, namespace, node,
+    permit_receipt, request_digest, revoked, secret_keys, step, whole_log,
 };
 
 /// Golden: a receipt as it is kept for years.
@@ -198,7 +198,8 @@ fn changed_checkpoint_is_refused() {
 #[test]
 fn receipt_of_another_cluster_or_namespace_is_refused_by_name() {
     let file = permit_receipt().to_file();
-    let keys = |cluster, namespace| KeySet::new(cluster, namespace, vec![epoch(0, 1, &[1])]);
+    let keys =
+        |cluster, namespace| KeySet::new(cluster, namespace, vec![epoch(0, 1, &[1])], vec![]);
     let elsewhere = keys(ClusterId::from_bytes([1; 16]), namespace()).unwrap();
     let found = verify(file.as_bytes(), &elsewhere).unwrap_err();
     assert_eq!(
@@ -218,8 +219,11 @@ fn receipt_of_another_cluster_or_namespace_is_refused_by_name() {
 }
 
 fn found(receipt: &Receipt, epochs: Vec<Epoch>) -> Result<Vec<u64>, &'static str> {
-    let keys = KeySet::new(cluster(), namespace(), epochs).unwrap();
-    let verified = verify(receipt.to_file().as_bytes(), &keys).map_err(|error| error.code())?;
+    found_under(receipt, &key_set_of(epochs))
+}
+
+fn found_under(receipt: &Receipt, keys: &KeySet) -> Result<Vec<u64>, &'static str> {
+    let verified = verify(receipt.to_file().as_bytes(), keys).map_err(|error| error.code())?;
     Ok(verified
         .signers()
         .iter()
@@ -255,6 +259,35 @@ fn exactly_k_nodes_of_the_heads_epoch_must_have_signed() {
     assert_eq!(found(&signed_by(&[1]), rotated(11)), Ok(vec![1]));
     assert_eq!(found(&signed_by(&[1]), rotated(10)), Err("UNKNOWN_KEY"));
     assert_eq!(found(&signed_by(&[2]), rotated(10)), Ok(vec![2]));
+}
+
+#[test]
+fn signature_by_revoked_keys_counts_for_heads_up_to_the_mark_only() {
+    // The log has ten leaves.
+    let receipt = log().receipt(0, &[1, 3]);
+    let under = |marks: Vec<Revocation>| {
+        let epochs = vec![epoch(0, 2, &[1, 2, 3])];
+        found_under(
+            &receipt,
+            &KeySet::new(cluster(), namespace(), epochs, marks).unwrap(),
+        )
+    };
+    assert_eq!(under(vec![revoked(3, 20, 10)]), Ok(vec![1, 3]));
+    assert_eq!(under(vec![revoked(3, 20, 9)]), Err("KEY_REVOKED"));
+    assert_eq!(under(vec![revoked(2, 20, 0)]), Ok(vec![1, 3]));
+    // A later mark cannot raise an earlier one, nor the other way round.
+    let both = |first, second| vec![revoked(3, 20, first), revoked(3, 21, second)];
+    assert_eq!(under(both(9, 10)), Err("KEY_REVOKED"));
+    assert_eq!(under(both(10, 9)), Err("KEY_REVOKED"));
+    let said = VerifyError::KeyRevoked {
+        node: node(3),
+        valid_to: TreeSize::new(9).unwrap(),
+    };
+    assert_eq!(
+        said.to_string(),
+        "the keys of node 3 are revoked for trees of more than 9 leaves; \
+         ask the gate for a fresh proof: `holdpoint receipt refresh`"
+    );
 }
 
 #[test]

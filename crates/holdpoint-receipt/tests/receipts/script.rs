@@ -5,7 +5,9 @@ use std::process::Command;
 
 use holdpoint_receipt::{KeySet, verify};
 
-use crate::fixture::{cluster, epoch, key_set, log, namespace, permit_receipt, whole_log};
+use crate::fixture::{
+    cluster, epoch, key_set, key_set_of, log, namespace, permit_receipt, revoked, whole_log,
+};
 
 const TOOLS: [&str; 6] = ["bash", "openssl", "jq", "sha256sum", "base64", "xxd"];
 
@@ -60,20 +62,24 @@ fn receipt_verifies_with_openssl_and_jq_alone() {
          leaf 0 of 10, signed by node 1 (1 needed)\n"
     );
     assert_eq!(code, Some(0));
-    let two = KeySet::new(
-        cluster(),
-        namespace(),
-        vec![epoch(0, 1, &[1]), epoch(4, 2, &[1, 2, 3])],
-    );
+    let epochs = || vec![epoch(0, 1, &[1]), epoch(4, 2, &[1, 2, 3])];
     let (said, code) = script.verify(
         log().receipt(9, &[2, 3]).to_file().as_bytes(),
-        &two.unwrap(),
+        &key_set_of(epochs()),
     );
     assert_eq!(
         said,
-        "VALID  keys  leaf 9 of 10, signed by node 2,3 (2 needed)\n"
+        "VALID  keys founded  leaf 9 of 10, signed by node 2,3 (2 needed)\n"
     );
     assert_eq!(code, Some(0));
+    for (valid_to, expected) in [(10, Some(0)), (9, Some(10))] {
+        let marks = vec![revoked(3, 12, valid_to)];
+        let keys = KeySet::new(cluster(), namespace(), epochs(), marks).unwrap();
+        let file = log().receipt(9, &[2, 3]).to_file();
+        let (said, code) = script.verify(file.as_bytes(), &keys);
+        assert_eq!(code, expected, "{said}");
+        assert_eq!(said.contains("KEY_REVOKED"), expected == Some(10));
+    }
 }
 
 #[test]
@@ -88,6 +94,10 @@ fn script_says_what_every_kind_of_statement_is_about() {
         (13, "frozen frozen"),
         (14, "drain revoke"),
         (18, "frozen thawed"),
+        (19, "keys rotated"),
+        (20, "frozen frozen"),
+        (21, "erased pmt_beeqscijbeeqscijbeeqscijbe"),
+        (22, "erased"),
     ] {
         let file = log.receipt(leaf_index, &[1]).to_file();
         let expected =

@@ -347,8 +347,8 @@ fn verify_own(identity: &Identity, receipt: &Receipt) -> Result<(), String> {
         nodes: BTreeMap::from([(identity.node, identity.keys.public())]),
     };
     let namespace = receipt.statement.namespace.clone();
-    let keys =
-        KeySet::new(identity.cluster, namespace, vec![epoch]).map_err(|error| error.to_string())?;
+    let keys = KeySet::new(identity.cluster, namespace, vec![epoch], vec![])
+        .map_err(|error| error.to_string())?;
     holdpoint_receipt::verify::verify_parsed(receipt.clone(), &keys)
         .map(|_| ())
         .map_err(|error| error.to_string())

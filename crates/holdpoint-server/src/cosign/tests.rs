@@ -202,7 +202,7 @@ fn published() -> KeySet {
         signers_needed: 1,
         nodes: [(node(), keys().public())].into(),
     };
-    KeySet::new(cluster(), default(), vec![epoch]).unwrap()
+    KeySet::new(cluster(), default(), vec![epoch], vec![]).unwrap()
 }
 
 #[test]

@@ -260,5 +260,5 @@ fn key_set(
         signers_needed: 1,
         nodes: keys,
     };
-    KeySet::new(cluster, namespace, vec![epoch]).map_err(|error| error.to_string())
+    KeySet::new(cluster, namespace, vec![epoch], vec![]).map_err(|error| error.to_string())
 }

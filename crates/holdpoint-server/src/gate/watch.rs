@@ -356,6 +356,10 @@ const fn surface(body: &Body) -> Option<&Name> {
         | Body::Released(step) => Some(&step.surface),
         Body::Approved(approval) | Body::ApprovalRevoked(approval) => Some(&approval.surface),
         Body::Frozen(frozen) => frozen.surface.as_ref(),
-        Body::Policy(_) | Body::Keys(_) | Body::SessionClosed(_) | Body::Drain(_) => None,
+        Body::Policy(_)
+        | Body::Keys(_)
+        | Body::SessionClosed(_)
+        | Body::Drain(_)
+        | Body::Erased(_) => None,
     }
 }

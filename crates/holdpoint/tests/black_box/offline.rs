@@ -101,7 +101,7 @@ pub(crate) fn golden_keys() -> KeySet {
     for epoch in &mut epochs {
         epoch.signers_needed = 1;
     }
-    KeySet::new(*keys.authority(), keys.namespace().clone(), epochs).unwrap()
+    KeySet::new(*keys.authority(), keys.namespace().clone(), epochs, vec![]).unwrap()
 }
 
 #[test]
@@ -158,6 +158,7 @@ fn receipt_of_another_cluster_is_invalid_and_one_of_unknown_keys_is_unverifiable
         ClusterId::from_bytes([9; 16]),
         namespace.clone(),
         epochs.clone(),
+        vec![],
     );
     let mut fresh = epochs;
     for (place, keys) in fresh
@@ -168,7 +169,7 @@ fn receipt_of_another_cluster_is_invalid_and_one_of_unknown_keys_is_unverifiable
         let seed = |role: u8| SecretKey::from_seed(&[role + 2 * u8::try_from(place).unwrap(); 32]);
         *keys = NodeSecretKeys::new(seed(100), seed(101)).unwrap().public();
     }
-    let rotated = KeySet::new(*keys.authority(), namespace, fresh);
+    let rotated = KeySet::new(*keys.authority(), namespace, fresh, vec![]);
     for (keys, code, word) in [
         (elsewhere, 10, "INVALID  WRONG_AUTHORITY"),
         (rotated, 11, "UNVERIFIABLE  UNKNOWN_KEY"),

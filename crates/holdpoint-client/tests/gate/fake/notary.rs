@@ -56,7 +56,7 @@ impl Notary {
             signers_needed: 1,
             nodes: BTreeMap::from([(self.node, self.secret.public())]),
         };
-        KeySet::new(self.cluster, self.namespace.clone(), vec![epoch]).unwrap()
+        KeySet::new(self.cluster, self.namespace.clone(), vec![epoch], vec![]).unwrap()
     }
 
     /// The identity of the cluster.

@@ -56,6 +56,7 @@ impl FakeNode {
             surface,
             frozen: call.frozen,
             caller_commitment: committed(),
+            disputed_leaf: None,
         }));
         v1::FreezeResponse {
             receipt: Some(v1::Receipt { file }),
