@@ -1,16 +1,23 @@
 //! Reads the state as it was at one moment.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use holdpoint_core::view::Row;
 use holdpoint_core::{StateKey, View};
 use holdpoint_receipt::{Digest, Hasher};
 use rocksdb::{DB, DBIterator, Direction, IteratorMode, ReadOptions};
 
 use super::families::{Families, Family};
+use super::starts::{Starts, Version};
 use crate::fault::{FaultLatch, StoreError};
 use crate::rocks;
 
 /// Domain of the digest over all rows; [`holdpoint_core::MapView::state_hash`] uses the same.
 const HASH_DOMAIN: &str = "holdpoint/state/v1";
+
+/// Keys and rows that one reader remembers. What exceeds it is read again.
+const SEEN_BYTES_MAX: usize = 2 << 20;
 
 /// A consistent view of the state on disk.
 ///
@@ -19,7 +26,30 @@ const HASH_DOMAIN: &str = "holdpoint/state/v1";
 pub struct RocksReader<'a> {
     snapshot: rocksdb::Snapshot<'a>,
     families: Families<'a>,
+    starts: &'a Starts,
+    /// None if a commit went on when the snapshot was taken.
+    version: Option<Version>,
+    /// What was read already, absent rows too: an entry asks for the same ones with each command.
+    seen: RefCell<Seen>,
     faults: &'a FaultLatch,
+}
+
+/// Rows that were read, and how many bytes they have.
+#[derive(Default)]
+struct Seen {
+    rows: HashMap<StateKey, Option<Vec<u8>>>,
+    bytes: usize,
+}
+
+impl Seen {
+    fn keep(&mut self, key: &StateKey, row: Option<&[u8]>) {
+        let bytes = row.map_or(0, <[u8]>::len);
+        let bytes = bytes.saturating_add(key.as_bytes().len());
+        if self.bytes.saturating_add(bytes) <= SEEN_BYTES_MAX {
+            self.bytes = self.bytes.saturating_add(bytes);
+            self.rows.insert(key.clone(), row.map(<[u8]>::to_vec));
+        }
+    }
 }
 
 impl std::fmt::Debug for RocksReader<'_> {
@@ -29,10 +59,22 @@ impl std::fmt::Debug for RocksReader<'_> {
 }
 
 impl<'a> RocksReader<'a> {
-    pub(super) fn new(db: &'a DB, families: Families<'a>, faults: &'a FaultLatch) -> Self {
+    pub(super) fn new(
+        db: &'a DB,
+        families: Families<'a>,
+        starts: &'a Starts,
+        faults: &'a FaultLatch,
+    ) -> Self {
+        // The snapshot is of a version if no commit began before, or goes on after it was taken.
+        let before = starts.version();
+        let snapshot = db.snapshot();
+        let version = before.filter(|_| before == starts.version());
         Self {
-            snapshot: db.snapshot(),
+            snapshot,
             families,
+            starts,
+            version,
+            seen: RefCell::default(),
             faults,
         }
     }
@@ -91,9 +133,15 @@ impl View for RocksReader<'_> {
     type Error = StoreError;
 
     fn get(&self, key: &StateKey) -> Result<Option<Vec<u8>>, StoreError> {
-        self.snapshot
+        if let Some(row) = self.seen.borrow().rows.get(key) {
+            return Ok(row.clone());
+        }
+        let row = self
+            .snapshot
             .get_cf(self.families.get(Family::of(key)), key.as_bytes())
-            .map_err(|error| self.damaged(&error))
+            .map_err(|error| self.damaged(&error))?;
+        self.seen.borrow_mut().keep(key, row.as_deref());
+        Ok(row)
     }
 
     fn scan(
@@ -102,13 +150,15 @@ impl View for RocksReader<'_> {
         after: Option<&StateKey>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        // The smallest key after `after` is `after` and a zero byte.
-        let start = after
-            .filter(|after| after.as_bytes() >= prefix)
-            .map_or_else(
-                || prefix.to_vec(),
-                |after| [after.as_bytes(), &[0]].concat(),
-            );
+        let after = after.filter(|after| after.as_bytes() >= prefix);
+        let from_start = self.version.filter(|_| after.is_none());
+        let known = from_start.and_then(|version| self.starts.start_of(version, prefix));
+        let start = match (after, known) {
+            // The smallest key after `after` is `after` and a zero byte.
+            (Some(after), _) => [after.as_bytes(), &[0]].concat(),
+            (None, Some(known)) => known,
+            (None, None) => prefix.to_vec(),
+        };
         let read = |family| -> Result<Vec<Row>, StoreError> {
             let mut options = ReadOptions::default();
             if let Some(end) = end_of(prefix) {
@@ -118,7 +168,14 @@ impl View for RocksReader<'_> {
             self.rows(family, mode, options).take(limit).collect()
         };
         if let Some(family) = Family::of_prefix(prefix) {
-            return read(family);
+            let rows = read(family)?;
+            if let Some(version) = from_start.filter(|_| limit > 0) {
+                let first = rows.first().map(|(key, _)| key.as_bytes().to_vec());
+                if let Some(first) = first.or_else(|| end_of(prefix)) {
+                    self.starts.remember(version, prefix, first);
+                }
+            }
+            return Ok(rows);
         }
         let mut rows = Vec::new();
         for family in Family::ALL {

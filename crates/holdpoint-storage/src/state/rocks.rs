@@ -19,6 +19,7 @@ use super::folder::Folder;
 use super::incoming::Sink;
 use super::reader::RocksReader;
 use super::snapshot::Content;
+use super::starts::Starts;
 use super::{Applied, Incoming, Pinned, Snapshot, SnapshotManifest, StateStore};
 use crate::data_dir::{DataDir, DirLock, INCOMING, OUTGOING, StateNumber, names_in, read_pointer};
 use crate::durable;
@@ -50,6 +51,7 @@ pub(super) struct Progress {
 /// An open state directory. A retired one is removed once its last reader is gone.
 pub(super) struct StateDb {
     pub(super) db: DB,
+    pub(super) starts: Starts,
     pub(super) number: StateNumber,
     /// After `db`: the database is closed before its folder goes.
     pub(super) folder: Folder,
@@ -72,6 +74,7 @@ impl StateDb {
         let db = families::open(&folder, false).map_err(|error| rocks::refusal(&folder, error))?;
         Ok(Self {
             db,
+            starts: Starts::default(),
             number,
             folder: Folder::kept(folder),
         })
@@ -179,6 +182,7 @@ impl StateStore for RocksState {
         Ok(query(&RocksReader::new(
             &current.db,
             families,
+            &current.starts,
             &self.faults,
         )))
     }
@@ -215,8 +219,10 @@ impl StateStore for RocksState {
         batch.put_cf(families.applied, self.group.0.to_be_bytes(), value);
         let mut options = WriteOptions::default();
         options.disable_wal(true);
+        current.starts.begin(writes);
         db.write_opt(batch, &options)
             .map_err(|error| self.faults.trip(rocks::fault(DOING, &error)))?;
+        current.starts.end();
         if let Some(fault) = rocks::background_fault(DOING, db) {
             return Err(self.faults.trip(fault));
         }
@@ -284,14 +290,6 @@ impl StateStore for RocksState {
             file: None,
         };
         Incoming::new(manifest, sink, self.faults.clone())
-    }
-
-    fn read_received<R>(
-        &self,
-        snapshot: &Snapshot,
-        query: impl FnOnce(&RocksReader<'_>) -> R,
-    ) -> Result<R, StoreError> {
-        self.read_received_folder(snapshot, query)
     }
 
     fn install(&self, snapshot: Snapshot) -> Result<Applied, StoreError> {
