@@ -13,6 +13,7 @@ mod install;
 mod manifest;
 pub mod mem;
 pub(crate) mod reader;
+mod received;
 pub mod rocks;
 mod snapshot;
 mod starts;
@@ -94,6 +95,18 @@ pub trait StateStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// [`StoreError::Snapshot`] if it is of another group or there is no room to write.
     fn receive(&self, manifest: SnapshotManifest) -> Result<Incoming, StoreError>;
+
+    /// Answers `query` from a complete snapshot that was received here and is not installed. Changes
+    /// neither it nor the state.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Snapshot`] if it cannot be read.
+    fn read_received<R>(
+        &self,
+        snapshot: &Snapshot,
+        query: impl FnOnce(&Self::Reader<'_>) -> R,
+    ) -> Result<R, StoreError>;
 
     /// Replaces the state with a received snapshot, in one durable step: a crash leaves the old
     /// state or the new one.

@@ -9,6 +9,7 @@ use super::families::{self, Families};
 use super::reader::RocksReader;
 use super::rocks::RocksState;
 use super::snapshot::{Content, Snapshot};
+use super::starts::Starts;
 use crate::data_dir::INCOMING;
 use crate::fault::{FaultLatch, StoreError};
 use crate::{framing, rocks};
@@ -42,7 +43,8 @@ fn read_folder<R>(
     let families = Families::of(&db).ok_or_else(|| refused("a column family is gone"))?;
     // A latch of its own: damage here is the sender's or the network's.
     let faults = FaultLatch::new();
-    let answer = query(&RocksReader::new(&db, families, &faults));
+    let starts = Starts::default();
+    let answer = query(&RocksReader::new(&db, families, &starts, &faults));
     match faults.check() {
         Ok(()) => Ok(answer),
         Err(damage) => Err(refused(damage)),

@@ -292,6 +292,14 @@ impl StateStore for RocksState {
         Incoming::new(manifest, sink, self.faults.clone())
     }
 
+    fn read_received<R>(
+        &self,
+        snapshot: &Snapshot,
+        query: impl FnOnce(&RocksReader<'_>) -> R,
+    ) -> Result<R, StoreError> {
+        self.read_received_folder(snapshot, query)
+    }
+
     fn install(&self, snapshot: Snapshot) -> Result<Applied, StoreError> {
         self.install_folder(&snapshot)
     }

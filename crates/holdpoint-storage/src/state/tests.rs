@@ -119,6 +119,10 @@ fn check<S: StateStore>(state: &S, other: &S) {
     let snapshot = pinned.seal().unwrap();
     let received = send(&snapshot, other, 7).unwrap();
     other.commit(&[put("gone", "x")], &applied(2)).unwrap();
+    // What came can be read before anything is switched.
+    let found = other.read_received(&received, |reader| reader.get(&key("b")));
+    assert_eq!(found.unwrap().unwrap().as_deref(), Some(&b"bumblebee"[..]));
+    assert_eq!(get(other, "gone").as_deref(), Some("x"));
     assert_eq!(other.install(received), Ok(applied(5)));
     assert_eq!(other.applied(), Ok(Some(applied(5))));
     assert_eq!(other.flushed(), Some(5));
