@@ -1,4 +1,5 @@
-//! Workers that wait for their turn on three nodes, while leaders are killed and a worker vanishes.
+//! Workers that wait for their turn on three nodes, while leaders are killed or stand still and a worker
+//! vanishes.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -23,13 +24,26 @@ use tokio::task::JoinSet;
 const WORKERS: u32 = 64;
 /// Which of them vanishes while it waits.
 const VANISHING: u32 = 9;
-/// Turns after which the leader is killed. Each kill can cost one waiter its place: the one whose offer
-/// lapses before there is a leader again, or before it has found it.
-const KILLS_AFTER: [usize; 2] = [16, 40];
+/// Turns after which the leader is lost, and how.
+const LOSSES: [(usize, Loss); 3] = [
+    (12, Loss::Killed),
+    (28, Loss::StandsStill),
+    (44, Loss::Killed),
+];
+/// Turns that follow without it.
+const TURNS_WITHOUT: usize = 8;
 /// How long a worker waits at most.
 const WAIT: Duration = Duration::from_mins(4);
 /// Workers that want two bounds each, which overlap in a ring.
 const IN_A_RING: usize = 16;
+
+/// What becomes of a leader.
+#[derive(Clone, Copy)]
+enum Loss {
+    Killed,
+    /// Its clients' connections stay open.
+    StandsStill,
+}
 
 #[derive(Default)]
 struct History {
@@ -87,7 +101,7 @@ async fn wait_for_turn(gate: Gate, worker: u32, history: Shared) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_who_wait_have_their_turn_in_order_while_leaders_are_killed_and_one_vanishes() {
+async fn all_who_wait_have_their_turn_in_order_while_leaders_are_lost_and_one_vanishes() {
     let mut cluster = Cluster::deciding(&bundle::life());
     let endpoints = cluster.endpoints();
     let asking = gate(&endpoints, "holder").await;
@@ -121,12 +135,18 @@ async fn all_who_wait_have_their_turn_in_order_while_leaders_are_killed_and_one_
     drop(vanishing);
     settled(held, COMMITTED).await;
 
-    for turns in KILLS_AFTER {
+    for (turns, loss) in LOSSES {
         until_turns(&history, turns).await;
         let leader = cluster.wait_for_leader();
-        cluster.kill(leader);
-        until_turns(&history, turns + 8).await;
-        cluster.start(leader);
+        match loss {
+            Loss::Killed => cluster.kill(leader),
+            Loss::StandsStill => cluster.pause(leader),
+        }
+        until_turns(&history, turns + TURNS_WITHOUT).await;
+        match loss {
+            Loss::Killed => cluster.start(leader),
+            Loss::StandsStill => cluster.resume(leader),
+        }
     }
     while let Some(worker) = workers.join_next().await {
         worker.unwrap();
@@ -140,7 +160,7 @@ async fn all_who_wait_have_their_turn_in_order_while_leaders_are_killed_and_one_
         assert!(holds.holds(), "G1 {holds}");
         let holds = fenced::check(&history.lives, turns_min);
         assert!(holds.holds(), "G6 {holds}");
-        let holds = in_turn::check(&history.turns, turns_min, KILLS_AFTER.len());
+        let holds = in_turn::check(&history.turns, turns_min);
         assert!(holds.holds(), "{holds}");
     }
     nobody_blocks_anybody_in_a_ring(&endpoints).await;

@@ -72,7 +72,7 @@ pub fn apply<V: View>(
     };
     let mut overlay = Overlay::new(view);
     let mut offers = Vec::new();
-    let mut now = move_time(&mut overlay, group, entry.time)?;
+    let mut now = move_time(&mut overlay, group, term, entry.time)?;
     for (namespace, count) in commands_by_namespace(&entry.commands) {
         let limit = count.saturating_mul(EXPIRIES_PER_COMMAND);
         let changes = let_expired_go(&overlay, at(0), now, namespace, limit)?;
@@ -104,28 +104,28 @@ pub fn apply<V: View>(
     })
 }
 
-/// Moves cluster time towards `time`, by a bounded step and never back. Before the group exists
-/// there is no time to move.
+/// Moves cluster time towards `time`, by a bounded step and never back, and notes the term. Before the
+/// group exists there is no time to move.
 fn move_time<V: View>(
     overlay: &mut Overlay<'_, V>,
     group: GroupId,
+    term: u64,
     time: ClusterTime,
 ) -> Result<ClusterTime, ApplyError<V::Error>> {
     let key = KeySpace::group(group).single(Kind::Clock);
     let Some(bytes) = overlay.get(&key).map_err(ApplyError::View)? else {
         return Ok(ClusterTime::default());
     };
-    let before = read::<ClockRecord, V::Error>(&key, &bytes)?.now;
-    let farthest = before.saturating_add(ENTRY_STEP_MS_MAX);
-    let now = time.clamp(before, farthest);
-    assert!(now >= before, "cluster time never goes back");
-    if now > before {
-        let bytes = ClockRecord { now }
-            .to_bytes()
-            .map_err(|error| ApplyError::Corrupt {
-                key: key.clone(),
-                corruption: Corruption::Codec(error),
-            })?;
+    let before = read::<ClockRecord, V::Error>(&key, &bytes)?;
+    let farthest = before.now.saturating_add(ENTRY_STEP_MS_MAX);
+    let now = time.clamp(before.now, farthest);
+    assert!(now >= before.now, "cluster time never goes back");
+    let clock = ClockRecord { now, term };
+    if clock != before {
+        let bytes = clock.to_bytes().map_err(|error| ApplyError::Corrupt {
+            key: key.clone(),
+            corruption: Corruption::Codec(error),
+        })?;
         overlay.put(key, bytes);
     }
     Ok(now)

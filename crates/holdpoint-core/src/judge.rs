@@ -151,19 +151,19 @@ pub fn look<V: View>(
     group: GroupId,
     attempt: &Authorize,
 ) -> Result<Outcome, ApplyError<V::Error>> {
-    let now = Query::new(view, group).now()?;
+    let clock = Query::new(view, group).clock()?;
     let lookup = Authorize {
         evaluation: None,
         ..attempt.clone()
     };
-    // A lookup states nothing, so its position is never used.
+    // A lookup states nothing, so nothing of its position but the term is used.
     let at = LogPosition {
         group,
-        term: 0,
+        term: clock.term,
         index: 0,
         place: 0,
     };
-    Ok(judge(view, at, now, &Command::Authorize(Box::new(lookup)))?.outcome)
+    Ok(judge(view, at, clock.now, &Command::Authorize(Box::new(lookup)))?.outcome)
 }
 
 fn rejected(rejection: Rejection) -> Judged {

@@ -159,8 +159,11 @@ pub const APPROVAL_REPEAT_MS: u64 = ATTEMPT_KEPT_MS;
 /// Surfaces that operators have frozen.
 pub const FROZEN_SURFACES_MAX: usize = SURFACES_MAX;
 
-/// How long what a waiting attempt wants is kept for it once it is free.
-pub const WAIT_OFFER_MS: u64 = 2_000;
+/// How long what a waiting attempt wants is kept for it once it is free: for a client whose leader
+/// stands still, longer than it takes to notice that and to find the next leader.
+///
+/// Who has gone away is taken out sooner, by [`crate::command::LeaveQueue`].
+pub const WAIT_OFFER_MS: u64 = 10_000;
 
 /// Attempts that wait for one bounded operation.
 pub const WAITERS_PER_OPERATION_MAX: usize = 1_024;

@@ -76,8 +76,17 @@ impl<'a, V: View> Query<'a, V> {
     ///
     /// See [`Query::group`].
     pub fn now(&self) -> Result<ClusterTime, ApplyError<V::Error>> {
-        let clock = read::<ClockRecord, V>(self.view, &self.keys().single(Kind::Clock))?;
-        Ok(clock.map_or_else(ClusterTime::default, |clock| clock.now))
+        Ok(self.clock()?.now)
+    }
+
+    /// Cluster time, and the term of the last entry; zeros before the group is bootstrapped.
+    ///
+    /// # Errors
+    ///
+    /// See [`Query::group`].
+    pub fn clock(&self) -> Result<ClockRecord, ApplyError<V::Error>> {
+        let clock = read(self.view, &self.keys().single(Kind::Clock))?;
+        Ok(clock.unwrap_or_default())
     }
 
     /// What `node` announced.
@@ -119,14 +128,14 @@ impl<'a, V: View> Query<'a, V> {
     ) -> Result<Option<NamespaceQuery<'a, V>>, ApplyError<V::Error>> {
         let keys = KeySpace::namespace(self.group, name);
         let record = read(self.view, &keys.single(Kind::Namespace))?;
-        let (view, now) = (self.view, self.now()?);
+        let (view, clock) = (self.view, self.clock()?);
         let (group, name) = (self.group, name.clone());
         Ok(record.map(|record| NamespaceQuery {
             view,
             group,
             name,
             keys,
-            now,
+            clock,
             record,
         }))
     }
@@ -159,7 +168,7 @@ pub struct NamespaceQuery<'a, V> {
     group: GroupId,
     name: Name,
     keys: KeySpace,
-    now: ClusterTime,
+    clock: ClockRecord,
     record: NamespaceRecord,
 }
 
@@ -173,7 +182,13 @@ impl<V: View> NamespaceQuery<'_, V> {
     /// Cluster time of this state.
     #[must_use]
     pub const fn now(&self) -> ClusterTime {
-        self.now
+        self.clock.now
+    }
+
+    /// Cluster time of this state, and the term of its last entry.
+    #[must_use]
+    pub const fn clock(&self) -> ClockRecord {
+        self.clock
     }
 
     /// A permit as it stands.
@@ -183,7 +198,7 @@ impl<V: View> NamespaceQuery<'_, V> {
     /// See [`Query::group`].
     pub fn permit(&self, id: &PermitId) -> Result<Option<PermitView>, ApplyError<V::Error>> {
         let record = read::<PermitRecord, V>(self.view, &self.keys.permit(id))?;
-        Ok(record.map(|record| PermitView::at(record, self.now)))
+        Ok(record.map(|record| PermitView::at(record, self.now())))
     }
 
     /// The permit with this fence.
@@ -239,13 +254,13 @@ impl<V: View> NamespaceQuery<'_, V> {
         let holder = self.permit_named(&holder)?;
         let tombstone = self.keys.operation(Kind::Tombstone, surface, bound, key);
         let tombstone = read::<TombstoneRecord, V>(self.view, &tombstone)?
-            .filter(|tombstone| tombstone.counts_at(self.now));
+            .filter(|tombstone| tombstone.counts_at(self.now()));
         let committed = match &tombstone {
             Some(tombstone) => self.permit(&tombstone.permit)?,
             None => None,
         };
         let holds = |permit: &PermitView| {
-            let held = permit.record.held_at(self.now);
+            let held = permit.record.held_at(self.now());
             let mut claims = permit.record.claims.iter();
             claims.any(|claim| claim.name == *bound && held.holds(claim.kind))
         };

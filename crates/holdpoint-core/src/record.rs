@@ -7,8 +7,8 @@ mod context;
 mod permit;
 
 pub use context::{
-    ApprovalRecord, ApprovalState, PendingRecord, QueueRecord, SessionClosed, SessionRecord,
-    WaiterRecord,
+    ApprovalRecord, ApprovalState, OfferRecord, PendingRecord, QueueRecord, SessionClosed,
+    SessionRecord, WaiterRecord,
 };
 pub use permit::{
     Completion, Contradiction, Held, PermitRecord, PermitState, PermitStep, Redemption,
@@ -40,10 +40,12 @@ pub struct GroupRecord {
 }
 
 /// Cluster time ([`crate::key::Kind::Clock`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClockRecord {
     /// The time, which never goes back.
     pub now: ClusterTime,
+    /// The term of the entry that said so, which is the last one.
+    pub term: u64,
 }
 
 /// A node ([`crate::key::Kind::Node`]).

@@ -222,8 +222,8 @@ impl<V: View<Error = StoreError>> Attempt<'_, V> {
         let waiter = self.namespace.waiter(&self.submission.name())?;
         let waiter = waiter.filter(|waiter| {
             waiter.policy == active
-                && waiter.offered_until.is_none()
-                && waiter.is_live_at(self.leader.now)
+                && waiter.offer.is_none()
+                && self.leader.now < waiter.wait_until
                 && waiter.not_after == self.submission.not_after
                 && Some(waiter.wait_until) == self.submission.wait_until
                 && waiter.request_digest == request.digest()

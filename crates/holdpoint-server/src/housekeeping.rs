@@ -18,7 +18,7 @@ use holdpoint_storage::StoreError;
 use tokio::time::{Instant, sleep};
 
 use crate::gate::Gate;
-use crate::limits::{HOUSEKEEPING, LEFT_FOR};
+use crate::limits::{HOUSEKEEPING, LEFT_FOR, RETURN_FOR};
 use crate::random;
 use crate::waiting::AttemptKey;
 
@@ -107,20 +107,20 @@ impl<'a> House<'a> {
         if let Some(waiters) = self.read(waiters).await {
             // Who left while another node led may be on the way back: its time begins anew.
             self.gate.waiting().forget_left();
-            self.gate.waiting().adopt(waiters.into_iter());
+            self.gate.waiting().adopt(waiters.into_iter(), RETURN_FOR);
             self.has_adopted = true;
         }
     }
 
     /// Gives back the tickets that nobody waits for.
     async fn leave(&mut self) {
-        let left = self.gate.waiting().take_left(LEFT_FOR, LEAVES_MAX);
+        let left = self.gate.waiting().take_left(Instant::now(), LEAVES_MAX);
         if left.is_empty() {
             return;
         }
         let wanted = left.clone();
         let Some(tickets) = self.read(move |state| tickets(state, &wanted)).await else {
-            return self.gate.waiting().adopt(left.into_iter());
+            return self.gate.waiting().adopt(left.into_iter(), LEFT_FOR);
         };
         for (namespace, waiters) in tickets {
             let count = waiters.len();
@@ -135,7 +135,7 @@ impl<'a> House<'a> {
             } else {
                 // Whoever is gone stays gone; the next round tries again after a while.
                 let again = left.iter().filter(|(of, _)| *of == namespace);
-                self.gate.waiting().adopt(again.cloned());
+                self.gate.waiting().adopt(again.cloned(), LEFT_FOR);
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use holdpoint_core::limits::{BUNDLE_BYTES_MAX, REQUEST_BYTES_MAX};
+use holdpoint_core::limits::{BUNDLE_BYTES_MAX, REQUEST_BYTES_MAX, WAIT_OFFER_MS};
 
 /// The wait of a request that names none.
 pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(5);
@@ -31,9 +31,13 @@ pub const SETTLING_MAX: usize = 2_048;
 /// Calls that are held while their attempts wait for bounds. They hold none of [`ASKING_MAX`].
 pub const WAITING_MAX: usize = 4_096;
 
-/// How long an attempt keeps its place in the queues of its bounds without a call that waits for it:
-/// long enough for a client to find the next leader.
+/// How long an attempt keeps its place in the queues of its bounds after the last call that waited for
+/// it has ended: long enough for a client to ask again.
 pub const LEFT_FOR: Duration = Duration::from_secs(5);
+
+/// The same for attempts that waited at an earlier leader. A client whose leader stands still notices
+/// after up to 7 seconds, and has to find the next one then.
+pub const RETURN_FOR: Duration = Duration::from_millis(WAIT_OFFER_MS);
 
 /// How often the leader looks whether time alone has brought something about.
 pub const HOUSEKEEPING: Duration = Duration::from_millis(100);

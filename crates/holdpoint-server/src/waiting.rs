@@ -19,6 +19,8 @@ use holdpoint_receipt::Name;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::limits::LEFT_FOR;
+
 /// An attempt of a namespace.
 pub(crate) type AttemptKey = (Name, AttemptName);
 
@@ -33,9 +35,11 @@ struct Calls {
     wake: watch::Sender<u64>,
     /// How many calls there are.
     count: usize,
-    /// Since when there is none, and the attempt may still wait.
+    /// Whether the log may have a ticket of the attempt.
+    may_wait: bool,
+    /// When the attempt has left for good if none comes until then.
     // INVARIANT: set exactly while the count is zero.
-    left_at: Option<Instant>,
+    gone_at: Option<Instant>,
 }
 
 /// One call of an attempt that may wait.
@@ -44,8 +48,6 @@ pub(crate) struct Seat {
     calls: WaitingCalls,
     key: AttemptKey,
     wake: watch::Receiver<u64>,
-    /// Whether the log may have a ticket of the attempt.
-    may_wait: bool,
 }
 
 impl WaitingCalls {
@@ -55,15 +57,15 @@ impl WaitingCalls {
         let calls = list.entry(key.clone()).or_insert_with(|| Calls {
             wake: watch::Sender::new(0),
             count: 0,
-            left_at: None,
+            may_wait: false,
+            gone_at: None,
         });
         calls.count = calls.count.saturating_add(1);
-        calls.left_at = None;
+        calls.gone_at = None;
         Seat {
             calls: self.clone(),
             key,
             wake: calls.wake.subscribe(),
-            may_wait: false,
         }
     }
 
@@ -93,23 +95,25 @@ impl WaitingCalls {
         self.list().values().for_each(wake);
     }
 
-    /// Takes note of attempts that wait in the log and have no call here: clients that an earlier
-    /// leader answered may come, or not.
-    pub(crate) fn adopt(&self, attempts: impl Iterator<Item = AttemptKey>) {
+    /// Takes note of attempts that wait in the log and have no call here: their clients may come within
+    /// `long`, or not.
+    pub(crate) fn adopt(&self, attempts: impl Iterator<Item = AttemptKey>, long: Duration) {
         let mut list = self.list();
         for key in attempts {
             list.entry(key).or_insert_with(|| Calls {
                 wake: watch::Sender::new(0),
                 count: 0,
-                left_at: Some(Instant::now()),
+                may_wait: true,
+                gone_at: Some(Instant::now() + long),
             });
         }
     }
 
-    /// The attempts that have had no call for `long`, at most `max`. They are forgotten here.
-    pub(crate) fn take_left(&self, long: Duration, max: usize) -> Vec<AttemptKey> {
+    /// The attempts that `now` have had no call for as long as they may, at most `max`. They are
+    /// forgotten here.
+    pub(crate) fn take_left(&self, now: Instant, max: usize) -> Vec<AttemptKey> {
         let mut list = self.list();
-        let has_left = |calls: &Calls| calls.left_at.is_some_and(|at| at.elapsed() >= long);
+        let has_left = |calls: &Calls| calls.gone_at.is_some_and(|at| at <= now);
         let left = list.iter().filter(|(_, calls)| has_left(calls));
         let left: Vec<AttemptKey> = left.map(|(key, _)| key.clone()).take(max).collect();
         for key in &left {
@@ -120,7 +124,7 @@ impl WaitingCalls {
 
     /// Forgets who has left: another node takes care of them now.
     pub(crate) fn forget_left(&self) {
-        self.list().retain(|_, calls| calls.left_at.is_none());
+        self.list().retain(|_, calls| calls.gone_at.is_none());
     }
 
     fn list(&self) -> MutexGuard<'_, BTreeMap<AttemptKey, Calls>> {
@@ -136,13 +140,19 @@ fn wake(calls: &Calls) {
 
 impl Seat {
     /// Says that a command of the attempt is about to be proposed, which may leave a ticket.
-    pub(crate) fn may_wait(&mut self) {
-        self.may_wait = true;
+    pub(crate) fn may_wait(&self) {
+        self.note(true);
     }
 
     /// Says that the attempt waits no more.
-    pub(crate) fn settled(&mut self) {
-        self.may_wait = false;
+    pub(crate) fn settled(&self) {
+        self.note(false);
+    }
+
+    fn note(&self, may_wait: bool) {
+        if let Some(calls) = self.calls.list().get_mut(&self.key) {
+            calls.may_wait = may_wait;
+        }
     }
 
     /// Resolves at the next wake-up, or at once if there was one since the last.
@@ -164,15 +174,15 @@ impl Drop for Seat {
             return;
         };
         calls.count = calls.count.saturating_sub(1);
-        if !self.may_wait {
+        if !calls.may_wait {
             // The attempt has its answer: its other calls find it, and nobody has to be waited for.
             wake(calls);
         }
         if calls.count > 0 {
             return;
         }
-        if self.may_wait {
-            calls.left_at = Some(Instant::now());
+        if calls.may_wait {
+            calls.gone_at = Some(Instant::now() + LEFT_FOR);
         } else {
             list.remove(&self.key);
         }
@@ -225,35 +235,51 @@ mod tests {
     #[tokio::test]
     async fn attempt_has_left_once_its_last_call_is_gone_and_is_back_with_the_next() {
         let calls = WaitingCalls::default();
-        let (mut first, mut second) = (calls.join(key("k1")), calls.join(key("k1")));
+        let later = Instant::now() + 2 * LEFT_FOR;
+        let (first, second) = (calls.join(key("k1")), calls.join(key("k1")));
         first.may_wait();
-        second.may_wait();
         drop(first);
-        assert!(calls.take_left(Duration::ZERO, 9).is_empty());
+        assert!(calls.take_left(later, 9).is_empty());
         drop(second);
-        let again = calls.join(key("k1"));
-        assert!(calls.take_left(Duration::ZERO, 9).is_empty());
-        drop(again);
         assert!(
-            calls.take_left(Duration::ZERO, 9).is_empty(),
-            "it never asked"
+            calls.take_left(Instant::now(), 9).is_empty(),
+            "it has some time"
         );
-        calls.adopt([key("k1"), key("k2")].into_iter());
-        assert_eq!(calls.take_left(Duration::ZERO, 1), [key("k1")]);
-        assert_eq!(calls.take_left(Duration::ZERO, 9), [key("k2")]);
+        let again = calls.join(key("k1"));
+        assert!(calls.take_left(later, 9).is_empty());
+        // Refused before it asked anything: the ticket is still there.
+        drop(again);
+        assert_eq!(calls.take_left(later, 9), [key("k1")]);
+        drop(calls.join(key("k1")));
+        assert!(calls.take_left(later, 9).is_empty(), "it never asked");
+    }
+
+    #[tokio::test]
+    async fn attempts_of_an_earlier_leader_have_their_time_to_come_back() {
+        let calls = WaitingCalls::default();
+        let now = Instant::now();
+        let keys = ["k1", "k2", "k3"].map(key);
+        calls.adopt(keys.into_iter(), Duration::from_mins(1));
+        let after = now + Duration::from_mins(2);
+        assert!(calls.take_left(now + LEFT_FOR, 9).is_empty());
+        let back = calls.join(key("k2"));
+        assert_eq!(calls.take_left(after, 1), [key("k1")]);
+        assert_eq!(calls.take_left(after, 9), [key("k3")]);
+        drop(back);
+        assert_eq!(calls.take_left(after, 9), [key("k2")]);
     }
 
     #[tokio::test]
     async fn attempt_with_an_answer_is_forgotten_and_its_other_calls_hear_of_it() {
         let calls = WaitingCalls::default();
-        let (mut first, mut second) = (calls.join(key("k1")), calls.join(key("k1")));
+        let (first, mut second) = (calls.join(key("k1")), calls.join(key("k1")));
         first.may_wait();
         second.may_wait();
         first.settled();
         drop(first);
         second.woken().await;
-        second.settled();
         drop(second);
-        assert!(calls.take_left(Duration::ZERO, 9).is_empty());
+        let later = Instant::now() + 2 * LEFT_FOR;
+        assert!(calls.take_left(later, 9).is_empty());
     }
 }

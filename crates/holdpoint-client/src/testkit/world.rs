@@ -14,7 +14,7 @@ use holdpoint_core::command::{
 use holdpoint_core::limits::FEATURE_LEVEL_MAX;
 use holdpoint_core::outcome::{ActivateOutcome, PutOutcome, Statement};
 use holdpoint_core::query::NamespaceQuery;
-use holdpoint_core::record::{ActivePolicy, NamespaceRecord};
+use holdpoint_core::record::{ActivePolicy, ClockRecord, NamespaceRecord};
 use holdpoint_core::{Entry, GroupId, MapView, Outcome, Query, apply};
 use holdpoint_policy::{Bundle, EVALUATOR_VERSION, Policy};
 use holdpoint_proto::{convert, v1};
@@ -241,11 +241,13 @@ impl World {
     /// Whether an attempt whose call is held may have its bounds now.
     pub(super) fn has_offer(&self) -> Result<bool, Refused> {
         let log = self.log()?;
+        let clock = ClockRecord {
+            now: self.wall(),
+            term: self.term,
+        };
         for attempt in self.parked.keys() {
             let waiter = log.waiter(attempt)?;
-            if waiter.is_some_and(|waiter| {
-                waiter.offered_until.is_some() && waiter.is_live_at(self.wall())
-            }) {
+            if waiter.is_some_and(|waiter| waiter.offer.is_some() && waiter.is_live_at(clock)) {
                 return Ok(true);
             }
         }

@@ -77,9 +77,9 @@ fn check_waiter(key: &StateKey, waiter: &WaiterRecord, context: &Context) -> Res
         && waiter.wait_until <= waiter.not_after;
     holds(is_ordered, key, "its times are not in order")?;
     let is_within = waiter
-        .offered_until
-        .is_none_or(|until| until <= waiter.wait_until)
-        && (waiter.offered_until.is_none() || waiter.look_at.is_none());
+        .offer
+        .is_none_or(|offer| offer.until <= waiter.wait_until)
+        && (waiter.offer.is_none() || waiter.look_at.is_none());
     holds(is_within, key, "its offer does not fit")?;
     let is_known = context
         .namespace

@@ -5,16 +5,16 @@ use crate::outline::SurfaceOutline;
 use crate::record::{
     ActivationRecord, ActivePolicy, ApprovalRecord, ApprovalState, AttemptRecord, BundleRecord,
     BundleUseRecord, ClockRecord, Completion, Contradiction, Decided, Denial, DisclosureRecord,
-    Drain, DrainMark, GroupRecord, Held, LeafRecord, NamespaceRecord, NodeRecord, OnceRecord,
-    PendingRecord, PermitRecord, PermitState, PermitStep, QueueRecord, Redemption, RefusedBound,
-    ReleaseRecord, SessionClosed, SessionRecord, StatementRef, Swept, TombstoneRecord, TreeRecord,
-    UsageRecord, WaiterRecord,
+    Drain, DrainMark, GroupRecord, Held, LeafRecord, NamespaceRecord, NodeRecord, OfferRecord,
+    OnceRecord, PendingRecord, PermitRecord, PermitState, PermitStep, QueueRecord, Redemption,
+    RefusedBound, ReleaseRecord, SessionClosed, SessionRecord, StatementRef, Swept,
+    TombstoneRecord, TreeRecord, UsageRecord, WaiterRecord,
 };
 use holdpoint_receipt::{Digest, PermitId};
 
 structs! {
     GroupRecord { cluster, epoch, voters, feature_level, nodes, is_dev }
-    ClockRecord { now }
+    ClockRecord { now, term }
     NodeRecord {
         incarnation, log_key, cosign_key, feature_level_max, evaluator_version, announced_at,
     }
@@ -50,9 +50,9 @@ structs! {
     SessionRecord { owner, used_at, closed }
     SessionClosed { at, by, leaf }
     WaiterRecord {
-        ticket, request_digest, surface, claims, policy, not_after, wait_until, since, offered_until,
-        look_at,
+        ticket, request_digest, surface, claims, policy, not_after, wait_until, since, offer, look_at,
     }
+    OfferRecord { until, term }
     OnceRecord { template, tombstones }
     TreeRecord { size, frontier }
     LeafRecord { statement }

@@ -46,6 +46,7 @@ pub(super) fn bootstrap<V: View>(
     // Time begins at zero, where nothing can be asked for yet, and is stepped by the voters' clocks.
     let clock = ClockRecord {
         now: ClusterTime::default(),
+        term: draft.at.term,
     };
     draft.write(keys.single(Kind::Clock), &clock)?;
     draft.write(keys.namespace_name(&first), &Present)?;
@@ -96,7 +97,8 @@ pub(super) fn step_time<V: View>(
     let now = draft.now.max(median);
     assert!(now >= draft.now, "cluster time never goes back");
     let key = KeySpace::group(draft.at.group).single(Kind::Clock);
-    draft.write(key, &ClockRecord { now })?;
+    let term = draft.at.term;
+    draft.write(key, &ClockRecord { now, term })?;
     Ok(Verdict::Changed(Outcome::TimeStepped { now }))
 }
 

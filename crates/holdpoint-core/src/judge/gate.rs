@@ -7,7 +7,7 @@ use super::queue::Queues;
 use crate::fault::ApplyError;
 use crate::key::{KeySpace, Kind};
 use crate::outcome::Offer;
-use crate::record::{GroupRecord, NamespaceRecord, PermitRecord};
+use crate::record::{ClockRecord, GroupRecord, NamespaceRecord, PermitRecord};
 use crate::view::{View, Write};
 
 /// What a namespace was changed by.
@@ -72,6 +72,14 @@ impl<'a, V: View> Gate<'a, V> {
 
     pub(super) fn now(&self) -> ClusterTime {
         self.draft.now
+    }
+
+    /// Cluster time, and the term in which it is said.
+    pub(super) fn clock(&self) -> ClockRecord {
+        ClockRecord {
+            now: self.draft.now,
+            term: self.draft.at.term,
+        }
     }
 
     pub(super) fn permit(

@@ -60,7 +60,7 @@ impl<V: View> Gate<'_, V> {
         let Some(waiter) = self.waiter(attempt)? else {
             return Ok(None);
         };
-        if waiter.is_live_at(self.now()) {
+        if waiter.is_live_at(self.clock()) {
             return Ok(Some(waiter));
         }
         self.leave(attempt, &waiter)?;
@@ -88,10 +88,10 @@ impl<V: View> Gate<'_, V> {
             not_after: wanted.not_after,
             wait_until: wanted.wait_until,
             since: earlier.map_or(self.now(), |earlier| earlier.since),
-            offered_until: None,
+            offer: None,
             look_at: self.next_look(&refused),
         };
-        assert!(waiter.is_live_at(self.now()), "who waits has time to");
+        assert!(waiter.is_live_at(self.clock()), "who waits has time to");
         match earlier {
             Some(earlier) if *earlier == waiter => {}
             Some(earlier) => {

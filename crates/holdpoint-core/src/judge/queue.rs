@@ -9,7 +9,8 @@
 //! A claim fits only if no older live ticket names its operation. So the oldest ticket of all waits for
 //! no other, and no two attempts wait for each other. Whoever lets something go notes it with
 //! [`Gate::offer_freed`]; at the end of the command the heads of what was freed are looked at. An offer
-//! claims nothing: its ticket keeps everybody behind it away until it is granted or has lapsed.
+//! claims nothing: its ticket keeps everybody behind it away until it is granted or has lapsed. One whose
+//! time ends under another leader than it was made is not lapsed but made again, if it still can be.
 //!
 //! Nothing here grants. A waiting attempt is decided by its own command only, evaluated again.
 
@@ -28,7 +29,7 @@ use crate::key::{Kind, StateKey};
 use crate::limits::{QUEUE_PAGE_MAX, WAIT_OFFER_MS, WAITERS_MET_MAX};
 use crate::outcome::{AuthorizeOutcome, Offer, Outcome, Waiting};
 use crate::outline::BoundKind;
-use crate::record::{RefusedBound, WaiterRecord};
+use crate::record::{OfferRecord, RefusedBound, WaiterRecord};
 use crate::view::View;
 
 /// What one command has done to the queues so far.
@@ -83,7 +84,7 @@ impl<V: View> Gate<'_, V> {
         // Looking may end tickets and permits, which frees more: each once, so this ends.
         while let Some(queue) = self.queues.freed.pop_first() {
             if let Some(head) = self.head(&queue, None)?
-                && head.1.offered_until.is_none()
+                && head.1.offer.is_none()
             {
                 self.look_at(&head)?;
             }
@@ -97,7 +98,8 @@ impl<V: View> Gate<'_, V> {
             Outlook::Decide => {
                 let until = self.now().saturating_add(WAIT_OFFER_MS);
                 let until = until.min(waiter.wait_until);
-                next.offered_until = Some(until);
+                let term = self.clock().term;
+                next.offer = Some(OfferRecord { until, term });
                 next.look_at = None;
                 self.queues.offers.push(Offer {
                     namespace: self.name.clone(),
@@ -106,7 +108,10 @@ impl<V: View> Gate<'_, V> {
                     until,
                 });
             }
-            Outlook::Wait { refused } => next.look_at = self.next_look(&refused),
+            Outlook::Wait { refused } => {
+                next.offer = None;
+                next.look_at = self.next_look(&refused);
+            }
         }
         if next == *waiter {
             return Ok(());
@@ -187,7 +192,7 @@ impl<V: View> Gate<'_, V> {
                     return Ok(None);
                 }
                 let waiter = self.must_waiter(&ticket)?;
-                if waiter.is_live_at(self.now()) {
+                if waiter.is_live_at(self.clock()) {
                     return Ok(Some((ticket.attempt, waiter)));
                 }
                 // An ended ticket counts for nothing whether or not its rows are there, so how
@@ -209,7 +214,7 @@ impl<V: View> Gate<'_, V> {
         &mut self,
         waiter: &WaiterRecord,
     ) -> Result<Option<Judgement>, ApplyError<V::Error>> {
-        if waiter.offered_until.is_some() {
+        if waiter.offer.is_some() {
             return Ok(None);
         }
         Ok(match self.outlook(waiter)? {
@@ -233,7 +238,8 @@ impl<V: View> Gate<'_, V> {
     }
 
     /// Meets at most `limit` waiting attempts whose time has come, the earliest first: takes out those
-    /// whose wait or offer is over, and looks at the others again.
+    /// whose wait or offer is over, and looks at the others again: they may fit now, or have an offer
+    /// whose leader was lost.
     pub(super) fn sweep_waiters(
         &mut self,
         limit: usize,
@@ -262,7 +268,7 @@ impl<V: View> Gate<'_, V> {
                 part.is_done = false;
                 break;
             }
-            if waiter.is_live_at(self.now()) {
+            if waiter.is_live_at(self.clock()) {
                 self.look_at(&(ticket.attempt, waiter))?;
             } else {
                 self.leave(&ticket.attempt, &waiter)?;

@@ -23,6 +23,7 @@ use crate::key::{KeySpace, Kind};
 use crate::limits::SWEEP_ROWS_MAX;
 use crate::outcome::{Outcome, SweepOutcome};
 use crate::position::{GroupId, LogPosition};
+use crate::query::Query;
 use crate::record::{AttemptRecord, GroupRecord, ReleaseRecord, TombstoneRecord, UsageRecord};
 use crate::view::View;
 
@@ -42,10 +43,10 @@ pub(crate) fn is_due<V: View>(
     namespace: &Name,
     now: ClusterTime,
 ) -> Result<bool, ApplyError<V::Error>> {
-    // What is not kept stands nowhere.
+    // What is not kept stands nowhere. In a later term other things may be done, but not nothing.
     let at = LogPosition {
         group,
-        term: 0,
+        term: Query::new(view, group).clock()?.term,
         index: 0,
         place: 0,
     };

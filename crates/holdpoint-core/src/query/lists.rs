@@ -35,7 +35,7 @@ impl<V: View> NamespaceQuery<'_, V> {
             let since = ClusterTime::new(number_at(&key, prefix.len())?);
             let since = since.map_err(|_beyond| unreadable(&key))?;
             // The rows are in the order of their times: those that follow are not in doubt yet.
-            if since > self.now {
+            if since > self.now() {
                 break;
             }
             let permit = self.must_permit(&decode::<PermitId, V::Error>(&key, &row)?)?;
@@ -53,7 +53,7 @@ impl<V: View> NamespaceQuery<'_, V> {
         let prefix = self.keys.prefix(Kind::Doubt);
         let mut count: usize = 0;
         for (key, _) in rows(self.view, &prefix, None, PAGE_MAX)? {
-            if number_at::<V::Error>(&key, prefix.len())? > self.now.get() {
+            if number_at::<V::Error>(&key, prefix.len())? > self.now().get() {
                 break;
             }
             count = count.saturating_add(1);
@@ -127,7 +127,7 @@ impl<V: View> NamespaceQuery<'_, V> {
     /// See [`NamespaceQuery::doubts`].
     pub fn pending(&self, request: &Digest) -> Result<Option<PendingRecord>, ApplyError<V::Error>> {
         let record = read::<PendingRecord, V>(self.view, &self.keys.pending(request))?;
-        Ok(record.filter(|record| self.now < record.listed_until))
+        Ok(record.filter(|record| self.now() < record.listed_until))
     }
 
     /// Requests that are listed for approval after `after`, in the order of their digests; at most

@@ -72,7 +72,7 @@ impl<V: View> NamespaceQuery<'_, V> {
     fn next_doubt(&self) -> Result<Option<ClusterTime>, ApplyError<V::Error>> {
         let prefix = self.keys.prefix(Kind::Doubt);
         // No permit has the fence 0, so this stands before all that come in doubt later than now.
-        let later = self.now.saturating_add(1);
+        let later = self.now().saturating_add(1);
         let after = self.keys.due(Kind::Doubt, later, Fence::default());
         let found = self.first_after(&prefix, Some(&after))?;
         found.map(|(key, _)| time_of(&key, &prefix)).transpose()

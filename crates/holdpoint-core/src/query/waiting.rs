@@ -29,7 +29,7 @@ impl<V: View> NamespaceQuery<'_, V> {
             })?;
             Ok((attempt, waiter))
         })?;
-        waiters.retain(|(_, waiter)| waiter.is_live_at(self.now));
+        waiters.retain(|(_, waiter)| waiter.is_live_at(self.clock));
         Ok(waiters)
     }
 }

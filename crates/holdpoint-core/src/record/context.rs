@@ -2,7 +2,7 @@
 
 use holdpoint_receipt::{Caller, ClusterTime, Digest, Name, PermitId};
 
-use super::ActivePolicy;
+use super::{ActivePolicy, ClockRecord};
 use crate::command::{BoundClaim, MissingApproval, Ticket};
 
 /// An approval ([`crate::key::Kind::Approval`]).
@@ -122,25 +122,45 @@ pub struct WaiterRecord {
     pub wait_until: ClusterTime,
     /// Since when.
     pub since: ClusterTime,
-    /// Until when what it wants is kept for it; none while it is held by others.
-    pub offered_until: Option<ClusterTime>,
+    /// What it wants is kept for it; none while others hold it.
+    pub offer: Option<OfferRecord>,
     /// When what stands in its way is known to go by time alone.
     // INVARIANT: none while it has an offer.
     pub look_at: Option<ClusterTime>,
 }
 
 impl WaiterRecord {
-    /// Whether others still stand behind it at `now`.
+    /// Whether others still stand behind it.
     #[must_use]
-    pub fn is_live_at(&self, now: ClusterTime) -> bool {
-        now < self.wait_until && self.offered_until.is_none_or(|until| now < until)
+    pub fn is_live_at(&self, clock: ClockRecord) -> bool {
+        clock.now < self.wait_until && self.offer.is_none_or(|offer| offer.is_open_at(clock))
     }
 
     /// When it is to be looked at next: its offer lapses, it may fit, or its wait is over.
     #[must_use]
     pub fn ends_at(&self) -> ClusterTime {
-        let sooner = self.offered_until.or(self.look_at);
+        let sooner = self.offer.map(|offer| offer.until).or(self.look_at);
         sooner.map_or(self.wait_until, |at| at.min(self.wait_until))
+    }
+}
+
+/// What a waiting attempt wants, kept for it for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfferRecord {
+    /// Until when, if the leader stays.
+    pub until: ClusterTime,
+    /// The term in which it was made.
+    pub term: u64,
+}
+
+impl OfferRecord {
+    /// Whether it still keeps others away. It lapses only if all of its time has passed in one term:
+    /// nobody could take it up between two leaders, and cluster time goes on there.
+    ///
+    /// So while no term lasts, only the end of the wait ends an offer that nobody takes up.
+    #[must_use]
+    pub fn is_open_at(&self, clock: ClockRecord) -> bool {
+        clock.now < self.until || clock.term != self.term
     }
 }
 

@@ -107,6 +107,8 @@ type Operation = (&'static str, &'static str, u8);
 /// Everything that happened.
 pub(crate) struct Model {
     pub(crate) now_ms: u64,
+    /// The term of the entry at hand.
+    term: u64,
     pub(crate) policies: &'static [Policy],
     /// Which policy each version put in force, from version 1.
     pub(crate) activations: Vec<usize>,
@@ -220,6 +222,7 @@ impl Model {
     pub(crate) fn new(policies: &'static [Policy]) -> Self {
         Self {
             now_ms: START_MS,
+            term: 1,
             policies,
             activations: Vec::new(),
             grants: Vec::new(),
@@ -288,7 +291,8 @@ impl Model {
     }
 
     /// An entry begins, with `count` commands for the namespace.
-    pub(crate) fn begin(&mut self, clock_ms: u64, count: usize) {
+    pub(crate) fn begin(&mut self, term: u64, clock_ms: u64, count: usize) {
+        self.term = term;
         let farthest = self.now_ms + 5_000;
         self.now_ms = clock_ms.max(self.now_ms).min(farthest);
         if count > 0 {

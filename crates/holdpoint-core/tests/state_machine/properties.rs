@@ -16,7 +16,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use crate::model::{Mode, Model, Op};
 use crate::script::said;
 use crate::world::{self, World, default_namespace, time};
-use drawing::{Drawn, History, POLICIES, histories};
+use drawing::{Batch, Drawn, History, POLICIES, histories};
 use placing::drawn;
 use proposing::{command, outline, policy_name};
 use watching::Watch;
@@ -42,10 +42,17 @@ fn run(history: &History, is_checked: bool) -> (World, Vec<String>) {
         let activate = command(&mut world, &model, &first);
         assert_eq!(said(&world.one(activate)), model.step(&first));
     }
-    for (step_ms, ops) in &history.entries {
+    for Batch {
+        is_elected,
+        step_ms,
+        ops,
+    } in &history.entries
+    {
+        world.term += u64::from(*is_elected);
         world.clock_ms += step_ms;
         let is_of_namespace = |op: &&Drawn| !matches!(op.op, Op::Wait(_));
-        model.begin(world.clock_ms, ops.iter().filter(is_of_namespace).count());
+        let count = ops.iter().filter(is_of_namespace).count();
+        model.begin(world.term, world.clock_ms, count);
         let mut commands = Vec::new();
         let mut expected = Vec::new();
         let mut names = Vec::new();
@@ -227,7 +234,7 @@ fn kind(name: &str, answer: &str) -> String {
 }
 
 /// Histories that are drawn for it, and how often each kind must be among their answers.
-const KINDS_CASES: u32 = 1_000;
+const KINDS_CASES: u32 = 1_500;
 const KINDS_MIN: u64 = 2;
 
 const EXPECTED: &str = include_str!("properties/answers.txt");

@@ -375,8 +375,8 @@ fn queue(world: &World, line: &Line<'_>) -> String {
     }
     let places = waiters.iter().map(|(attempt, waiter)| {
         let offered = waiter
-            .offered_until
-            .map(|until| format!(" offered until {}", shown(until)));
+            .offer
+            .map(|offer| format!(" offered until {}", shown(offer.until)));
         let (by, key) = (&attempt.caller, &attempt.idempotency_key);
         format!(
             "{} {by}/{key}{}",

@@ -127,8 +127,8 @@ impl Attempt<'_> {
         let waiter = self.log.waiter(&self.asked.name())?;
         let waiter = waiter.filter(|waiter| {
             waiter.policy == self.active
-                && waiter.offered_until.is_none()
-                && waiter.is_live_at(self.now)
+                && waiter.offer.is_none()
+                && self.now < waiter.wait_until
                 && waiter.not_after == self.asked.not_after
                 && waiter.request_digest == request.digest()
         });

@@ -7,7 +7,8 @@ use holdpoint_core::command::{
     MissingApproval, Retention, RevokeApproval, SetRetention, SetShadow, Sweep, Ticket,
 };
 use holdpoint_core::record::{
-    ApprovalRecord, ApprovalState, PendingRecord, SessionClosed, SessionRecord, WaiterRecord,
+    ApprovalRecord, ApprovalState, OfferRecord, PendingRecord, SessionClosed, SessionRecord,
+    WaiterRecord,
 };
 use holdpoint_receipt::{IdempotencyKey, SessionId};
 
@@ -164,7 +165,10 @@ pub(super) fn records() -> Vec<(&'static str, Vec<u8>)> {
         not_after: time(605_000),
         wait_until: time(65_000),
         since: time(5_000),
-        offered_until: Some(time(7_000)),
+        offer: Some(OfferRecord {
+            until: time(15_000),
+            term: 3,
+        }),
         look_at: None,
     };
     vec![

@@ -185,6 +185,7 @@ fn cluster_records() -> Vec<(&'static str, Vec<u8>)> {
             "clock",
             &ClockRecord {
                 now: time(1_700_000_000_000),
+                term: 3,
             },
         ),
         record("node", &known),
@@ -249,7 +250,7 @@ fn records_have_these_bytes() {
         &lines,
         &expect![[r#"
             group: 010707070707070707070707070707070701020102010201
-            clock: 01fd00"h"e5cf8b010000
+            clock: 01fd00"h"e5cf8b01000003
             node: 01(a1*16)(d1*32)(d2*32)0101fba00f
             namespace: 01")"0103(d1*32)000103"pay"0201(d2*32)0301030103"pay"05"admin"fb8813fb"*"010103"pay'"01(d2*32)01fd00"X|"cf0100000001fd00"X|"cf010000000001fd00"X|"cf01000000090201"F"03070c0b
             bundle: 0106"bundle"fba00f05"admin"
@@ -262,7 +263,7 @@ fn records_have_these_bytes() {
             pending: 0102"{}"05"alice"fb8813fc88"o&"0503(d1*32)0109"four-eyes"02"{}"(d1*32)02
             session, open: 0105"alice"fb881300
             session, closed: 0105"alice"fb881301fb881305"admin"fb"."01
-            waiter: 0109(d2*32)03"pay"0107"invoice"0201fc80ee"6"0009"invoice/7"0103(d1*32)fc"H;"0900fbe8fdfb881301fb"X"1b00
+            waiter: 0109(d2*32)03"pay"0107"invoice"0201fc80ee"6"0009"invoice/7"0103(d1*32)fc"H;"0900fbe8fdfb881301fb98":"0300
             place in a queue: 010905"alice"02"k1"
             attempt, permitted: 01(d2*32)fc"H;"090001(a1*16)0105"allow"03(d1*32)fb8813fb","01
             attempt, denied: 01(d2*32)fc"H;"090002ca000107"invoice"0201fc80ee"6"0009"invoice/7"01ca01"("01fb"(#"01fb"(#"0105"allow"03(d1*32)fb8813fb","01

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::bounds::{Refused, summary};
 use super::{Asked, Asking, Kind, Model, Operation, Surface, places, replayed, shown};
 
-const OFFER_MS: u64 = 2_000;
+const OFFER_MS: u64 = 10_000;
 
 /// An attempt that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,18 +19,20 @@ pub(super) struct Waiter {
     pub(super) wait_ms: u64,
     pub(super) ticket: u64,
     since_ms: u64,
-    offered_ms: Option<u64>,
+    /// Until when it has an offer, and in which term that was made.
+    offered: Option<(u64, u64)>,
     look_ms: Option<u64>,
 }
 
 impl Waiter {
-    fn is_live(&self, now_ms: u64) -> bool {
-        now_ms < self.wait_ms && self.offered_ms.is_none_or(|until| now_ms < until)
+    fn is_live(&self, now_ms: u64, term: u64) -> bool {
+        let is_open = |(until_ms, made_in): (u64, u64)| now_ms < until_ms || made_in < term;
+        now_ms < self.wait_ms && self.offered.is_none_or(is_open)
     }
 
     /// How it was its turn.
     pub(super) fn turn(&self) -> &'static str {
-        if self.offered_ms.is_some() {
+        if self.offered.is_some() {
             "an offer was taken"
         } else {
             "one that waited was granted before its offer"
@@ -38,7 +40,7 @@ impl Waiter {
     }
 
     fn ends_ms(&self) -> u64 {
-        let sooner = self.offered_ms.or(self.look_ms);
+        let sooner = self.offered.map(|(until_ms, _)| until_ms).or(self.look_ms);
         sooner.map_or(self.wait_ms, |at| at.min(self.wait_ms))
     }
 
@@ -52,7 +54,7 @@ impl Waiter {
             self.ticket,
             shown(self.wait_ms)
         );
-        if let Some(until_ms) = self.offered_ms {
+        if let Some((until_ms, _)) = self.offered {
             write!(text, " offered until {}", shown(until_ms)).unwrap();
         }
         for refused in refused {
@@ -71,7 +73,7 @@ impl Model {
     /// All that wait, those first whose turn it is.
     pub(super) fn waiters(&self) -> Vec<(&'static str, u64, Asked)> {
         let mut all = self.met.waiters.clone();
-        all.sort_by_key(|waiter| (waiter.offered_ms.is_none(), waiter.ticket));
+        all.sort_by_key(|waiter| (waiter.offered.is_none(), waiter.ticket));
         let all = all.into_iter();
         all.map(|waiter| (waiter.by, waiter.key, waiter.asked))
             .collect()
@@ -85,7 +87,7 @@ impl Model {
     /// The live one, and one that is not is taken out.
     pub(super) fn live_waiter(&mut self, by: &str, key: u64) -> Option<Waiter> {
         let waiter = self.waiter(by, key)?.clone();
-        if waiter.is_live(self.now_ms) {
+        if waiter.is_live(self.now_ms, self.term) {
             return Some(waiter);
         }
         self.note_lapse(&waiter);
@@ -94,7 +96,9 @@ impl Model {
     }
 
     fn note_lapse(&mut self, waiter: &Waiter) {
-        let is_lapsed = waiter.offered_ms.is_some_and(|until| until <= self.now_ms);
+        let is_lapsed = waiter
+            .offered
+            .is_some_and(|(until, _)| until <= self.now_ms);
         self.notes.push(if is_lapsed {
             "an offer lapsed"
         } else {
@@ -130,7 +134,7 @@ impl Model {
             if before.is_some_and(|own| first.ticket >= own) {
                 return None;
             }
-            if first.is_live(self.now_ms) {
+            if first.is_live(self.now_ms, self.term) {
                 return Some(first);
             }
             self.note_lapse(&first);
@@ -208,7 +212,7 @@ impl Model {
             wait_ms,
             ticket,
             since_ms: earlier.map_or(self.now_ms, |earlier| earlier.since_ms),
-            offered_ms: None,
+            offered: None,
             look_ms: self.next_look(refused),
         };
         if earlier != Some(&waiter) {
@@ -236,7 +240,7 @@ impl Model {
 
     /// The answer to one that waits and only asks.
     pub(super) fn still_waiting(&mut self, waiter: &Waiter) -> Option<String> {
-        if waiter.offered_ms.is_some() {
+        if waiter.offered.is_some() {
             return None;
         }
         let refused = self.in_the_way(waiter)?;
@@ -247,11 +251,18 @@ impl Model {
         let mut next = waiter.clone();
         match self.in_the_way(waiter) {
             None => {
-                next.offered_ms = Some((self.now_ms + OFFER_MS).min(waiter.wait_ms));
-                self.notes.push("an offer was made");
+                let until_ms = (self.now_ms + OFFER_MS).min(waiter.wait_ms);
+                next.offered = Some((until_ms, self.term));
+                self.notes.push(match waiter.offered {
+                    None => "an offer was made",
+                    Some(_) => "an offer was made again under another leader",
+                });
                 next.look_ms = None;
             }
-            Some(refused) => next.look_ms = self.next_look(&refused),
+            Some(refused) => {
+                next.offered = None;
+                next.look_ms = self.next_look(&refused);
+            }
         }
         let mut all = self.met.waiters.iter_mut();
         if let Some(known) = all.find(|known| known.ticket == waiter.ticket) {
@@ -263,7 +274,7 @@ impl Model {
     pub(super) fn make_offers(&mut self) {
         while let Some(operation) = self.met.freed.pop_first() {
             if let Some(head) = self.head(operation, None)
-                && head.offered_ms.is_none()
+                && head.offered.is_none()
             {
                 self.look_at(&head);
             }
@@ -287,7 +298,7 @@ impl Model {
             let Some(waiter) = all.find(is_it).cloned() else {
                 continue;
             };
-            if waiter.is_live(self.now_ms) {
+            if waiter.is_live(self.now_ms, self.term) {
                 self.look_at(&waiter);
             } else {
                 self.note_lapse(&waiter);

@@ -122,8 +122,18 @@ pub(super) struct Drawn {
 pub(super) struct History {
     /// The policy that it begins with; some have to find their own.
     pub(super) start: Option<usize>,
-    /// Entries: how far the leader's clock moved, and what it batched.
-    pub(super) entries: Vec<(u64, Vec<Drawn>)>,
+    pub(super) entries: Vec<Batch>,
+}
+
+/// An entry.
+#[derive(Clone, Debug)]
+pub(super) struct Batch {
+    /// Whether it is the first of another leader.
+    pub(super) is_elected: bool,
+    /// How far the leader's clock moved.
+    pub(super) step_ms: u64,
+    /// What it batched.
+    pub(super) ops: Vec<Drawn>,
 }
 
 fn waits() -> impl Strategy<Value = Op> {
@@ -148,7 +158,8 @@ fn authorizes() -> impl Strategy<Value = Op> {
         1 => Just(Freshness::WrongFacts),
         3 => Just(Freshness::Lookup),
     ];
-    let wait = prop_oneof![3 => Just(None), 2 => (500..20_000_u64).prop_map(Some)];
+    let wait_ms = prop_oneof![500..20_000_u64, 20_000..90_000_u64];
+    let wait = prop_oneof![3 => Just(None), 2 => wait_ms.prop_map(Some)];
     let session = prop::option::weighted(0.2, 0..2_u8);
     let approvals = prop::collection::vec((0..6_usize, any::<bool>()), 0..3);
     let context = (
@@ -295,7 +306,22 @@ fn ops() -> impl Strategy<Value = Drawn> {
 
 pub(super) fn histories() -> impl Strategy<Value = History> {
     let step_ms = prop_oneof![2 => Just(0), 1 => 0..2_000_u64];
-    let entry = (step_ms, prop::collection::vec(ops(), 1..5));
+    // Time goes on while there is no leader, and the next one catches up with it first.
+    let elected = prop::option::weighted(0.1, prop::sample::select(&[3_000, 10_000_u64][..]));
+    let entry = (elected, step_ms, prop::collection::vec(ops(), 1..5));
+    let entry = entry.prop_map(|(elected, step_ms, mut ops)| {
+        let outage = elected.map(|outage_ms| Drawn {
+            op: Op::Wait(outage_ms),
+            back: 0,
+            odd: 0,
+        });
+        ops.splice(0..0, outage);
+        Batch {
+            is_elected: elected.is_some(),
+            step_ms,
+            ops,
+        }
+    });
     let entries = prop::collection::vec(entry, 1..40);
     let start = prop::option::weighted(0.9, 0..POLICIES.len());
     (start, entries).prop_map(|(start, entries)| History { start, entries })

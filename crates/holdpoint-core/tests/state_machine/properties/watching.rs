@@ -19,8 +19,9 @@ pub(super) struct Watch {
     statements: BTreeMap<AttemptUnder, (Vec<u8>, u64)>,
     last_fence: Option<Fence>,
     redeemed: BTreeSet<Fence>,
-    /// The log of statements as it was seen: it is only ever appended to.
-    log: Vec<Vec<u8>>,
+    /// The log of statements as it was seen: it is only ever appended to. Retention may take one away in
+    /// the entry that made it.
+    log: Vec<Option<Vec<u8>>>,
 }
 
 impl Watch {
@@ -105,8 +106,8 @@ impl Watch {
         }
         let size = namespace.head().unwrap().size;
         for leaf in self.log.len() as u64..size {
-            let statement = namespace.statement(leaf).unwrap().unwrap();
-            self.log.push(statement.bytes);
+            let statement = namespace.statement(leaf).unwrap();
+            self.log.push(statement.map(|statement| statement.bytes));
         }
         assert_eq!(size, self.log.len() as u64, "the log grows only");
     }
@@ -119,7 +120,7 @@ impl Watch {
         for (leaf, bytes) in (0..).zip(&self.log) {
             let found = namespace.statement(leaf).unwrap();
             assert_eq!(found.is_some(), model.keeps(leaf), "statement {leaf}");
-            assert!(found.is_none_or(|found| found.bytes == *bytes));
+            assert!(found.is_none_or(|found| Some(found.bytes) == *bytes));
         }
         for fence in 1..=model.grants.len() as u64 {
             let found = namespace

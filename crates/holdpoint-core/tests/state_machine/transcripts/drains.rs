@@ -509,7 +509,7 @@ fn attempt_that_waits_is_not_granted_while_its_surface_drains() {
             5: fence=1 REDEEMED complete by +60s
             6: WAITING ticket=1 until +200s [account/a BOUND_HELD by fence=1]
             7: draining pay
-            8: fence=1 COMMITTED | offered to alice/k2 until +2s
+            8: fence=1 COMMITTED | offered to alice/k2 until +10s
             9: SILENCE DRAINING
             10: swept rows=0 activated version=2
             11: PERMIT fence=2 ISSUED until +10s v2
@@ -538,8 +538,8 @@ fn activation_is_not_held_up_by_who_waits() {
             3: activated version=1
             4: PERMIT fence=1 ISSUED until +10s v1
             5: WAITING ticket=1 until +200s [account/a BOUND_HELD by fence=1]
-            6: activated version=2 | offered to alice/k2 until +2s
-            7: 1 alice/k2 offered until +2s
+            6: activated version=2 | offered to alice/k2 until +10s
+            7: 1 alice/k2 offered until +10s
             8: PERMIT fence=2 ISSUED until +10s v2
             9: PERMIT fence=3 ISSUED until +10s v2
         "#]],

@@ -291,9 +291,7 @@ impl Play {
                 // An earlier attempt comes again, evaluated now; mostly one whose turn it is.
                 let namespace = world.namespace();
                 let waiters = namespace.waiters(None).unwrap();
-                let mut offered = waiters
-                    .iter()
-                    .filter(|(_, waiter)| waiter.offered_until.is_some());
+                let mut offered = waiters.iter().filter(|(_, waiter)| waiter.offer.is_some());
                 let offered = offered.next().map(|(name, _)| &name.idempotency_key);
                 let place = usize::from(one) % self.attempts.len();
                 let mut attempts = self.attempts.iter();
@@ -305,7 +303,8 @@ impl Play {
                 authorize(again)
             }
             (5, _) => {
-                world.clock_ms += u64::from(one) * 20;
+                world.clock_ms += u64::from(one) * 80;
+                world.term += u64::from(two % 4 == 0);
                 Command::LeaveQueue(LeaveQueue {
                     namespace: default_namespace(),
                     waiters: Vec::new(),
@@ -346,10 +345,10 @@ impl Play {
 
     fn live_tickets(&self) -> BTreeMap<IdempotencyKey, u64> {
         let waiters = self.world.namespace().waiters(None).unwrap();
-        let now = self.world.namespace().now();
+        let clock = self.world.namespace().clock();
         let live = waiters
             .into_iter()
-            .filter(|(_, waiter)| waiter.is_live_at(now));
+            .filter(|(_, waiter)| waiter.is_live_at(clock));
         live.map(|(name, waiter)| (name.idempotency_key, waiter.ticket))
             .collect()
     }
@@ -358,7 +357,7 @@ impl Play {
     fn check_turns(&self) {
         let namespace = self.world.namespace();
         for (name, waiter) in namespace.waiters(None).unwrap() {
-            if !waiter.is_live_at(namespace.now()) {
+            if !waiter.is_live_at(namespace.clock()) {
                 continue;
             }
             let asked = self.attempts.iter();
@@ -368,7 +367,7 @@ impl Play {
             let is_told_to_wait = waiting(&found).is_some();
             assert_eq!(
                 is_told_to_wait,
-                waiter.offered_until.is_none(),
+                waiter.offer.is_none(),
                 "ticket {} of {waiter:?} is told {found:?}",
                 waiter.ticket
             );

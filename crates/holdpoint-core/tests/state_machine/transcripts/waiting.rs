@@ -28,7 +28,7 @@ fn attempt_waits_and_is_granted_when_what_it_waits_for_is_let_go() {
             5: WAITING ticket=1 until +60s [account/a BOUND_HELD by fence=1]
             6: 1 alice/k2
             7: fence=1 REDEEMED complete by +60s
-            8: fence=1 COMMITTED | offered to alice/k2 until +2s
+            8: fence=1 COMMITTED | offered to alice/k2 until +10s
             9: evaluate again: POLICY_MOVED (active v1)
             10: PERMIT fence=2 ISSUED until +10s v1
             11: nobody waits
@@ -63,15 +63,15 @@ fn expiry_and_revocation_and_abort_make_offers_too() {
             3: PERMIT fence=1 ISSUED until +10s v1
             4: WAITING ticket=1 until +60s [account/a BOUND_HELD by fence=1]
             5: time +10s
-            6: evaluate again: POLICY_MOVED (active v1) | offered to alice/k2 until +12s
+            6: evaluate again: POLICY_MOVED (active v1) | offered to alice/k2 until +20s
             7: done (replay)
             8: PERMIT fence=2 ISSUED until +20s v1
             9: WAITING ticket=2 until +60s [account/a BOUND_HELD by fence=2]
-            10: fence=2 REVOKED | offered to alice/k3 until +12s
+            10: fence=2 REVOKED | offered to alice/k3 until +20s
             11: PERMIT fence=3 ISSUED until +20s v1
             12: fence=3 REDEEMED complete by +70s
             13: WAITING ticket=3 until +60s [account/a BOUND_HELD by fence=3]
-            14: fence=3 ABORTED | offered to alice/k4 until +12s
+            14: fence=3 ABORTED | offered to alice/k4 until +20s
             15: PERMIT fence=4 ISSUED until +20s v1
         "#]],
     );
@@ -110,13 +110,13 @@ fn two_that_want_the_same_two_things_cannot_block_each_other() {
             7: WAITING ticket=3 until +60s [account/a BOUND_HELD by fence=1]
             8: WAITING ticket=4 until +60s [account/b BOUND_HELD by fence=2] [invoice/7 BOUND_HELD by fence=2]
             9: fence=1 REVOKED
-            10: fence=2 REVOKED | offered to alice/a7 until +2s
+            10: fence=2 REVOKED | offered to alice/a7 until +10s
             11: PERMIT fence=3 ISSUED until +10s v1
             12: 2 bob/7a, 3 alice/a8
             13: 2 bob/7a, 4 bob/b7
-            14: fence=3 REVOKED | offered to bob/7a until +2s
+            14: fence=3 REVOKED | offered to bob/7a until +10s
             15: PERMIT fence=4 ISSUED until +10s v1
-            16: fence=4 REVOKED | offered to alice/a8 until +2s | offered to bob/b7 until +2s
+            16: fence=4 REVOKED | offered to alice/a8 until +10s | offered to bob/b7 until +10s
             17: PERMIT fence=5 ISSUED until +10s v1
             18: PERMIT fence=6 ISSUED until +10s v1
         "#]],
@@ -146,7 +146,7 @@ fn nobody_overtakes_who_has_waited_longer() {
             4: WAITING ticket=1 until +60s [account/a BOUND_HELD by fence=1]
             5: DENY BOUND_HELD [invoice/2 BOUND_HELD] v1
             6: WAITING ticket=2 until +60s [invoice/2 BOUND_HELD]
-            7: fence=1 REVOKED | offered to alice/k2 until +2s
+            7: fence=1 REVOKED | offered to alice/k2 until +10s
             8: DENY BOUND_HELD [account/a BOUND_HELD] v1
             9: WAITING ticket=3 until +60s [account/a BOUND_HELD]
             10: WAITING ticket=2 until +60s [invoice/2 BOUND_HELD]
@@ -165,9 +165,9 @@ fn waiter_that_has_vanished_holds_nothing_up() {
         authorize gone pay account=a; by bob; until 60s
         authorize k3 pay account=a; until 60s
         revoke 1
-        tick 1999ms
+        wait 9999ms
         authorize k3 pay account=a; until 60s
-        tick 1ms
+        wait 1ms
         leave nobody
         authorize k3 pay account=a; until 60s
         revoke 2
@@ -179,14 +179,14 @@ fn waiter_that_has_vanished_holds_nothing_up() {
             3: PERMIT fence=1 ISSUED until +10s v1
             4: WAITING ticket=1 until +60s [account/a BOUND_HELD by fence=1]
             5: WAITING ticket=2 until +60s [account/a BOUND_HELD by fence=1]
-            6: fence=1 REVOKED | offered to bob/gone until +2s
-            7: time +1999ms
+            6: fence=1 REVOKED | offered to bob/gone until +10s
+            7: time +9999ms
             8: WAITING ticket=2 until +60s [account/a BOUND_HELD]
-            9: time +2s
-            10: done (replay) | offered to alice/k3 until +4s
-            11: PERMIT fence=2 ISSUED until +12s v1
+            9: time +10s
+            10: done (replay) | offered to alice/k3 until +20s
+            11: PERMIT fence=2 ISSUED until +20s v1
             12: fence=2 REVOKED
-            13: PERMIT fence=3 ISSUED until +12s v1
+            13: PERMIT fence=3 ISSUED until +20s v1
         "#]],
     );
 }
@@ -210,6 +210,107 @@ fn offer_that_was_open_when_the_leader_was_lost_is_made_again_under_the_next_one
         authorize k3 pay account=a; until 60s
         ",
         &expect![[r#"
+            1: put
+            2: activated version=1
+            3: PERMIT fence=1 ISSUED until +10s v1
+            4: WAITING ticket=1 until +60s [account/a BOUND_HELD by fence=1]
+            5: WAITING ticket=2 until +60s [account/a BOUND_HELD by fence=1]
+            6: fence=1 REVOKED | offered to alice/k2 until +10s
+            7: term 2
+            8: time +30s
+            9: DENY BOUND_HELD [account/a BOUND_HELD] v1 | offered to alice/k2 until +40s
+            10: WAITING ticket=2 until +60s [account/a BOUND_HELD]
+            11: PERMIT fence=2 ISSUED until +40s v1
+            12: fence=2 REVOKED | offered to alice/k3 until +40s
+            13: PERMIT fence=3 ISSUED until +40s v1
+        "#]],
+    );
+}
+
+#[test]
+fn offer_of_a_waiter_that_has_vanished_lapses_under_the_first_leader_that_lasts() {
+    check(
+        "
+        put p pay account!
+        activate p
+        authorize k1 pay account=a
+        authorize gone pay account=a; by bob; until 60s
+        authorize k3 pay account=a; until 60s
+        revoke 1
+        wait 9s
+        elect
+        wait 1s
+        queue pay account a
+        authorize k3 pay account=a; until 60s; lookup
+        due
+        elect
+        wait 10s
+        due
+        sweep
+        wait 9999ms
+        due
+        queue pay account a
+        wait 1ms
+        queue pay account a
+        sweep
+        ",
+        &expect![[r#"
+            1: put
+            2: activated version=1
+            3: PERMIT fence=1 ISSUED until +10s v1
+            4: WAITING ticket=1 until +60s [account/a BOUND_HELD by fence=1]
+            5: WAITING ticket=2 until +60s [account/a BOUND_HELD by fence=1]
+            6: fence=1 REVOKED | offered to bob/gone until +10s
+            7: time +9s
+            8: term 2
+            9: time +10s
+            10: 1 bob/gone offered until +10s, 2 alice/k3
+            11: WAITING ticket=2 until +60s [account/a BOUND_HELD] | offered to bob/gone until +20s
+            12: the next is due at +20s
+            13: term 3
+            14: time +20s
+            15: a sweep is due
+            16: swept rows=0 | offered to bob/gone until +30s
+            17: time +29999ms
+            18: the next is due at +30s
+            19: 1 bob/gone offered until +30s, 2 alice/k3
+            20: time +30s
+            21: 2 alice/k3
+            22: swept rows=0 | offered to alice/k3 until +40s
+        "#]],
+    );
+}
+
+#[test]
+fn end_of_a_wait_ends_its_offer_under_every_leader() {
+    check(
+        "
+        put p pay account!
+        activate p
+        authorize k1 pay account=a
+        authorize gone pay account=a; by bob; until 15s
+        authorize k3 pay account=a; until 60s
+        revoke 1
+        elect
+        wait 14999ms
+        authorize k3 pay account=a; until 60s
+        elect
+        wait 1ms
+        authorize k3 pay account=a; until 60s
+        ",
+        &expect![[r#"
+            1: put
+            2: activated version=1
+            3: PERMIT fence=1 ISSUED until +10s v1
+            4: WAITING ticket=1 until +15s [account/a BOUND_HELD by fence=1]
+            5: WAITING ticket=2 until +60s [account/a BOUND_HELD by fence=1]
+            6: fence=1 REVOKED | offered to bob/gone until +10s
+            7: term 2
+            8: time +14999ms
+            9: WAITING ticket=2 until +60s [account/a BOUND_HELD] | offered to bob/gone until +15s
+            10: term 3
+            11: time +15s
+            12: PERMIT fence=2 ISSUED until +25s v1 | offered to alice/k3 until +25s
         "#]],
     );
 }
@@ -223,7 +324,7 @@ fn lapsed_offer_makes_room_even_before_a_sweep_has_come_by() {
         authorize k1 pay account=a invoice=1
         authorize gone pay account=a invoice=2; by bob; until 60s
         revoke 1
-        wait 2s
+        wait 10s
         authorize k3 pay account=a invoice=2
         ",
         &expect![[r#"
@@ -231,9 +332,9 @@ fn lapsed_offer_makes_room_even_before_a_sweep_has_come_by() {
             2: activated version=1
             3: PERMIT fence=1 ISSUED until +10s v1
             4: WAITING ticket=1 until +60s [account/a BOUND_HELD by fence=1]
-            5: fence=1 REVOKED | offered to bob/gone until +2s
-            6: time +2s
-            7: PERMIT fence=2 ISSUED until +12s v1
+            5: fence=1 REVOKED | offered to bob/gone until +10s
+            6: time +10s
+            7: PERMIT fence=2 ISSUED until +20s v1
         "#]],
     );
 }
@@ -327,9 +428,9 @@ fn waiting_in_vain_is_a_denial_at_once() {
             4: fence=1 REDEEMED complete by +60s
             5: WAITING ticket=1 until +60s [invoice/7 BOUND_HELD by fence=1]
             6: WAITING ticket=2 until +60s [invoice/7 BOUND_HELD by fence=1]
-            7: fence=1 COMMITTED | offered to alice/k2 until +2s
+            7: fence=1 COMMITTED | offered to alice/k2 until +10s
             8: DENY ALREADY_COMMITTED [invoice/7 ALREADY_COMMITTED by fence=1] v1
-            9: DENY ALREADY_COMMITTED [invoice/7 ALREADY_COMMITTED by fence=1] v1 | offered to bob/k3 until +2s
+            9: DENY ALREADY_COMMITTED [invoice/7 ALREADY_COMMITTED by fence=1] v1 | offered to bob/k3 until +10s
             10: DENY ALREADY_COMMITTED [invoice/7 ALREADY_COMMITTED by fence=1] v1
             11: DENY BOUND_EXHAUSTED [spend/a BOUND_EXHAUSTED] v1
         "#]],
@@ -361,8 +462,8 @@ fn who_leaves_makes_room_and_an_old_ticket_takes_nobody_out() {
             5: WAITING ticket=2 until +60s [account/a BOUND_HELD by fence=1]
             6: done (replay)
             7: done (replay)
-            8: fence=1 REVOKED | offered to alice/k2 until +2s
-            9: done | offered to alice/k3 until +2s
+            8: fence=1 REVOKED | offered to alice/k2 until +10s
+            9: done | offered to alice/k3 until +10s
             10: done (replay)
             11: PERMIT fence=2 ISSUED until +10s v1
             12: WAITING ticket=3 until +60s [account/a BOUND_HELD by fence=2]
@@ -400,7 +501,7 @@ fn policy_change_keeps_the_ticket_and_replaces_the_claims() {
             5: WAITING ticket=1 until +60s [account/a BOUND_HELD by fence=1]
             6: WAITING ticket=2 until +60s [account/a BOUND_HELD by fence=1]
             7: fence=1 REDEEMED complete by +60s
-            8: fence=1 COMMITTED | offered to alice/k5 until +2s
+            8: fence=1 COMMITTED | offered to alice/k5 until +10s
             9: activated version=2
             10: PERMIT fence=2 ISSUED until +10s v2
             11: evaluate again: POLICY_MOVED (active v2)
@@ -408,7 +509,7 @@ fn policy_change_keeps_the_ticket_and_replaces_the_claims() {
             13: WAITING ticket=1 until +60s [invoice/5 BOUND_HELD by fence=2]
             14: 1 alice/k5, 2 alice/k6
             15: 1 alice/k5
-            16: fence=2 REVOKED | offered to alice/k5 until +2s
+            16: fence=2 REVOKED | offered to alice/k5 until +10s
             17: PERMIT fence=3 ISSUED until +10s v2
         "#]],
     );
@@ -437,10 +538,10 @@ fn replaced_permit_waits_behind_those_that_waited_for_it() {
             4: PERMIT fence=1 ISSUED until +10s v1
             5: WAITING ticket=1 until +60s [account/a BOUND_HELD by fence=1]
             6: activated version=2
-            7: WAITING ticket=2 until +60s [account/a BOUND_HELD] | offered to alice/k2 until +2s
+            7: WAITING ticket=2 until +60s [account/a BOUND_HELD] | offered to alice/k2 until +10s
             8: PERMIT fence=2 ISSUED until +10s v2
             9: fence=1 SUPERSEDED
-            10: fence=2 REVOKED | offered to alice/k1 until +2s
+            10: fence=2 REVOKED | offered to alice/k1 until +10s
             11: PERMIT fence=3 ISSUED until +10s v2
         "#]],
     );
@@ -472,10 +573,10 @@ fn capacity_is_offered_to_one_after_the_other() {
             5: WAITING ticket=1 until +60s [seats/a BOUND_EXHAUSTED]
             6: WAITING ticket=2 until +60s [seats/a BOUND_EXHAUSTED]
             7: WAITING ticket=3 until +60s [seats/a BOUND_EXHAUSTED]
-            8: fence=1 REVOKED | offered to alice/k3 until +2s
+            8: fence=1 REVOKED | offered to alice/k3 until +10s
             9: fence=2 REVOKED
             10: WAITING ticket=2 until +60s [seats/a BOUND_HELD]
-            11: PERMIT fence=3 ISSUED until +10s v1 | offered to alice/k4 until +2s
+            11: PERMIT fence=3 ISSUED until +10s v1 | offered to alice/k4 until +10s
             12: PERMIT fence=4 ISSUED until +10s v1
             13: 3 alice/k5
         "#]],
@@ -507,7 +608,7 @@ fn next_window_of_a_budget_is_offered_without_anybody_letting_go() {
             6: WAITING ticket=1 until +60s [spend/a BOUND_EXHAUSTED]
             7: WAITING ticket=2 until +60s [spend/a BOUND_EXHAUSTED]
             8: time +20s
-            9: done (replay) | offered to alice/k2 until +22s
+            9: done (replay) | offered to alice/k2 until +30s
             10: PERMIT fence=2 ISSUED until +30s v1
             11: WAITING ticket=2 until +60s [spend/a BOUND_EXHAUSTED]
         "#]],
