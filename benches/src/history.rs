@@ -1,11 +1,16 @@
 //! What a decision costs as history grows: the state machine over the real store, on disk.
 //!
-//! It applies entries as a node does. History is filled with permits that nobody redeems and that
-//! expire after a second, 64 new ones in an entry, until so many decisions are retained. At each mark
-//! it applies whole lives (authorize, redeem, complete) on fresh keys and prints the processor time of
-//! one. Every thread of the store is counted, and the merges that a part leaves behind count to that
-//! part. It has no log, no network and no policy engine: those do not know how much history there is.
-//! Sweeps take attempts that nobody can retry any more; nothing else is removed.
+//! It applies entries as a node does, 64 commands in each. At each mark so many decisions are retained,
+//! and each one made takes one away that is as old as retention says: the store is as much at work at
+//! 10 thousand as at 5 million. Printed is the processor time of whole lives (authorize, redeem,
+//! complete) on fresh keys, of all threads, with the merges that a part leaves behind. It has no log, no
+//! network and no policy engine: those do not know how much history there is.
+//!
+//! ```text
+//! mark N      cluster time moves by (retention / N) for each decision
+//! fill        N permits that nobody redeems and that expire, at least [`WARM`]: N are retained now
+//! measure     whole lives, while as many old ones go
+//! ```
 #![expect(
     clippy::print_stdout,
     reason = "the measurement is this program's data"
@@ -22,7 +27,8 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use holdpoint_core::{Command, Entry, GroupId, Outcome, apply};
+use holdpoint_core::limits::RETENTION_MS_MIN;
+use holdpoint_core::{Command, Entry, GroupId, Kind, Outcome, Write, apply};
 use holdpoint_receipt::{ClusterId, ClusterTime, NodeId};
 use holdpoint_storage::{
     Applied, DataDir, FaultLatch, Identity, Incarnation, RocksState, StateStore,
@@ -30,14 +36,19 @@ use holdpoint_storage::{
 
 use lives::Lives;
 
+/// As the shipped binary allocates.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Decisions in one entry, as many as a busy leader batches.
 const PER_ENTRY: usize = 64;
 
 /// Whole lives that one figure is an average of.
-const MEASURED: u64 = 20_000;
+const MEASURED: u64 = 50_000;
 
-/// Entries of which one carries a sweep, so that sweeps keep up.
-const ENTRIES_PER_SWEEP: u64 = 3;
+/// Decisions made before the first mark, so that it too has merges and removals behind it.
+const WARM: u64 = 300_000;
 
 /// How long the store must have done nothing to be done with what it was given.
 const QUIET: Duration = Duration::from_millis(500);
@@ -45,7 +56,7 @@ const QUIET: Duration = Duration::from_millis(500);
 /// Processor time within [`QUIET`] that counts as nothing.
 const QUIET_MICROS: u64 = 5_000;
 
-/// How far cluster time moves with each entry.
+/// How far cluster time moves with each entry but the first of a life.
 const STEP_MS: u64 = 20;
 
 /// Entries between two flushes, as snapshots and purges make a node flush.
@@ -82,6 +93,10 @@ struct Node {
     now_ms: u64,
     lives: Lives,
     decisions: u64,
+    /// Permits that retention has taken away.
+    removed: u64,
+    /// How far cluster time moves with each entry of new decisions.
+    pace_ms: u64,
 }
 
 fn run(folder: &Path, marks: &[u64]) -> Result<(), Box<dyn Error>> {
@@ -98,17 +113,24 @@ fn run(folder: &Path, marks: &[u64]) -> Result<(), Box<dyn Error>> {
         now_ms: 1_000_000_000,
         lives: Lives::new()?,
         decisions: 0,
+        removed: 0,
+        pace_ms: STEP_MS,
     };
     node.found()?;
     println!(
-        "decisions   CPU us per life   CPU us per filled decision   resident MiB   on disk MiB"
+        " retained   CPU us per life   CPU us per filled decision   resident MiB   on disk MiB"
     );
     for mark in marks {
-        let filled = node.cost_until(*mark, Node::fill)?;
+        // As slow as removes a decision for each one made once so many are retained.
+        let decisions_ms = RETENTION_MS_MIN.saturating_mul(u64::try_from(PER_ENTRY)?);
+        node.pace_ms = decisions_ms.checked_div(*mark).unwrap_or(STEP_MS);
+        let end = node.decisions.saturating_add(*mark).max(WARM);
+        let filled = node.cost_until(end, Node::fill)?;
         let end = node.decisions.saturating_add(MEASURED);
         let life = node.cost_until(end, Node::live)?;
         println!(
-            "{mark:>9}   {life:>15}   {filled:>26}   {:>12}   {:>11}",
+            "{:>9}   {life:>15}   {filled:>26}   {:>12}   {:>11}",
+            node.decisions.saturating_sub(node.removed),
             process::resident_mib()?,
             process::size_mib(folder)?,
         );
@@ -126,7 +148,8 @@ impl Node {
                 [Outcome::Bootstrapped
                     | Outcome::TimeStepped { .. }
                     | Outcome::PolicyPut(_)
-                    | Outcome::Activated(_)]
+                    | Outcome::Activated(_)
+                    | Outcome::Changed(_)]
             );
             if !is_done {
                 return Err(format!("the cluster was not founded: {outcomes:?}").into());
@@ -167,28 +190,33 @@ impl Node {
         Lives::require_granted(&outcomes)
     }
 
+    /// One entry of new attempts, as much later as makes the pace, and of a sweep that takes as many
+    /// old ones away.
     fn authorize(&mut self) -> Result<Vec<Outcome>, Box<dyn Error>> {
-        let now_ms = self.now_ms.saturating_add(STEP_MS);
-        let commands = self.lives.authorize(PER_ENTRY, now_ms)?;
+        self.now_ms = self.now_ms.saturating_add(self.pace_ms);
+        let mut commands = vec![Lives::step_time(self.now_ms)?];
+        commands.extend(self.lives.authorize(PER_ENTRY, self.now_ms)?);
+        commands.push(self.lives.sweep());
         let count = u64::try_from(PER_ENTRY)?;
         self.decisions = self.decisions.saturating_add(count);
-        self.apply(commands)
+        let mut outcomes = self.apply(commands)?;
+        outcomes.retain(|outcome| matches!(outcome, Outcome::Authorized(_)));
+        Ok(outcomes)
     }
 
     /// Three entries: so many decisions, their redemptions, their outcomes.
     fn live(&mut self) -> Result<(), Box<dyn Error>> {
         let outcomes = self.authorize()?;
         let (redeems, completes) = self.lives.finish(&outcomes)?;
-        self.apply(redeems)?;
-        Lives::require_completed(&self.apply(completes)?)
+        for commands in [redeems, completes] {
+            self.now_ms = self.now_ms.saturating_add(STEP_MS);
+            Lives::require_done(&self.apply(commands)?)?;
+        }
+        Ok(())
     }
 
-    fn apply(&mut self, mut commands: Vec<Command>) -> Result<Vec<Outcome>, Box<dyn Error>> {
+    fn apply(&mut self, commands: Vec<Command>) -> Result<Vec<Outcome>, Box<dyn Error>> {
         self.index = self.index.saturating_add(1);
-        self.now_ms = self.now_ms.saturating_add(STEP_MS);
-        if self.index.is_multiple_of(ENTRIES_PER_SWEEP) {
-            commands.push(self.lives.sweep());
-        }
         let entry = Entry {
             group: GroupId::FIRST,
             time: ClusterTime::new(self.now_ms)?,
@@ -204,8 +232,17 @@ impl Node {
         if index.is_multiple_of(ENTRIES_PER_FLUSH) {
             self.state.flush()?;
         }
-        let is_sweep = |outcome: &Outcome| matches!(outcome, Outcome::Swept(_));
-        let outcomes = applied.outcomes.into_iter();
-        Ok(outcomes.filter(|outcome| !is_sweep(outcome)).collect())
+        let removed = applied.writes.iter().filter(|write| is_removal(write));
+        let removed = u64::try_from(removed.count())?;
+        self.removed = self.removed.saturating_add(removed);
+        Ok(applied.outcomes)
     }
+}
+
+/// Whether a permit goes for good.
+fn is_removal(write: &Write) -> bool {
+    let Write::Delete { key } = write else {
+        return false;
+    };
+    key.parts().is_some_and(|parts| parts.kind == Kind::Permit)
 }

@@ -4,8 +4,9 @@ use std::error::Error;
 
 use holdpoint_core::command::{
     ActivatePolicy, ActivationMode, Authorize, Bootstrap, BoundClaim, Complete, CompletionResult,
-    Evaluation, Facts, PutPolicy, Redeem, StepTime, Sweep, Verdict,
+    Evaluation, Facts, PutPolicy, Redeem, Retention, SetRetention, StepTime, Sweep, Verdict,
 };
+use holdpoint_core::limits::RETENTION_MS_MIN;
 use holdpoint_core::outcome::{AuthorizeOutcome, Decided, StepOutcome};
 use holdpoint_core::outline::{BoundKind, BoundOutline, Executor, PolicyOutline, SurfaceOutline};
 use holdpoint_core::{Command, Outcome};
@@ -46,8 +47,11 @@ impl Lives {
             })
         };
         let budget = BoundKind::Budget {
-            limit: 1 << 50,
-            window_ms: 60 * 60 * 1_000,
+            limit: 1 << 52,
+            window_ms: 30 * 24 * 60 * 60 * 1_000,
+        };
+        let once = BoundKind::Once {
+            kept_for_ms: Some(RETENTION_MS_MIN),
         };
         Ok(Self {
             namespace: Name::new("default")?,
@@ -56,7 +60,7 @@ impl Lives {
             policy: sha256(b"history"),
             bounds: vec![
                 bound("account", budget, Some("params.amount"))?,
-                bound("invoice", BoundKind::Once { kept_for_ms: None }, None)?,
+                bound("invoice", once, None)?,
                 bound("order", BoundKind::Exclusive, None)?,
                 bound("pool", BoundKind::Capacity { limit: 100_000 }, None)?,
             ],
@@ -64,7 +68,8 @@ impl Lives {
         })
     }
 
-    /// The commands that make a cluster with this surface.
+    /// The commands that make a cluster with this surface, which keeps everything for the shortest
+    /// retention.
     pub(crate) fn founding(&self, now_ms: u64) -> Result<Vec<Command>, Failure> {
         let node = NodeId::new(1)?;
         let outline = SurfaceOutline {
@@ -85,9 +90,7 @@ impl Lives {
                 voters: vec![node],
                 is_dev: false,
             }),
-            Command::StepTime(StepTime {
-                clocks: vec![(node, ClusterTime::new(now_ms)?)],
-            }),
+            Self::step_time(now_ms)?,
             Command::PutPolicy(PutPolicy {
                 namespace: self.namespace.clone(),
                 digest: self.policy,
@@ -105,6 +108,15 @@ impl Lives {
                 mode: ActivationMode::Refuse,
                 principal: self.caller.clone(),
                 salt: Salt::from_bytes([1; 32]),
+            }),
+            Command::SetRetention(SetRetention {
+                namespace: self.namespace.clone(),
+                retention: Retention {
+                    permits_ms: Some(RETENTION_MS_MIN),
+                    statements_ms: Some(RETENTION_MS_MIN),
+                    disclosures_ms: Some(RETENTION_MS_MIN),
+                    sessions_ms: Some(RETENTION_MS_MIN),
+                },
             }),
         ])
     }
@@ -170,6 +182,12 @@ impl Lives {
         })))
     }
 
+    /// The only voter's word that it is so late.
+    pub(crate) fn step_time(now_ms: u64) -> Result<Command, Failure> {
+        let clocks = vec![(NodeId::new(1)?, ClusterTime::new(now_ms)?)];
+        Ok(Command::StepTime(StepTime { clocks }))
+    }
+
     /// A step of removing what is over.
     pub(crate) fn sweep(&self) -> Command {
         Command::Sweep(Sweep {
@@ -231,14 +249,13 @@ impl Lives {
     }
 
     /// That every outcome was recorded: a measurement of refusals would measure nothing.
-    pub(crate) fn require_completed(outcomes: &[Outcome]) -> Result<(), Failure> {
+    pub(crate) fn require_done(outcomes: &[Outcome]) -> Result<(), Failure> {
         for outcome in outcomes {
-            let is_done = matches!(
-                outcome,
-                Outcome::Completed(step) if matches!(**step, StepOutcome::Done { .. })
-            );
-            if !is_done {
-                return Err(format!("not completed: {outcome:?}").into());
+            let (Outcome::Redeemed(step) | Outcome::Completed(step)) = outcome else {
+                return Err(format!("no step of a permit: {outcome:?}").into());
+            };
+            if !matches!(**step, StepOutcome::Done { .. }) {
+                return Err(format!("refused: {outcome:?}").into());
             }
         }
         Ok(())

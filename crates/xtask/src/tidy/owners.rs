@@ -106,6 +106,7 @@ const SPEAKS: &str = "take the messages and services from `holdpoint_proto`";
 const SERVES: &str =
     "connections are accepted and made in `holdpoint_server` and `holdpoint_client`";
 const TALKS: &str = "only the binary talks to people; return the data";
+const ALLOCATES: &str = "a process chooses its allocator, a library never does";
 const BUILDS: &str = "only xtask generates and checks; nothing that ships may";
 
 /// Every foreign crate that one of ours names.
@@ -137,6 +138,10 @@ const FOREIGN: &[(&str, Owners)] = &[
     ),
     ("indicatif", Only(&["holdpoint"], TALKS)),
     ("miette", Only(&["holdpoint-policy"], BUNDLES)),
+    (
+        "mimalloc",
+        Only(&["holdpoint", "holdpoint-benches"], ALLOCATES),
+    ),
     ("openraft", Only(&["holdpoint-raft"], PROPOSES)),
     ("openraft-rt", Only(&["holdpoint-raft"], PROPOSES)),
     ("openraft-rt-tokio", Only(&["holdpoint-raft"], PROPOSES)),
