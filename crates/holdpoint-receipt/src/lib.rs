@@ -28,6 +28,8 @@ pub mod reason;
 pub mod receipt;
 pub mod request;
 pub mod statement;
+pub mod tiles;
+pub mod trust;
 pub mod verify;
 
 pub use digest::{Digest, Hasher, sha256, sha256_domain};

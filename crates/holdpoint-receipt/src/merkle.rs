@@ -24,7 +24,7 @@ mod tests;
 use crate::digest::{Digest, Hasher, sha256};
 
 pub use frontier::{Frontier, FrontierError, Node};
-pub use prove::{ProveError, prove_consistency, prove_inclusion};
+pub use prove::{ProveError, prove_consistency, prove_inclusion, root_at};
 pub use verify::{ProofError, root_of_inclusion, verify_consistency, verify_inclusion};
 
 /// The root of the tree without leaves.

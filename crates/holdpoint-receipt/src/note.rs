@@ -40,7 +40,7 @@ pub enum NoteError {
     TooManySignatures,
 }
 
-/// One signature line.
+/// One signature line, shown and parsed without its newline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoteSignature {
     /// The name of the key that is said to have signed.
@@ -49,6 +49,21 @@ pub struct NoteSignature {
     pub key_id: KeyId,
     /// The signature; not empty. Its form depends on the key's algorithm.
     pub signature: Vec<u8>,
+}
+
+impl fmt::Display for NoteSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = [self.key_id.0.as_slice(), &self.signature].concat();
+        write!(f, "{LINE_START}{} {}", self.name, STANDARD.encode(value))
+    }
+}
+
+impl FromStr for NoteSignature {
+    type Err = NoteError;
+
+    fn from_str(line: &str) -> Result<Self, NoteError> {
+        signature_line(line).ok_or(NoteError::SignatureLine(0))
+    }
 }
 
 /// A text with signature lines. [`fmt::Display`] writes it as it is signed and sent.
@@ -86,10 +101,8 @@ impl Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.text)?;
-        self.signatures.iter().try_for_each(|line| {
-            let value = [line.key_id.0.as_slice(), &line.signature].concat();
-            writeln!(f, "{LINE_START}{} {}", line.name, STANDARD.encode(value))
-        })
+        let mut lines = self.signatures.iter();
+        lines.try_for_each(|line| writeln!(f, "{line}"))
     }
 }
 

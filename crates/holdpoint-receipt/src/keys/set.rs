@@ -5,7 +5,7 @@ mod jwks;
 
 use std::collections::BTreeMap;
 
-use super::{KeyName, NodePublicKeys, VerifierKey, VerifierKeyError};
+use super::{KeyName, NodePublicKeys, PublicKey, VerifierKey, VerifierKeyError};
 use crate::checkpoint::Origin;
 use crate::digest::{Digest, sha256};
 use crate::json::{JsonError, Misfit};
@@ -258,6 +258,12 @@ impl KeySet {
             .iter()
             .rev()
             .find(|epoch| epoch.tree_size_from <= size)
+    }
+
+    /// Every key of every epoch; one that stays is there more than once.
+    pub(crate) fn public_keys(&self) -> impl Iterator<Item = PublicKey> {
+        let nodes = self.epochs.iter().flat_map(|epoch| epoch.nodes.values());
+        nodes.flat_map(|keys| [keys.log, keys.cosign])
     }
 
     /// A node's log key under its name.

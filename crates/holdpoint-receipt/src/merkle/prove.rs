@@ -1,5 +1,6 @@
 //! Proofs of RFC 6962 section 2.1, made from stored complete subtrees.
 
+use super::empty_root;
 use super::frontier::fold_peaks;
 use crate::digest::Digest;
 
@@ -87,6 +88,28 @@ impl Range {
             level: 0,
             index: self.start,
         })
+    }
+}
+
+/// The root of the tree of `tree_size` leaves, which may be an earlier state of the stored one.
+///
+/// `node` reads complete subtrees; it is asked for at most 64 of them.
+///
+/// # Errors
+///
+/// A subtree is missing or cannot be read.
+pub fn root_at<E>(
+    tree_size: u64,
+    mut node: impl FnMut(u8, u64) -> Result<Option<Digest>, E>,
+) -> Result<Digest, ProveError<E>> {
+    let range = Range {
+        start: 0,
+        end: tree_size,
+    };
+    if tree_size == 0 {
+        Ok(empty_root())
+    } else {
+        range.root(&mut node)
     }
 }
 

@@ -15,5 +15,7 @@ mod receipt;
 mod registry;
 mod script;
 mod statement;
+mod tiles;
+mod trust;
 mod vectors;
 mod wycheproof;

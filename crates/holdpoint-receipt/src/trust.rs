@@ -1,0 +1,390 @@
+//! The trust bundle: key sets, signed by root keys that are kept offline.
+//!
+//! ```text
+//! {"authority":"<cluster id>","expires_at_ms":…,"former_roots":["<vkey>",…],
+//!  "keys":[<key set>,…],"roots":["<vkey>",…],"schema":"holdpoint.trust/1",
+//!  "signatures":["— <name> <base64>",…],"threshold":2,"version":7}
+//! ```
+//!
+//! Canonical JSON (RFC 8785) on one line and one newline. Each signature is the line of a signed note
+//! (C2SP `signed-note`) whose text is the same object without `signatures`, and its newline.
+//!
+//! A verifier starts from an [`Anchor`]: root keys that it was given by hand, or those of the bundle
+//! that it trusts already. A new bundle counts only if enough of those roots *and* enough of its own
+//! signed it, if it is no older than what was seen, and if it has not expired. So roots can be
+//! replaced one version at a time, and whoever holds old ones cannot take a verifier back.
+//!
+//! Nothing here reads a clock, remembers a version or draws a key: all three are passed in.
+
+mod file;
+
+use crate::json::{JsonError, Misfit};
+use crate::keys::{Algorithm, KeyName, KeySet, KeySetError, SecretKey, VerifierKey};
+use crate::names::{ClusterId, Name};
+use crate::note::NoteSignature;
+
+/// What every trust bundle of this form says in its member `schema`.
+pub const TRUST_SCHEMA: &str = "holdpoint.trust/1";
+
+/// The longest trust bundle.
+pub const TRUST_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The most roots of one bundle, and the most former ones.
+pub const ROOTS_MAX: usize = 16;
+
+/// Why a trust bundle is not one, or is not trusted: the first check that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// The file is not JSON as we accept it.
+    #[error("the file is not a trust bundle: {0}")]
+    Json(#[from] JsonError),
+    /// The file says the same in another encoding.
+    #[error("the file is not what `jq -cS .` prints; a trust bundle has exactly one encoding")]
+    NotCanonical,
+    /// The bundle is of a form that is not known here.
+    #[error("`schema` is not `{TRUST_SCHEMA}`; a newer program may know it")]
+    UnknownSchema,
+    /// A member is missing, unknown, or has another type.
+    #[error("a trust bundle's `{0}` is missing or malformed")]
+    Member(String),
+    /// A key set in it is refused.
+    #[error("`keys`: {0}")]
+    Keys(#[from] KeySetError),
+    /// Not one key set for each namespace, by rising name, all of the bundle's cluster.
+    #[error("`keys` must hold one key set of this cluster for each namespace, by rising name")]
+    Namespaces,
+    /// Roots are none, too many, twice there, of another kind, or keys of nodes.
+    #[error("`{0}` must be up to {ROOTS_MAX} Ed25519 keys, each once, that sign nothing else")]
+    Roots(&'static str),
+    /// More roots must sign than there are, or none.
+    #[error("`threshold` must be from 1 to the number of roots")]
+    Threshold,
+    /// A signature by a key that is neither a root nor a former one.
+    #[error("the key `{0}` is no root of this bundle")]
+    UnknownRoot(KeyName),
+    /// A signature does not verify.
+    #[error("the signature of root `{0}` is not valid")]
+    SignatureInvalid(KeyName),
+    /// Fewer of the bundle's own roots signed than it asks for.
+    #[error("{found} of the bundle's own roots signed it, {needed} must")]
+    NotEnoughSignatures {
+        /// How many did.
+        found: usize,
+        /// How many must.
+        needed: u32,
+    },
+    /// Fewer of the roots that are trusted already signed than must.
+    #[error(
+        "{found} of the roots that are trusted here signed the bundle, {needed} must; \
+         take the versions between, one after the other"
+    )]
+    NotAnchored {
+        /// How many did.
+        found: usize,
+        /// How many must.
+        needed: u32,
+    },
+    /// A newer bundle has been seen.
+    #[error("version {version} is older than {seen}, which has been seen; get the newest bundle")]
+    RolledBack {
+        /// The bundle's version.
+        version: u64,
+        /// The newest that was seen.
+        seen: u64,
+    },
+    /// The bundle is too old to be trusted.
+    #[error("the bundle expired {ago_ms} ms ago; get the newest one")]
+    Expired {
+        /// How long ago.
+        ago_ms: u64,
+    },
+}
+
+impl TrustError {
+    /// The published code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Json(_)
+            | Self::Member(_)
+            | Self::Keys(_)
+            | Self::Namespaces
+            | Self::Roots(_)
+            | Self::Threshold => "TRUST_MALFORMED",
+            Self::NotCanonical => "TRUST_NOT_CANONICAL",
+            Self::UnknownSchema => "TRUST_UNKNOWN_SCHEMA",
+            Self::UnknownRoot(_) => "TRUST_UNKNOWN_ROOT",
+            Self::SignatureInvalid(_) => "TRUST_SIGNATURE_INVALID",
+            Self::NotEnoughSignatures { .. } => "TRUST_NOT_ENOUGH_SIGNATURES",
+            Self::NotAnchored { .. } => "TRUST_NOT_ANCHORED",
+            Self::RolledBack { .. } => "TRUST_ROLLED_BACK",
+            Self::Expired { .. } => "TRUST_EXPIRED",
+        }
+    }
+}
+
+impl From<Misfit> for TrustError {
+    fn from(misfit: Misfit) -> Self {
+        Self::Member(misfit.0)
+    }
+}
+
+/// What a trust bundle says, beside its signatures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustContent {
+    /// The cluster history whose receipts the keys verify.
+    pub authority: ClusterId,
+    /// Counts the bundles of the cluster, from 1.
+    pub version: u64,
+    /// The first moment, in milliseconds since the Unix epoch, at which it is no longer trusted.
+    pub expires_at_ms: u64,
+    /// How many of the roots must sign.
+    pub threshold: u32,
+    /// The root keys.
+    pub roots: Vec<VerifierKey>,
+    /// Roots of the version before that are roots no more, whose signatures may be here too.
+    pub former_roots: Vec<VerifierKey>,
+    /// One key set for each namespace, by rising name.
+    pub keys: Vec<KeySet>,
+}
+
+/// A trust bundle, not yet verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustBundle {
+    // INVARIANT: `check` holds.
+    content: TrustContent,
+    // INVARIANT: in the order of roots and then former roots, at most one of each.
+    signatures: Vec<NoteSignature>,
+}
+
+/// The root keys that a verifier trusts, and how many of them must have signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    roots: Vec<VerifierKey>,
+    threshold: u32,
+}
+
+impl Anchor {
+    /// Takes root keys that were given by hand.
+    ///
+    /// # Errors
+    ///
+    /// [`TrustError::Roots`] or [`TrustError::Threshold`]: an anchor that anything would satisfy is
+    /// none.
+    pub fn new(roots: Vec<VerifierKey>, threshold: u32) -> Result<Self, TrustError> {
+        check_roots("roots", &roots, &[])?;
+        check_threshold(threshold, &roots)?;
+        Ok(Self { roots, threshold })
+    }
+}
+
+/// A trust bundle that verifies. Only [`TrustBundle::verify`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trusted(TrustBundle);
+
+impl Trusted {
+    /// What it says.
+    #[must_use]
+    pub const fn content(&self) -> &TrustContent {
+        &self.0.content
+    }
+
+    /// The keys of a namespace's log.
+    #[must_use]
+    pub fn key_set(&self, namespace: &Name) -> Option<&KeySet> {
+        let mut sets = self.0.content.keys.iter();
+        sets.find(|keys| keys.namespace() == namespace)
+    }
+
+    /// What the next bundle is verified against.
+    #[must_use]
+    pub fn anchor(&self) -> Anchor {
+        Anchor {
+            roots: self.0.content.roots.clone(),
+            threshold: self.0.content.threshold,
+        }
+    }
+}
+
+impl TrustBundle {
+    /// A bundle that nobody has signed.
+    ///
+    /// # Errors
+    ///
+    /// [`TrustError`] names what does not hold.
+    pub fn new(content: TrustContent) -> Result<Self, TrustError> {
+        check(&content)?;
+        Ok(Self {
+            content,
+            signatures: Vec::new(),
+        })
+    }
+
+    /// What it says. Nothing of it is verified.
+    #[must_use]
+    pub const fn content(&self) -> &TrustContent {
+        &self.content
+    }
+
+    /// The names of the roots that are said to have signed.
+    pub fn signers(&self) -> impl Iterator<Item = &KeyName> {
+        self.signatures.iter().map(|line| &line.name)
+    }
+
+    /// Adds the signature of a root, or of a former one; the same key's earlier one goes.
+    ///
+    /// # Errors
+    ///
+    /// [`TrustError::UnknownRoot`]: the key is neither, under this name.
+    pub fn sign(&mut self, name: &KeyName, key: &SecretKey) -> Result<(), TrustError> {
+        let verifier = VerifierKey::new(name.clone(), Algorithm::Ed25519, key.public());
+        if !self.known_roots().any(|root| *root == verifier) {
+            return Err(TrustError::UnknownRoot(name.clone()));
+        }
+        let signature = NoteSignature {
+            name: name.clone(),
+            key_id: verifier.key_id(),
+            signature: key.sign(self.signed_text().as_bytes()).to_vec(),
+        };
+        self.signatures.retain(|line| !is_of(line, &verifier));
+        self.signatures.push(signature);
+        self.signatures
+            .sort_by_key(|line| place_of(&self.content, line));
+        Ok(())
+    }
+
+    /// Verifies the bundle from roots that are trusted already.
+    ///
+    /// `seen_version` is the newest version that this verifier has trusted before, 0 if none. `now_ms`
+    /// is its own clock, in milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    ///
+    /// [`TrustError`] is the first check that failed, in the order of its variants.
+    pub fn verify(
+        self,
+        anchor: &Anchor,
+        seen_version: u64,
+        now_ms: u64,
+    ) -> Result<Trusted, TrustError> {
+        let text = self.signed_text();
+        let mut signed: Vec<&VerifierKey> = Vec::new();
+        for line in &self.signatures {
+            let unknown = || TrustError::UnknownRoot(line.name.clone());
+            let root = self.known_roots().find(|root| is_of(line, root));
+            let root = root.ok_or_else(unknown)?;
+            let found = root.key().verify(text.as_bytes(), &line.signature);
+            found.map_err(|_| TrustError::SignatureInvalid(line.name.clone()))?;
+            signed.push(root);
+        }
+        let count = |roots: &[VerifierKey]| {
+            let is_root =
+                |signer: &&&VerifierKey| roots.iter().any(|root| root.key() == signer.key());
+            signed.iter().filter(is_root).count()
+        };
+        let (found, needed) = (count(&self.content.roots), self.content.threshold);
+        if found < needed as usize {
+            return Err(TrustError::NotEnoughSignatures { found, needed });
+        }
+        let (found, needed) = (count(&anchor.roots), anchor.threshold);
+        if found < needed as usize {
+            return Err(TrustError::NotAnchored { found, needed });
+        }
+        let version = self.content.version;
+        if version < seen_version {
+            return Err(TrustError::RolledBack {
+                version,
+                seen: seen_version,
+            });
+        }
+        match now_ms.checked_sub(self.content.expires_at_ms) {
+            Some(ago_ms) => Err(TrustError::Expired { ago_ms }),
+            None => Ok(Trusted(self)),
+        }
+    }
+
+    fn known_roots(&self) -> impl Iterator<Item = &VerifierKey> {
+        self.content.roots.iter().chain(&self.content.former_roots)
+    }
+}
+
+fn is_of(line: &NoteSignature, root: &VerifierKey) -> bool {
+    line.name == *root.name() && line.key_id == root.key_id()
+}
+
+/// The place of a line's root among roots and former roots; behind all of them if it is none.
+fn place_of(content: &TrustContent, line: &NoteSignature) -> usize {
+    let mut roots = content.roots.iter().chain(&content.former_roots);
+    roots
+        .position(|root| is_of(line, root))
+        .unwrap_or(usize::MAX)
+}
+
+fn check(content: &TrustContent) -> Result<(), TrustError> {
+    let is_version = (1..=crate::INT_MAX.unsigned_abs()).contains(&content.version);
+    if !is_version {
+        return Err(TrustError::Member("version".to_owned()));
+    }
+    if content.expires_at_ms > crate::INT_MAX.unsigned_abs() {
+        return Err(TrustError::Member("expires_at_ms".to_owned()));
+    }
+    check_roots("roots", &content.roots, &content.keys)?;
+    let all = [content.roots.as_slice(), &content.former_roots].concat();
+    let former_count = content.former_roots.len();
+    if former_count > ROOTS_MAX || !all_differ(&all) {
+        return Err(TrustError::Roots("former_roots"));
+    }
+    if !content.former_roots.is_empty() {
+        check_roots("former_roots", &content.former_roots, &content.keys)?;
+    }
+    check_threshold(content.threshold, &content.roots)?;
+    let names = content.keys.iter().map(KeySet::namespace);
+    let is_of_cluster = |keys: &KeySet| *keys.authority() == content.authority;
+    let is_in_order = names.is_sorted_by(|a, b| a < b);
+    if content.keys.is_empty() || !is_in_order || !content.keys.iter().all(is_of_cluster) {
+        return Err(TrustError::Namespaces);
+    }
+    Ok(())
+}
+
+fn check_threshold(threshold: u32, roots: &[VerifierKey]) -> Result<(), TrustError> {
+    if (1..=roots.len()).contains(&(threshold as usize)) {
+        Ok(())
+    } else {
+        Err(TrustError::Threshold)
+    }
+}
+
+fn check_roots(
+    member: &'static str,
+    roots: &[VerifierKey],
+    sets: &[KeySet],
+) -> Result<(), TrustError> {
+    let is_root = |root: &VerifierKey| {
+        let keys = sets.iter().flat_map(KeySet::public_keys);
+        root.algorithm() == Algorithm::Ed25519 && !keys.into_iter().any(|key| key == *root.key())
+    };
+    let fits = (1..=ROOTS_MAX).contains(&roots.len());
+    if fits && all_differ(roots) && roots.iter().all(is_root) {
+        Ok(())
+    } else {
+        Err(TrustError::Roots(member))
+    }
+}
+
+/// No key is there twice, and no name with a hint, which would leave open which key a line means.
+fn all_differ(roots: &[VerifierKey]) -> bool {
+    let mut rest = roots;
+    while let Some((root, others)) = rest.split_first() {
+        let is_same = |other: &VerifierKey| {
+            let is_same_hint = other.name() == root.name() && other.key_id() == root.key_id();
+            other.key() == root.key() || is_same_hint
+        };
+        if others.iter().any(is_same) {
+            return false;
+        }
+        rest = others;
+    }
+    true
+}
