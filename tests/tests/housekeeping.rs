@@ -64,7 +64,9 @@ async fn step_of_a_closed_session_is_stale(gate: &Gate) {
     let first = granted(gate, &step("one").session("deploy-7").step(1)).await;
     let closed = gate.close_session("deploy-7").await.unwrap();
     assert_eq!(closed.receipt.statement().body.kind(), Kind::SessionClosed);
-    assert!(gate.close_session("deploy-7").await.unwrap().is_replay);
+    let again = gate.close_session("deploy-7").await.unwrap();
+    assert!(again.is_replay);
+    assert_eq!(again.salt, closed.salt);
     assert_eq!(redeemed(first).await.unwrap_err(), Reason::StaleContext);
     let next = silence(gate, &step("two").session("deploy-7").step(2)).await;
     assert_eq!(next.reason(), Reason::SessionClosed, "{next}");

@@ -93,7 +93,7 @@ pub use history::{
     DecidingPolicy, DecisionOf, DecisionPage, Explanation, RecordedDecision, UsedApproval,
 };
 pub use info::{Bound, PermitInfo, PermitState};
-pub use operate::{Changed, FreezeAnswer, Retention, RetentionReading};
+pub use operate::{Changed, ClosedSession, FreezeAnswer, Retention, RetentionReading};
 pub use operation::{Operation, OperationError, ParamValue};
 pub use outcome::{NothingHappened, Outcome};
 pub use permit::{

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdpoint_proto::v1;
-use holdpoint_receipt::{Name, PermitId};
+use holdpoint_receipt::{Name, PermitId, Salt};
 
-use crate::believe::{Expected, Receipt, standing};
+use crate::believe::{Expected, Receipt, same, standing};
 use crate::call::wire_ms;
 use crate::connection::Connection;
 use crate::failure::Failure;
@@ -19,6 +19,18 @@ pub struct Changed {
     /// Proof of the change. It was verified.
     pub receipt: Receipt,
     /// Whether it had been so before.
+    pub is_replay: bool,
+}
+
+/// A session that was closed, with the proof.
+#[derive(Clone, Debug)]
+pub struct ClosedSession {
+    /// Proof of the closing. It was verified, and is about this session.
+    pub receipt: Receipt,
+    /// With it, whoever has the receipt can be shown which session was closed, and by whom
+    /// ([`holdpoint_receipt::commit`]). None once retention has erased it.
+    pub salt: Option<Salt>,
+    /// Whether it had been closed before.
     pub is_replay: bool,
 }
 
@@ -109,8 +121,7 @@ impl Gate {
 
     /// Closes a session: none of its steps is decided or redeemed any more.
     ///
-    /// The receipt proves that this gate closed a session. Which one stands in it as a commitment
-    /// whose salt stays with the gate.
+    /// The receipt commits to the session and to who closed it; the salt that comes with it opens both.
     ///
     /// # Errors
     ///
@@ -119,7 +130,7 @@ impl Gate {
     /// # Cancellation
     ///
     /// Dropping the future gives up the answer, not the closing, which can be repeated.
-    pub async fn close_session(&self, session: &str) -> Result<Changed, CallError> {
+    pub async fn close_session(&self, session: &str) -> Result<ClosedSession, CallError> {
         let ask = |connection: Arc<Connection>, budget| async move {
             let message = v1::CloseSessionRequest {
                 namespace: self.namespace().to_string(),
@@ -134,16 +145,21 @@ impl Gate {
                 receipt,
                 replay,
                 refusal,
+                salt,
             } = answer.into_inner();
             refused(refusal)?;
-            let receipt = Receipt::believe(receipt, self.keys()).and_then(|receipt| {
-                standing::session_closed(&receipt, self.namespace())?;
-                Ok(Changed {
+            let closed = Receipt::believe(receipt, self.keys()).and_then(|receipt| {
+                let salt = standing::optional_salt(&salt)?;
+                // What was just closed is disclosed still.
+                same("salt", replay || salt.is_some())?;
+                standing::session_closed(&receipt, self.namespace(), session, salt.as_ref())?;
+                Ok(ClosedSession {
                     receipt,
+                    salt,
                     is_replay: replay,
                 })
             });
-            receipt.map_err(Failure::disbelieve)
+            closed.map_err(Failure::disbelieve)
         };
         Ok(self.nodes().call(self.deadline(), ask).await?.answer)
     }

@@ -1,9 +1,10 @@
 //! What must hold of receipts about the gate itself, and not about one permit.
 
 use holdpoint_receipt::statement::{ApprovalStatement, DrainMode};
-use holdpoint_receipt::{Body, Digest, Name};
+use holdpoint_receipt::{Body, Digest, Name, Salt, commit};
 
 use super::{AnswerError, Receipt, same};
+use crate::info::malformed;
 
 const OTHER_KIND: AnswerError = AnswerError::Differs { field: "kind" };
 
@@ -46,13 +47,33 @@ fn about(
     same("subject_digest", approval.subject_digest == subject)
 }
 
-/// That `receipt` proves the closing of a session. Of which one it says only in a commitment whose
-/// salt stays with the gate.
-pub(crate) fn session_closed(receipt: &Receipt, namespace: &Name) -> Result<(), AnswerError> {
-    let Body::SessionClosed(_) = &receipt.statement().body else {
+/// That `receipt` proves the closing of `session`. Without the salt, which retention may have erased,
+/// it could be of any.
+pub(crate) fn session_closed(
+    receipt: &Receipt,
+    namespace: &Name,
+    session: &str,
+    salt: Option<&Salt>,
+) -> Result<(), AnswerError> {
+    let Body::SessionClosed(stated) = &receipt.statement().body else {
         return Err(OTHER_KIND);
     };
-    same("namespace", receipt.statement().namespace == *namespace)
+    same("namespace", receipt.statement().namespace == *namespace)?;
+    let ours = salt.map(|salt| commit(salt, "session_commitment", session.as_bytes()));
+    same(
+        "session_commitment",
+        ours.is_none_or(|ours| stated.session_commitment == ours),
+    )
+}
+
+/// A salt of which no bytes say that it is not disclosed any more.
+pub(crate) fn optional_salt(bytes: &[u8]) -> Result<Option<Salt>, AnswerError> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let salt = bytes.try_into().map(Salt::from_bytes);
+    let salt = salt.map_err(|_| malformed("salt", "does not have 32 bytes"))?;
+    Ok(Some(salt))
 }
 
 /// That `receipt` proves that grants on `surface`, or all of them, were stopped or go on.

@@ -147,7 +147,14 @@ async fn freeze_and_session_are_believed_with_receipts_of_their_own_only() {
     gate.freeze(Some(&surface), true).await.unwrap();
     let thawed = gate.freeze(None, false).await.unwrap();
     assert!(thawed.receipt.is_some());
-    gate.close_session("turn-7").await.unwrap();
+    let closed = gate.close_session("turn-7").await.unwrap();
+    assert!(closed.salt.is_some());
+    node.world().misstate = Some(|body| {
+        if let Body::SessionClosed(closed) = body {
+            closed.session_commitment = sha256(b"another session");
+        }
+    });
+    disbelieved(gate.close_session("turn-7").await);
     for misstate in [
         (|body| frozen(body).frozen = false) as fn(&mut Body),
         |body| frozen(body).surface = None,

@@ -1082,6 +1082,10 @@ pub struct CloseSessionResponse {
     /// Set instead when it was refused, or when nobody knows.
     #[prost(message, optional, tag = "3")]
     pub refusal: ::core::option::Option<Refusal>,
+    /// The salt of the receipt's commitments, 32 bytes: it shows which session was closed. Empty once
+    /// retention has erased it.
+    #[prost(bytes = "vec", tag = "4")]
+    pub salt: ::prost::alloc::vec::Vec<u8>,
 }
 /// Which permits to list.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -38,11 +38,18 @@ impl Gate {
             principal: caller,
             salt: random::salt().map_err(|error| fault(&error))?,
         });
-        let Changed { receipt, replay } = self.change(&call.namespace, command, admitted).await?;
+        let namespace = &call.namespace;
+        let (statement, replay) = self.changed(command, admitted).await?;
+        let salt = match &statement {
+            Some(statement) => self.salt_of(namespace, statement.leaf, admitted).await?,
+            None => None,
+        };
+        let receipt = self.proof(namespace, statement, admitted).await?;
         Ok(v1::CloseSessionResponse {
             receipt,
             replay,
             refusal: None,
+            salt: salt.map_or_else(Vec::new, |salt| salt.as_bytes().to_vec()),
         })
     }
 
@@ -131,12 +138,20 @@ impl Gate {
         command: Command,
         admitted: &Admitted,
     ) -> Result<Changed, Refused> {
+        let (statement, replay) = self.changed(command, admitted).await?;
+        let receipt = self.proof(namespace, statement, admitted).await?;
+        Ok(Changed { receipt, replay })
+    }
+
+    /// Proposes a change, and gives its statement where it has one, and whether it was so before.
+    async fn changed(
+        &self,
+        command: Command,
+        admitted: &Admitted,
+    ) -> Result<(Option<Statement>, bool), Refused> {
         self.lead(admitted).await?;
         match self.propose(command, admitted).await? {
-            Outcome::Changed(ChangeOutcome::Done { statement, replay }) => {
-                let receipt = self.proof(namespace, statement, admitted).await?;
-                Ok(Changed { receipt, replay })
-            }
+            Outcome::Changed(ChangeOutcome::Done { statement, replay }) => Ok((statement, replay)),
             Outcome::Changed(ChangeOutcome::Refused { reason }) => Err(Refused::never(reason)),
             other => Err(self.unexpected(&other)),
         }

@@ -76,7 +76,7 @@ impl Gate {
     }
 
     /// The salt under which the statement at `leaf` was made; none once it is erased.
-    async fn salt_of(
+    pub(super) async fn salt_of(
         &self,
         namespace: &Name,
         leaf: u64,

@@ -1,7 +1,7 @@
 //! Sessions, freezes, retention.
 
 use holdpoint_proto::v1;
-use holdpoint_receipt::{Body, verify};
+use holdpoint_receipt::{Body, Salt, commit, verify};
 
 use crate::life::authorize;
 use crate::support::{Dev, echo, redeem};
@@ -27,9 +27,16 @@ async fn closed_session_refuses_what_is_still_to_come() {
     let closed = node.gate().close_session(close.clone()).await.unwrap();
     let closed = closed.into_inner();
     let verified = verify(&closed.receipt.unwrap().file, &node.keys().await).unwrap();
-    assert!(matches!(verified.statement().body, Body::SessionClosed(_)));
+    let Body::SessionClosed(stated) = &verified.statement().body else {
+        panic!("no closing");
+    };
+    let salt = Salt::from_bytes(closed.salt.as_slice().try_into().unwrap());
+    let named = |session: &[u8]| commit(&salt, "session_commitment", session);
+    assert_eq!(stated.session_commitment, named(b"turn-7"));
+    assert_ne!(stated.session_commitment, named(b"turn-8"));
     let again = node.gate().close_session(close).await.unwrap().into_inner();
     assert!(again.replay);
+    assert_eq!(again.salt, closed.salt);
 
     let late = authorize(&node, in_session("k2", "turn-7")).await;
     assert_eq!(late.reason_name, "SESSION_CLOSED", "{}", late.sentence);

@@ -1,10 +1,10 @@
 //! `holdpoint session close`: refuses what is still to come in a session.
 
 use clap::{Args, Subcommand};
-use holdpoint_receipt::SessionId;
+use holdpoint_receipt::{Salt, SessionId};
 
 use crate::gate::{GateArgs, block_on, call_failed};
-use crate::output::{Answer, Failure};
+use crate::output::{Answer, Failure, optional};
 use crate::progress::showing;
 
 /// Close a session
@@ -60,6 +60,13 @@ pub(crate) fn perform(command: &SessionCommand) -> Result<Answer, Failure> {
             .shelf
             .kept(answer, &name, &closed.receipt)
             .member("session", session)
+            .member("salt", optional(closed.salt.as_ref().map(hex)))
             .member("replay", closed.is_replay))
     })
+}
+
+/// A salt as scripts take it up.
+fn hex(salt: &Salt) -> String {
+    let bytes = salt.as_bytes().iter();
+    bytes.map(|byte| format!("{byte:02x}")).collect()
 }

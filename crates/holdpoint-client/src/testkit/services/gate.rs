@@ -6,7 +6,7 @@ use holdpoint_core::Outcome;
 use holdpoint_core::command::{
     CloseSession, Command, Complete, CompletionResult, Redeem, Release, Revoke,
 };
-use holdpoint_core::outcome::{ChangeOutcome, PermitView, StepOutcome};
+use holdpoint_core::outcome::{ChangeOutcome, PermitView, Statement, StepOutcome};
 use holdpoint_proto::convert::{self, CompleteCall, Completed, Named, RedeemCall, ReleaseCall};
 use holdpoint_proto::v1;
 use holdpoint_receipt::{Name, SessionId};
@@ -235,12 +235,19 @@ impl v1::gate_server::Gate for Service {
                 operator: true,
                 salt: world.salt(),
             });
-            let answer = world.change(&namespace, command).map(|(receipt, replay)| {
-                v1::CloseSessionResponse {
-                    receipt,
+            let answer = world.changed(&namespace, command).and_then(|closed| {
+                let (statement, replay) = closed;
+                let salt = match &statement {
+                    Some(statement) => world.log()?.disclosure(statement.leaf)?,
+                    None => None,
+                };
+                let receipt = statement.map(|statement| world.receipt(&statement));
+                Ok(v1::CloseSessionResponse {
+                    receipt: receipt.transpose()?,
                     replay,
                     refusal: None,
-                }
+                    salt: salt.map_or_else(Vec::new, |it| it.salt.as_bytes().to_vec()),
+                })
             });
             Ok(answer)
         };
@@ -283,12 +290,20 @@ impl World {
         namespace: &Name,
         command: Command,
     ) -> Result<(Option<v1::Receipt>, bool), Refused> {
+        let (statement, replay) = self.changed(namespace, command)?;
+        let receipt = statement.map(|statement| self.receipt(&statement));
+        Ok((receipt.transpose()?, replay))
+    }
+
+    /// The same without the proof.
+    fn changed(
+        &mut self,
+        namespace: &Name,
+        command: Command,
+    ) -> Result<(Option<Statement>, bool), Refused> {
         self.require(namespace)?;
         match self.propose(command)? {
-            Outcome::Changed(ChangeOutcome::Done { statement, replay }) => {
-                let receipt = statement.map(|statement| self.receipt(&statement));
-                Ok((receipt.transpose()?, replay))
-            }
+            Outcome::Changed(ChangeOutcome::Done { statement, replay }) => Ok((statement, replay)),
             Outcome::Changed(ChangeOutcome::Refused { reason }) => Err(Refused::never(reason)),
             other => Err(unexpected(&other)),
         }

@@ -43,6 +43,7 @@ impl FakeNode {
         }));
         v1::CloseSessionResponse {
             receipt: Some(v1::Receipt { file }),
+            salt: SALT.as_bytes().to_vec(),
             ..v1::CloseSessionResponse::default()
         }
     }
