@@ -271,12 +271,26 @@ impl Expected<'_> {
         self.check(statement, step)
     }
 
-    /// That `receipt` proves a release.
-    pub(crate) fn released(&self, receipt: &Receipt) -> Result<(), AnswerError> {
+    /// That `receipt` proves a release. Where it had been released before, another reason may stand in
+    /// it, or none.
+    pub(crate) fn released(
+        &self,
+        receipt: &Receipt,
+        has_reason: bool,
+        is_replay: bool,
+    ) -> Result<(), AnswerError> {
         let statement = receipt.statement();
-        let Body::Released(step) = &statement.body else {
+        let Body::Released {
+            step,
+            reason_commitment,
+        } = &statement.body
+        else {
             return Err(AnswerError::Differs { field: "kind" });
         };
+        same(
+            "reason_commitment",
+            is_replay || reason_commitment.is_some() == has_reason,
+        )?;
         self.check(statement, step)
     }
 }

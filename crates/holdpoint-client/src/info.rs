@@ -149,6 +149,12 @@ pub struct PermitInfo {
     pub redeemed_at: Option<ClusterTime>,
     /// When its outcome was recorded.
     pub completed_at: Option<ClusterTime>,
+    /// Why an operator said how it ended.
+    pub completion_reason: Option<String>,
+    /// When its bounds were given up.
+    pub released_at: Option<ClusterTime>,
+    /// Why an operator gave them up; none also if its surface did.
+    pub release_reason: Option<String>,
 }
 
 impl PermitInfo {
@@ -176,6 +182,9 @@ impl PermitInfo {
             conflict_count: permit.conflicts,
             redeemed_at: optional_time("redeemed_at_ms", permit.redeemed_at_ms)?,
             completed_at: optional_time("completed_at_ms", permit.completed_at_ms)?,
+            completion_reason: Some(permit.completion_reason).filter(|reason| !reason.is_empty()),
+            released_at: optional_time("released_at_ms", permit.released_at_ms)?,
+            release_reason: Some(permit.release_reason).filter(|reason| !reason.is_empty()),
         })
     }
 }

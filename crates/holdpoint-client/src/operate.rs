@@ -108,7 +108,7 @@ impl Gate {
             } = answer.into_inner();
             refused(refusal)?;
             let receipt = Receipt::believe(receipt, self.keys()).and_then(|receipt| {
-                expected.released(&receipt)?;
+                expected.released(&receipt, !reason.is_empty(), replay)?;
                 Ok(Changed {
                     receipt,
                     is_replay: replay,

@@ -41,7 +41,7 @@ pub(crate) fn describe(statement: &Statement) -> String {
         ),
         Body::Revoked(step) => step_of("REVOKED", step, at),
         Body::Superseded(step) => step_of("SUPERSEDED", step, at),
-        Body::Released(step) => step_of("RELEASED", step, at),
+        Body::Released { step, .. } => step_of("RELEASED", step, at),
         Body::Approved(approval) => match approval.expires_at {
             Some(end) => format!("{} until {end}", approval_of("APPROVED", approval, at)),
             None => approval_of("APPROVED", approval, at),

@@ -108,6 +108,7 @@ async fn permit_in_doubt_is_resolved_with_a_reason_or_released() {
     released.receipt.verified().release_of(&ids[1]).unwrap();
     let info = gate.permit(ids[1]).await.unwrap().info;
     assert_eq!(info.state, PermitState::Released);
+    assert_eq!(info.release_reason.as_deref(), Some("nobody knows"));
     let again = gate.release(ids[0], "").await.unwrap_err();
     assert_eq!(again.reason(), Reason::NotInDoubt);
 }
@@ -132,11 +133,23 @@ async fn release_of_another_permit_and_an_outcome_without_our_reason_are_not_bel
     let id = other.id();
     other.redeem().await.unwrap().leave_in_doubt();
     node.world().misstate = Some(|body| {
-        if let Body::Released(step) = body {
+        if let Body::Released { step, .. } = body {
             step.permit_id = holdpoint_receipt::PermitId::from_bytes([77; 16]);
         }
     });
     disbelieved(gate.release(id, "").await);
+    let third = gate.authorize(&apply("c")).await.unwrap();
+    let id = third.id();
+    third.redeem().await.unwrap().leave_in_doubt();
+    node.world().misstate = Some(|body| {
+        if let Body::Released {
+            reason_commitment, ..
+        } = body
+        {
+            *reason_commitment = None;
+        }
+    });
+    disbelieved(gate.release(id, "nobody knows").await);
 }
 
 #[tokio::test]

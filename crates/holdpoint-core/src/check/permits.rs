@@ -268,7 +268,7 @@ fn said(body: &Body) -> (Option<PermitStep>, Option<Digest>) {
         Body::Conflict { step, .. } => (Some(PermitStep::Conflict), Some(step.previous)),
         Body::Revoked(step) => (Some(PermitStep::Revoked), Some(step.previous)),
         Body::Superseded(step) => (Some(PermitStep::Superseded), Some(step.previous)),
-        Body::Released(step) => (Some(PermitStep::Released), Some(step.previous)),
+        Body::Released { step, .. } => (Some(PermitStep::Released), Some(step.previous)),
         Body::Policy(_)
         | Body::Keys(_)
         | Body::Approved(_)

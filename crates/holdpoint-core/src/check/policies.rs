@@ -148,7 +148,7 @@ fn named(body: &Body) -> (Option<PolicyVersion>, Option<Digest>) {
         | Body::Conflict { step, .. }
         | Body::Revoked(step)
         | Body::Superseded(step)
-        | Body::Released(step) => (Some(step.policy_version), None),
+        | Body::Released { step, .. } => (Some(step.policy_version), None),
         Body::Keys(_) | Body::SessionClosed(_) | Body::Frozen(_) | Body::Erased(_) => (None, None),
     }
 }

@@ -4,7 +4,7 @@
 //! changes nothing else.
 
 use holdpoint_receipt::statement::{Body, commit};
-use holdpoint_receipt::{ClusterTime, Digest, Reason};
+use holdpoint_receipt::{ClusterTime, Digest, Reason, Salt};
 
 use super::Verdict;
 use super::gate::Gate;
@@ -89,7 +89,7 @@ fn settle<V: View>(
         step: gate.step(&permit, Some((&command.salt, command.principal.as_str())))?,
         outcome,
         evidence_digest,
-        reason_commitment: reason_commitment(command),
+        reason_commitment: reason_commitment(&command.salt, command.reason.as_ref()),
     };
     let statement = gate.append_step(&mut permit, command.salt, body)?;
     let completion = completion(command, gate.now());
@@ -177,7 +177,7 @@ fn contradict<V: View>(
         step: gate.step(permit, Some((&command.salt, command.principal.as_str())))?,
         outcome,
         evidence_digest,
-        reason_commitment: reason_commitment(command),
+        reason_commitment: reason_commitment(&command.salt, command.reason.as_ref()),
     };
     let statement = gate.append_step(permit, command.salt, body)?;
     permit.contradictions.push(Contradiction {
@@ -198,13 +198,9 @@ fn completion(command: &Complete, completed_at: ClusterTime) -> Completion {
     }
 }
 
-fn reason_commitment(command: &Complete) -> Option<Digest> {
-    let reason = command.reason.as_ref()?;
-    Some(commit(
-        &command.salt,
-        "reason_commitment",
-        reason.as_bytes(),
-    ))
+/// What a statement says of the reason that an operator gave.
+pub(super) fn reason_commitment(salt: &Salt, reason: Option<&String>) -> Option<Digest> {
+    reason.map(|reason| commit(salt, "reason_commitment", reason.as_bytes()))
 }
 
 /// Whether `again` says what was recorded. Evidence may be left out, not replaced.

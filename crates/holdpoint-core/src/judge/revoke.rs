@@ -4,7 +4,7 @@ use holdpoint_receipt::statement::Body;
 use holdpoint_receipt::{Reason, Salt};
 
 use super::Verdict;
-use super::complete::{refused, too_long};
+use super::complete::{reason_commitment, refused, too_long};
 use super::gate::Gate;
 use super::redeem::done;
 use crate::command::{Release, Revoke};
@@ -117,7 +117,11 @@ impl<V: View> Gate<'_, V> {
             permit,
             principal.map(|principal| (&salt, principal.as_str())),
         )?;
-        let statement = self.append_step(permit, salt, Body::Released(step))?;
+        let body = Body::Released {
+            step,
+            reason_commitment: reason_commitment(&salt, release.reason.as_ref()),
+        };
+        let statement = self.append_step(permit, salt, body)?;
         self.release(permit, release)?;
         Ok(statement)
     }

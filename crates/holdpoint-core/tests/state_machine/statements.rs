@@ -3,20 +3,20 @@
 use holdpoint_core::Command;
 use holdpoint_core::codec::decode_evaluation;
 use holdpoint_core::command::{
-    ApprovalFact, ApprovalName, Approve, AskApproval, Authorize, CloseSession, MissingApproval,
-    RevokeApproval,
+    ApprovalFact, ApprovalName, Approve, AskApproval, Authorize, CloseSession, CompletionResult,
+    MissingApproval, RevokeApproval,
 };
 use holdpoint_core::limits::{APPROVALS_MAX, SUBJECT_BYTES_MAX};
 use holdpoint_core::outcome::{ApprovalOutcome, AuthorizeOutcome, Decided, Outcome};
 use holdpoint_core::outline::{BoundKind, BoundOutline, Executor, SurfaceOutline};
-use holdpoint_core::record::ActivePolicy;
+use holdpoint_core::record::{ActivePolicy, PermitStep};
 use holdpoint_receipt::request::digest_of_canonical;
 use holdpoint_receipt::statement::{
     ApprovalStatement, Body, DecisionStatement, approvals_digest, commit, subject_digest,
 };
 use holdpoint_receipt::{Digest, Reason, SessionId, Statement, sha256};
 
-use crate::world::{Asked, START_MS, World, caller, default_namespace, name, put};
+use crate::world::{Asked, START_MS, World, caller, default_namespace, name, put, step_time};
 
 fn world() -> World {
     let mut world = World::new();
@@ -331,4 +331,52 @@ fn verdict_that_uses_more_approvals_than_a_decision_may_is_rejected() {
             APPROVALS_MAX + 1
         )
     );
+}
+
+/// Which is nobody's business who only has the receipt.
+#[test]
+fn reason_of_an_outcome_or_a_release_is_committed_to_and_stands_in_the_record() {
+    let mut world = world();
+    for (key, account) in [("k1", "a"), ("k2", "b")] {
+        let command = authorize(&mut world, key, account, &[]);
+        world.one(Command::Authorize(Box::new(command)));
+    }
+    for fence in [1, 2] {
+        let redeem = world.redeem(fence, "alice", "r");
+        world.one(Command::Redeem(redeem));
+    }
+    world.clock_ms += 10_000;
+    world.one(step_time(world.clock_ms));
+    let mut complete = world.complete(1, "root", CompletionResult::Aborted);
+    complete.operator = true;
+    complete.reason = Some("asked them".to_owned());
+    world.one(Command::Complete(complete.clone()));
+    let mut release = world.release(2, "root");
+    release.operator = true;
+    release.reason = Some("nobody knows".to_owned());
+    world.one(Command::Release(release.clone()));
+
+    let leaf = |fence, step| {
+        let permit = world.namespace().permit(&world.permit(fence).0).unwrap();
+        permit.unwrap().record.leaf_of(step).unwrap()
+    };
+    let Body::Completed {
+        reason_commitment, ..
+    } = statement(&world, leaf(1, PermitStep::Completed)).body
+    else {
+        panic!("no outcome");
+    };
+    let expected = commit(&complete.salt, "reason_commitment", b"asked them");
+    assert_eq!(reason_commitment, Some(expected));
+    let Body::Released {
+        reason_commitment, ..
+    } = statement(&world, leaf(2, PermitStep::Released)).body
+    else {
+        panic!("no release");
+    };
+    let expected = commit(&release.salt, "reason_commitment", b"nobody knows");
+    assert_eq!(reason_commitment, Some(expected));
+    let permit = world.namespace().permit(&world.permit(2).0).unwrap();
+    let said = permit.unwrap().record.release.unwrap().reason;
+    assert_eq!(said.as_deref(), Some("nobody knows"));
 }

@@ -38,6 +38,8 @@ impl From<&BoundClaim> for v1::BoundKey {
 pub fn permit(view: &PermitView) -> v1::Permit {
     let record = &view.record;
     let redemption = record.redemption.as_ref();
+    let completion = record.completion.as_ref();
+    let release = record.release.as_ref();
     v1::Permit {
         id: record.id.to_string(),
         fence: record.fence.get(),
@@ -64,9 +66,13 @@ pub fn permit(view: &PermitView) -> v1::Permit {
             .map_or_else(String::new, ToString::to_string),
         conflicts: record.conflicts,
         redeemed_at_ms: redemption.map_or(0, |redemption| redemption.redeemed_at.get()),
-        completed_at_ms: record
-            .completion
-            .as_ref()
-            .map_or(0, |completion| completion.completed_at.get()),
+        completed_at_ms: completion.map_or(0, |completion| completion.completed_at.get()),
+        completion_reason: completion
+            .and_then(|completion| completion.reason.clone())
+            .unwrap_or_default(),
+        released_at_ms: release.map_or(0, |release| release.released_at.get()),
+        release_reason: release
+            .and_then(|release| release.reason.clone())
+            .unwrap_or_default(),
     }
 }

@@ -96,6 +96,15 @@ pub struct Permit {
     /// When its outcome was recorded; 0 means not.
     #[prost(uint64, tag = "21")]
     pub completed_at_ms: u64,
+    /// Why an operator said how it ended; empty if nobody said why.
+    #[prost(string, tag = "22")]
+    pub completion_reason: ::prost::alloc::string::String,
+    /// When its bounds were given up, in milliseconds since the Unix epoch; 0 if they were not.
+    #[prost(uint64, tag = "23")]
+    pub released_at_ms: u64,
+    /// Why an operator gave them up; empty if its surface did, or nobody said why.
+    #[prost(string, tag = "24")]
+    pub release_reason: ::prost::alloc::string::String,
 }
 /// One bounded operation: surface, bound name and rendered key.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

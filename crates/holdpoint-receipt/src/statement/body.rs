@@ -49,7 +49,12 @@ pub enum Body {
     /// A permit was superseded.
     Superseded(PermitStep),
     /// A permit in doubt was released.
-    Released(PermitStep),
+    Released {
+        /// The permit and who released it; nobody where its surface did.
+        step: PermitStep,
+        /// Commitment to the reason that an operator gave, if one did.
+        reason_commitment: Option<Digest>,
+    },
     /// A policy version came into force.
     Policy(PolicyStatement),
     /// A key set came into force.
@@ -185,7 +190,7 @@ impl Body {
             Self::Conflict { .. } => Kind::Conflict,
             Self::Revoked(_) => Kind::Revoked,
             Self::Superseded(_) => Kind::Superseded,
-            Self::Released(_) => Kind::Released,
+            Self::Released { .. } => Kind::Released,
             Self::Policy(_) => Kind::Policy,
             Self::Keys(_) => Kind::Keys,
             Self::Approved(_) => Kind::Approved,
@@ -208,9 +213,9 @@ impl Body {
             Self::Redeemed { step, .. }
             | Self::Completed { step, .. }
             | Self::Conflict { step, .. }
+            | Self::Released { step, .. }
             | Self::Revoked(step)
-            | Self::Superseded(step)
-            | Self::Released(step) => Some(step.permit_id),
+            | Self::Superseded(step) => Some(step.permit_id),
             Self::Erased(erased) => erased.permit_id,
             Self::Policy(_)
             | Self::Keys(_)

@@ -39,8 +39,13 @@ impl Body {
                 writer.put_optional("evidence_digest", evidence_digest.as_ref());
                 writer.put_optional("reason_commitment", reason_commitment.as_ref());
             }
-            Self::Revoked(step) | Self::Superseded(step) | Self::Released(step) => {
+            Self::Revoked(step) | Self::Superseded(step) => step.write(writer),
+            Self::Released {
+                step,
+                reason_commitment,
+            } => {
                 step.write(writer);
+                writer.put_optional("reason_commitment", reason_commitment.as_ref());
             }
             Self::Policy(policy) => policy.write(writer),
             Self::Keys(keys) => keys.write(writer),
@@ -74,7 +79,10 @@ impl Body {
             },
             Kind::Revoked => Self::Revoked(PermitStep::read(reader)?),
             Kind::Superseded => Self::Superseded(PermitStep::read(reader)?),
-            Kind::Released => Self::Released(PermitStep::read(reader)?),
+            Kind::Released => Self::Released {
+                step: PermitStep::read(reader)?,
+                reason_commitment: reader.take_optional("reason_commitment")?,
+            },
             Kind::Policy => Self::Policy(PolicyStatement::read(reader)?),
             Kind::Keys => Self::Keys(KeysStatement::read(reader)?),
             Kind::Approved => Self::Approved(ApprovalStatement {

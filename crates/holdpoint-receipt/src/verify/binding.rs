@@ -131,7 +131,7 @@ impl Verified {
     ///
     /// The receipt is of another kind, or its permit is another.
     pub fn release_of(&self, permit_id: &PermitId) -> Result<&PermitStep, VerifyError> {
-        let Body::Released(step) = &self.statement().body else {
+        let Body::Released { step, .. } = &self.statement().body else {
             return Err(VerifyError::WrongKind {
                 expected: "a release",
             });

@@ -169,7 +169,10 @@ fn permit_bodies() -> Vec<Body> {
             caller_commitment: None,
             ..step()
         }),
-        Body::Released(step()),
+        Body::Released {
+            step: step(),
+            reason_commitment: None,
+        },
     ]
 }
 
@@ -257,6 +260,10 @@ fn fuller_bodies() -> Vec<Body> {
             reason_commitment: None,
             ..erased()
         }),
+        Body::Released {
+            step: step(),
+            reason_commitment: Some(reason),
+        },
     ]
 }
 

@@ -224,8 +224,9 @@ fn decision_names_the_permit_and_a_denial_names_none() {
     };
     assert_eq!(denied.verdict.reason(), Reason::BoundHeld);
     assert_eq!(Body::Decision(denied).permit_id(), None);
-    assert_eq!(
-        Body::Released(PermitStep { ..step() }).permit_id(),
-        Some(grant().permit_id)
-    );
+    let released = Body::Released {
+        step: PermitStep { ..step() },
+        reason_commitment: None,
+    };
+    assert_eq!(released.permit_id(), Some(grant().permit_id));
 }

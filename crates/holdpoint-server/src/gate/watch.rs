@@ -353,7 +353,7 @@ const fn surface(body: &Body) -> Option<&Name> {
         | Body::Conflict { step, .. }
         | Body::Revoked(step)
         | Body::Superseded(step)
-        | Body::Released(step) => Some(&step.surface),
+        | Body::Released { step, .. } => Some(&step.surface),
         Body::Approved(approval) | Body::ApprovalRevoked(approval) => Some(&approval.surface),
         Body::Frozen(frozen) => frozen.surface.as_ref(),
         Body::Policy(_)

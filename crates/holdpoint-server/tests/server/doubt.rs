@@ -119,7 +119,10 @@ async fn operator_settles_permits_in_doubt_and_a_late_outcome_is_a_conflict() {
         .await
         .unwrap()
         .into_inner();
-    assert_eq!(released.permit.unwrap().state(), v1::PermitState::Released);
+    let permit = released.permit.unwrap();
+    assert_eq!(permit.state(), v1::PermitState::Released);
+    assert_eq!(permit.release_reason, "the worker is gone");
+    assert!(permit.released_at_ms > 0);
     verify(&released.receipt.unwrap().file, &node.keys().await).unwrap();
     let again = node.gate().release(release(&first)).await.unwrap();
     assert!(again.into_inner().replay);
@@ -132,7 +135,9 @@ async fn operator_settles_permits_in_doubt_and_a_late_outcome_is_a_conflict() {
         ..ended(&second, v1::Completion::Committed)
     };
     let resolved = node.gate().complete(resolve).await.unwrap().into_inner();
-    assert_eq!(resolved.permit.unwrap().state(), v1::PermitState::Committed);
+    let permit = resolved.permit.unwrap();
+    assert_eq!(permit.state(), v1::PermitState::Committed);
+    assert_eq!(permit.completion_reason, "seen in the ledger");
     assert_eq!(node.status().await.in_doubt, 0);
     node.stop().await;
 }

@@ -137,12 +137,21 @@ fn notes(info: &PermitInfo) -> Vec<String> {
         lines.push(format!("  redeemed  {at}"));
     }
     if let Some(at) = info.completed_at {
-        lines.push(format!("  completed {at}"));
+        lines.push(format!(
+            "  completed {at}{}",
+            because(info.completion_reason.as_ref())
+        ));
+    }
+    if let Some(at) = info.released_at {
+        lines.push(format!(
+            "  released  {at}{}",
+            because(info.release_reason.as_ref())
+        ));
     }
     if let Some(at) = info.held_until {
         lines.push(format!("  held      its bounds stay held until {at}"));
     }
-    if let Some(at) = info.release_at {
+    if let (Some(at), None) = (info.release_at, info.released_at) {
         lines.push(format!(
             "  release   its bounds are given up at {at} if it is in doubt"
         ));
@@ -154,6 +163,11 @@ fn notes(info: &PermitInfo) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// What an operator wrote.
+fn because(reason: Option<&String>) -> String {
+    reason.map_or_else(String::new, |reason| format!("   {}", visible(reason)))
 }
 
 fn heading(info: &PermitInfo) -> String {

@@ -43,6 +43,9 @@ pub(crate) fn permit(info: &PermitInfo) -> Value {
         "conflicts": info.conflict_count,
         "redeemed_at_ms": info.redeemed_at.map(time),
         "completed_at_ms": info.completed_at.map(time),
+        "completion_reason": info.completion_reason,
+        "released_at_ms": info.released_at.map(time),
+        "release_reason": info.release_reason,
         "held_until_ms": info.held_until.map(time),
         "release_at_ms": info.release_at.map(time),
     })

@@ -113,8 +113,13 @@ impl World {
                 ..v1::ReleaseResponse::default()
             };
         }
-        let (receipt, last) = self.certify(Body::Released(Self::step(&held)));
+        let (receipt, last) = self.certify(Body::Released {
+            step: Self::step(&held),
+            reason_commitment: (!call.reason.is_empty())
+                .then(|| commit(&SALT, "reason_commitment", call.reason.as_bytes())),
+        });
         let held = self.permits.get_mut(&call.permit_id).unwrap();
+        held.wire.release_reason.clone_from(&call.reason);
         held.wire.state = v1::PermitState::Released.into();
         held.last = last;
         v1::ReleaseResponse {
