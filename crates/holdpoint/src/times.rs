@@ -1,9 +1,10 @@
 //! Durations and times as people write and read them.
 
-use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use holdpoint_receipt::ClusterTime;
+
+pub(crate) use holdpoint_receipt::names::show_duration;
 
 /// The units that a duration may have, the longest first.
 const UNITS: [(&str, u64); 5] = [
@@ -47,24 +48,6 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         Err(wrong())
     } else {
         Ok(Duration::from_millis(sum_ms))
-    }
-}
-
-/// `10m`, `1h30m`, `45s`, `250ms`: exact, and read back by [`parse_duration`].
-pub(crate) fn show_duration(ms: u64) -> String {
-    let mut rest = ms;
-    let mut text = String::new();
-    for (unit, unit_ms) in UNITS {
-        let count = rest / unit_ms;
-        rest %= unit_ms;
-        if count > 0 {
-            let _ = write!(text, "{count}{unit}");
-        }
-    }
-    if text.is_empty() {
-        "0s".to_owned()
-    } else {
-        text
     }
 }
 

@@ -122,3 +122,17 @@ proptest! {
         prop_assert_eq!(text.parse::<PermitId>().unwrap().to_string(), text);
     }
 }
+
+#[test]
+fn duration_is_shown_exactly_in_the_units_that_it_has() {
+    for (ms, shown) in [
+        (0, "0s"),
+        (250, "250ms"),
+        (601_000, "10m1s"),
+        (5_400_000, "1h30m"),
+        (87_066_000, "1d11m6s"),
+        (7_776_000_000, "90d"),
+    ] {
+        assert_eq!(show_duration(ms), shown);
+    }
+}

@@ -8,6 +8,7 @@ use holdpoint_core::limits::{RETRY_HORIZON_MS, SKEW_MS_MAX};
 use holdpoint_core::outcome::{AuthorizeOutcome, Decision};
 use holdpoint_proto::convert::{self, Draft, Malformed};
 use holdpoint_proto::v1;
+use holdpoint_receipt::names::show_duration;
 use holdpoint_receipt::request::digest_of_canonical;
 use holdpoint_receipt::{Caller, ClusterTime, IdempotencyKey, Reason};
 
@@ -176,9 +177,9 @@ impl Gate {
             Some(not_after) if not_after > horizon => Err(Malformed::new(
                 "not_after_ms",
                 format_args!(
-                    "`{}` is more than {RETRY_HORIZON_MS} ms ahead of the cluster's clock; give at \
-                     most `{}`",
+                    "`{}` is more than {} ahead of the cluster's clock; give at most `{}`",
                     not_after.get(),
+                    show_duration(RETRY_HORIZON_MS),
                     horizon.get()
                 ),
             )),

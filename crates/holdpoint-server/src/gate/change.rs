@@ -6,6 +6,7 @@ use holdpoint_core::command::{CloseSession, Command, Freeze, Retention, SetReten
 use holdpoint_core::limits::RETENTION_MS_MIN;
 use holdpoint_core::outcome::{ChangeOutcome, Statement};
 use holdpoint_proto::v1;
+use holdpoint_receipt::names::show_duration;
 use holdpoint_receipt::{Caller, Name, Reason};
 
 use super::{Gate, fault};
@@ -96,9 +97,10 @@ impl Gate {
         match self.change(&namespace, command, admitted).await {
             Ok(changed) => Ok(answer(changed.replay, None)),
             Err(refused) if refused.reason() == Reason::RetentionTooShort => {
+                let shortest = show_duration(RETENTION_MS_MIN);
                 let refused = refused.saying(format!(
-                    "A retention time is shorter than {RETENTION_MS_MIN} ms, which late retries \
-                     need, or statements are kept shorter than what names them."
+                    "A retention time is shorter than {shortest}, which late retries need, or \
+                     statements are kept for less time than permits or disclosures."
                 ));
                 Ok(answer(false, Some(refused.into_refusal())))
             }

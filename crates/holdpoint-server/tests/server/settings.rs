@@ -131,7 +131,9 @@ async fn retention_is_never_shorter_than_late_retries_need() {
             .into_inner()
     };
     let short = set(Some(60_000)).await;
-    assert_eq!(short.refusal.unwrap().reason_name, "RETENTION_TOO_SHORT");
+    let refusal = short.refusal.unwrap();
+    assert_eq!(refusal.reason_name, "RETENTION_TOO_SHORT");
+    assert!(refusal.sentence.contains("1d11m6s"), "{}", refusal.sentence);
     assert!(short.least_ms > DAY_MS);
     assert_eq!(set(Some(400 * DAY_MS)).await.refusal, None);
     assert!(set(Some(400 * DAY_MS)).await.replay);
