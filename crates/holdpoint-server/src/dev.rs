@@ -7,10 +7,12 @@
 use std::fs;
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use holdpoint_core::command::ActivationMode;
 use holdpoint_policy::{Bundle, directory, starter};
 use holdpoint_proto::convert::NAMESPACE_DEFAULT;
+use holdpoint_raft::SystemClock;
 use holdpoint_receipt::{Caller, ClusterId, Digest, Name, PolicyVersion};
 use holdpoint_storage::OpenError;
 use tokio::net::TcpListener;
@@ -67,6 +69,7 @@ async fn start(options: &DevOptions, listener: Listener) -> Result<Node, RunErro
             is_dev: true,
             client,
             peer,
+            clock: Arc::new(SystemClock::new()),
         },
         listener,
     )

@@ -53,6 +53,8 @@ pub struct NodeOptions {
     pub client: TcpListener,
     /// Listens for the other nodes.
     pub peer: TcpListener,
+    /// The node's clocks: those of the machine, unless a test has others.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl NodeOptions {
@@ -71,6 +73,7 @@ impl NodeOptions {
             is_dev: false,
             client,
             peer,
+            clock: Arc::new(SystemClock::new()),
         })
     }
 }
@@ -118,6 +121,7 @@ impl Node {
             is_dev,
             client,
             peer,
+            clock,
         } = options;
         let entry = cluster.node(node)?.clone();
         let home = open_home(
@@ -135,7 +139,6 @@ impl Node {
             is_new: home.is_new,
         });
         let root = home.root.clone();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let spec = group_spec(&cluster, &entry, &home, is_dev);
         let net = Arc::new(TonicNet::new());
         let (log_store, state_store) = (Arc::clone(&home.log), Arc::clone(&home.state));

@@ -7,7 +7,7 @@ use holdpoint_receipt::{Body, verify};
 use crate::support::{Dev, by, now_ms, raw};
 
 /// A payment so large that two of the finance team have to approve it.
-fn payment(key: &str, invoice: &str, not_after_ms: u64) -> v1::AuthorizeRequest {
+pub(crate) fn payment(key: &str, invoice: &str, not_after_ms: u64) -> v1::AuthorizeRequest {
     let params = format!(
         r#"{{"account":"main","amount_minor":250000,"currency":"EUR","invoice":"{invoice}"}}"#
     );

@@ -8,6 +8,7 @@
 )]
 
 mod approvals;
+mod clocks;
 mod cluster;
 mod configuration_page;
 mod dev;

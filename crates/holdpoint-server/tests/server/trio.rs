@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use holdpoint_proto::v1;
@@ -10,6 +12,7 @@ use holdpoint_proto::v1::cluster_client::ClusterClient;
 use holdpoint_proto::v1::gate_client::GateClient;
 use holdpoint_proto::v1::history_client::HistoryClient;
 use holdpoint_proto::v1::policy_client::PolicyClient;
+use holdpoint_raft::{Clock, SystemClock};
 use holdpoint_receipt::{ClusterId, NodeId};
 use holdpoint_server::config::{ClusterFile, NodeEntry};
 use holdpoint_server::{Node, NodeOptions, RunError};
@@ -21,6 +24,22 @@ use crate::support::{LONG, channel};
 
 /// How often a state that must come is looked for.
 const POLL: Duration = Duration::from_millis(20);
+
+/// This machine's clocks, of which the wall clock can be put forward.
+#[derive(Debug, Default)]
+struct Shifted {
+    ahead_ms: AtomicU64,
+}
+
+impl Clock for Shifted {
+    fn wall_ms(&self) -> u64 {
+        SystemClock::new().wall_ms() + self.ahead_ms.load(Ordering::SeqCst)
+    }
+
+    fn monotonic(&self) -> Duration {
+        SystemClock::new().monotonic()
+    }
+}
 
 /// A node and what would be its process.
 #[derive(Debug)]
@@ -34,6 +53,7 @@ struct Running {
 pub(crate) struct Trio {
     file: ClusterFile,
     nodes: BTreeMap<u64, Running>,
+    clocks: BTreeMap<u64, Arc<Shifted>>,
     _scratch: tempfile::TempDir,
 }
 
@@ -60,6 +80,7 @@ impl Trio {
         Self {
             file,
             nodes: BTreeMap::new(),
+            clocks: (1..=3).map(|id| (id, Arc::default())).collect(),
             _scratch: scratch,
         }
     }
@@ -122,13 +143,17 @@ impl Trio {
     /// Starts a node, which may refuse.
     pub(crate) async fn try_start(&mut self, id: u64) -> Result<(), RunError> {
         let (file, node) = (self.file.clone(), NodeId::new(id).unwrap());
+        let clock = Arc::clone(&self.clocks[&id]);
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
         let started = runtime.spawn(async move {
-            let options = NodeOptions::listen(file, node).await?;
+            let options = NodeOptions {
+                clock,
+                ..NodeOptions::listen(file, node).await?
+            };
             Node::start(options, Box::new(|_| ())).await
         });
         let started = started.await.unwrap();
@@ -141,6 +166,19 @@ impl Trio {
                 end(runtime).await;
                 Err(error)
             }
+        }
+    }
+
+    /// Puts a node's wall clock forward, so that it is ahead of this machine's by so much.
+    pub(crate) fn put_forward(&self, id: u64, by: Duration) {
+        let ahead_ms = u64::try_from(by.as_millis()).unwrap();
+        self.clocks[&id].ahead_ms.store(ahead_ms, Ordering::SeqCst);
+    }
+
+    /// The same of all of them, so that cluster time follows at once.
+    pub(crate) fn put_all_forward(&self, by: Duration) {
+        for id in 1..=3 {
+            self.put_forward(id, by);
         }
     }
 
