@@ -3,20 +3,21 @@
 //! A pure function of state and entry. It returns the writes of the whole entry, to be committed in
 //! one batch with the applied index; until then the state is as it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdpoint_receipt::merkle::Frontier;
-use holdpoint_receipt::{ClusterTime, Digest, Name};
+use holdpoint_receipt::{ClusterTime, Digest, Name, NodeId};
 
 use crate::codec::records::Record;
 use crate::command::Command;
 use crate::entry::Entry;
 use crate::fault::{ApplyError, Corruption};
-use crate::judge::{Judged, judge, let_expired_go};
+use crate::judge::{Draft, Judged, judge, let_expired_go, set_voters};
 use crate::key::{KeySpace, Kind, StateKey};
 use crate::limits::{ENTRY_STEP_MS_MAX, EXPIRIES_PER_COMMAND};
 use crate::outcome::{Offer, Outcome};
 use crate::position::{GroupId, LogPosition};
+use crate::query::Query;
 use crate::record::{ClockRecord, TreeRecord};
 use crate::view::{Overlay, View, Write};
 
@@ -94,12 +95,55 @@ pub fn apply<V: View>(
         offers.extend(made);
         outcomes.push(outcome);
     }
-    let heads = heads(view, &overlay, group, &entry.commands)?;
+    let touched = touched(&overlay, group, &entry.commands)?;
+    let heads = heads(view, &overlay, group, &touched)?;
     Ok(Applied {
         outcomes,
         writes: overlay.into_writes(),
         now,
         offers,
+        heads,
+    })
+}
+
+/// Says what a change of membership at `index`, committed in `term`, means: `voters` are the voters
+/// from here on, and who of them signs may be others than before.
+///
+/// It is for *uniform* memberships only: while two majorities are needed, nobody's keys come or go.
+/// Time does not move, and before the group exists nothing changes.
+///
+/// # Errors
+///
+/// As for [`apply()`].
+///
+/// # Panics
+///
+/// For no state and no voters: the assertions are about this code.
+pub fn apply_membership<V: View>(
+    view: &V,
+    group: GroupId,
+    term: u64,
+    index: u64,
+    voters: &[NodeId],
+) -> Result<Applied, ApplyError<V::Error>> {
+    let now = Query::new(view, group).now()?;
+    let at = LogPosition {
+        group,
+        term,
+        index,
+        place: 0,
+    };
+    let mut draft = Draft::new(view, at, now);
+    set_voters(&mut draft, voters)?;
+    let mut overlay = Overlay::new(view);
+    overlay.commit(draft.into_writes());
+    let all = Query::new(&overlay, group).all_namespaces()?;
+    let heads = heads(view, &overlay, group, &all.into_iter().collect())?;
+    Ok(Applied {
+        outcomes: Vec::new(),
+        writes: overlay.into_writes(),
+        now,
+        offers: Vec::new(),
         heads,
     })
 }
@@ -148,15 +192,30 @@ fn commands_by_namespace(commands: &[Command]) -> BTreeMap<&Name, usize> {
     counts
 }
 
-/// The heads of the logs that differ between `before` and `after`.
+/// The namespaces whose logs the commands may have made longer: those that they name, and all if one
+/// is about the group.
+fn touched<V: View>(
+    after: &Overlay<'_, V>,
+    group: GroupId,
+    commands: &[Command],
+) -> Result<BTreeSet<Name>, ApplyError<V::Error>> {
+    let named = commands.iter().filter_map(Command::namespace).cloned();
+    let mut names: BTreeSet<Name> = named.collect();
+    if commands.iter().any(|command| command.namespace().is_none()) {
+        names.extend(Query::new(after, group).all_namespaces()?);
+    }
+    Ok(names)
+}
+
+/// The heads of the logs of `namespaces` that differ between `before` and `after`.
 fn heads<V: View>(
     before: &V,
     after: &Overlay<'_, V>,
     group: GroupId,
-    commands: &[Command],
+    namespaces: &BTreeSet<Name>,
 ) -> Result<Vec<Head>, ApplyError<V::Error>> {
     let mut heads = Vec::new();
-    for namespace in commands_by_namespace(commands).into_keys() {
+    for namespace in namespaces {
         let key = KeySpace::namespace(group, namespace).single(Kind::Tree);
         let Some(bytes) = after.get(&key).map_err(ApplyError::View)? else {
             continue;

@@ -6,6 +6,7 @@
 
 mod context;
 mod indexes;
+mod keys;
 mod log;
 mod permits;
 mod policies;
@@ -162,6 +163,8 @@ pub fn check(view: &MapView, group: GroupId) -> Result<(), Violation> {
         policies::check_statements(&space, &context, &statements)?;
         policies::check_permits(&space, &permits)?;
         context::check(&space, &context, &permits, &statements)?;
+        keys::check(&space, &context, &statements)?;
+        keys::check_disputes(&space, &context, &statements)?;
     }
     space.exactly(Kind::NamespaceName, &names)
 }
@@ -209,6 +212,12 @@ fn check_group(space: &Space<'_>, group: &GroupRecord) -> Result<(), Violation> 
         &key,
         "the epoch is beyond the largest",
     )?;
+    let required = group.signers_required.unwrap_or(1) as usize;
+    holds(
+        (1..=VOTERS_MAX).contains(&required),
+        &key,
+        "so many signers cannot be required",
+    )?;
     holds(
         group.feature_level >= FEATURE_LEVEL_FIRST,
         &key,
@@ -220,6 +229,7 @@ fn check_group(space: &Space<'_>, group: &GroupRecord) -> Result<(), Violation> 
         &key,
         "the nodes are not as many as counted",
     )?;
+    keys::check_nodes(&nodes)?;
     for (key, node) in &nodes {
         let can_apply = node.feature_level_max >= group.feature_level;
         holds(

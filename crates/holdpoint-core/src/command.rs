@@ -4,11 +4,15 @@
 //! because [`crate::judge()`] has no clock, no randomness and no policy engine.
 
 mod approvals;
+mod keys;
+mod past;
 mod settings;
 
 pub use approvals::{
     ApprovalFact, ApprovalName, Approve, AskApproval, MissingApproval, RevokeApproval,
 };
+pub use keys::{RecordHandover, RequireSigners, RetireKeys, RevokeKeys, RotateKeys};
+pub use past::{DecisionName, Dispute, Erase};
 pub use settings::{
     AttemptName, CancelDrain, CloseSession, DeletePolicy, Freeze, LeaveQueue, Retention,
     SetRetention, SetShadow, Sweep, Ticket,
@@ -69,6 +73,20 @@ pub enum Command {
     SetRetention(SetRetention),
     /// One bounded step of everything that only time brings about.
     Sweep(Sweep),
+    /// Gives a node fresh keys to sign with.
+    RotateKeys(RotateKeys),
+    /// Takes a voter out of those that sign.
+    RetireKeys(RetireKeys),
+    /// Marks keys as compromised.
+    RevokeKeys(RevokeKeys),
+    /// Says how many nodes must sign a head.
+    RequireSigners(RequireSigners),
+    /// Keeps the head that hands a log over to other signers.
+    RecordHandover(RecordHandover),
+    /// Says that a node evaluates a decision otherwise.
+    Dispute(Dispute),
+    /// Erases what was stored of a request beyond its statements.
+    Erase(Erase),
 }
 
 impl Command {
@@ -97,7 +115,14 @@ impl Command {
             | Self::DeletePolicy(_)
             | Self::Release(_)
             | Self::SetRetention(_)
-            | Self::Sweep(_) => 1,
+            | Self::Sweep(_)
+            | Self::RotateKeys(_)
+            | Self::RetireKeys(_)
+            | Self::RevokeKeys(_)
+            | Self::RequireSigners(_)
+            | Self::RecordHandover(_)
+            | Self::Dispute(_)
+            | Self::Erase(_) => 1,
         }
     }
 
@@ -123,10 +148,17 @@ impl Command {
             Self::DeletePolicy(command) => Some(&command.namespace),
             Self::SetRetention(command) => Some(&command.namespace),
             Self::Sweep(command) => Some(&command.namespace),
+            Self::RecordHandover(command) => Some(&command.namespace),
+            Self::Dispute(command) => Some(&command.namespace),
+            Self::Erase(command) => Some(&command.namespace),
             Self::Bootstrap(_)
             | Self::StepTime(_)
             | Self::AnnounceNode(_)
-            | Self::RaiseFeatureLevel(_) => None,
+            | Self::RaiseFeatureLevel(_)
+            | Self::RotateKeys(_)
+            | Self::RetireKeys(_)
+            | Self::RevokeKeys(_)
+            | Self::RequireSigners(_) => None,
         }
     }
 }
@@ -156,7 +188,8 @@ pub struct StepTime {
     pub clocks: Vec<(NodeId, ClusterTime)>,
 }
 
-/// What a node says of itself when it starts.
+/// What a node says of itself when it starts. A voter that does so for the first time joins those that
+/// sign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnnounceNode {
     /// The node.

@@ -16,12 +16,17 @@ mod changes;
 mod cluster;
 mod complete;
 mod decide;
+mod dispute;
 mod draft;
 mod drain;
 mod ends;
+mod epochs;
+mod erase;
 mod facts;
 mod freeze;
 mod gate;
+mod handover;
+mod keys;
 mod lifecycle;
 mod outline;
 mod pending;
@@ -50,9 +55,10 @@ use crate::record::GroupRecord;
 use crate::rejection::Rejection;
 use crate::view::{View, Write};
 
-use draft::Draft;
 use gate::{Changes, Gate};
 
+pub(crate) use cluster::set_voters;
+pub(crate) use draft::Draft;
 pub(crate) use lifecycle::let_expired_go;
 pub(crate) use queue::with_place;
 pub(crate) use statements::permit_id;
@@ -183,6 +189,10 @@ fn in_group<V: View>(
         Command::RaiseFeatureLevel(raise) => {
             cluster::raise_feature_level(&mut draft, group, *raise)?
         }
+        Command::RotateKeys(command) => keys::rotate(&mut draft, group, command)?,
+        Command::RetireKeys(command) => keys::retire(&mut draft, group, command)?,
+        Command::RevokeKeys(command) => keys::revoke(&mut draft, group, command)?,
+        Command::RequireSigners(command) => keys::require(&mut draft, group, command)?,
         Command::PutPolicy(_)
         | Command::ActivatePolicy(_)
         | Command::Authorize(_)
@@ -200,7 +210,10 @@ fn in_group<V: View>(
         | Command::SetShadow(_)
         | Command::DeletePolicy(_)
         | Command::SetRetention(_)
-        | Command::Sweep(_) => Verdict::reject(Rejection::UnknownNamespace),
+        | Command::Sweep(_)
+        | Command::RecordHandover(_)
+        | Command::Dispute(_)
+        | Command::Erase(_) => Verdict::reject(Rejection::UnknownNamespace),
     };
     Ok(verdict.judged(draft))
 }
@@ -251,9 +264,16 @@ fn in_gate<V: View>(
         Command::DeletePolicy(command) => policies::delete_policy(gate, command),
         Command::SetRetention(command) => Ok(retention::set_retention(gate, command)),
         Command::Sweep(command) => sweep::sweep(gate, command),
+        Command::RecordHandover(command) => handover::record_handover(gate, command),
+        Command::Dispute(command) => dispute::dispute(gate, command),
+        Command::Erase(command) => erase::erase(gate, command),
         Command::Bootstrap(_)
         | Command::StepTime(_)
         | Command::AnnounceNode(_)
-        | Command::RaiseFeatureLevel(_) => Ok(Verdict::reject(Rejection::UnknownNamespace)),
+        | Command::RaiseFeatureLevel(_)
+        | Command::RotateKeys(_)
+        | Command::RetireKeys(_)
+        | Command::RevokeKeys(_)
+        | Command::RequireSigners(_) => Ok(Verdict::reject(Rejection::UnknownNamespace)),
     }
 }

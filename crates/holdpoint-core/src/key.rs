@@ -174,6 +174,12 @@ kinds! {
     Subtree = 0x52;
     /// What a statement only commits to, by leaf index: erasable.
     Disclosure = 0x53;
+    /// Who signs heads from a tree size on, by that size.
+    Epoch = 0x54;
+    /// A mark on compromised keys, by the leaf of its statement.
+    KeyRevocation = 0x55;
+    /// A decision that a node disputes, by its leaf.
+    Dispute = 0x56;
     /// An approval, by quorum, subject and approver.
     Approval = 0x60;
     /// Approvals by the time until which they are kept.
@@ -471,7 +477,8 @@ impl KeySpace {
         key.text(bound.as_str()).finish()
     }
 
-    /// [`Kind::Leaf`] or [`Kind::Disclosure`].
+    /// [`Kind::Leaf`], [`Kind::Disclosure`], [`Kind::KeyRevocation`] or [`Kind::Dispute`]; for
+    /// [`Kind::Epoch`] its first tree size.
     #[must_use]
     pub fn at_leaf(&self, kind: Kind, leaf_index: u64) -> StateKey {
         self.key(kind).number(leaf_index).finish()

@@ -20,6 +20,7 @@ pub mod check;
 pub mod codec;
 pub mod command;
 pub mod entry;
+mod epochs;
 pub mod fault;
 pub mod judge;
 pub mod key;
@@ -32,7 +33,7 @@ pub mod record;
 pub mod rejection;
 pub mod view;
 
-pub use apply::{Applied, Head, apply};
+pub use apply::{Applied, Head, apply, apply_membership};
 pub use check::{Violation, check};
 pub use codec::CodecError;
 pub use command::Command;

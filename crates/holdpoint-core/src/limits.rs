@@ -91,6 +91,21 @@ pub const NODES_MAX: usize = 1_024;
 /// The largest epoch of a cluster history.
 pub const EPOCH_MAX: u64 = Fence::EPOCH_MAX;
 
+/// Epochs of one namespace's log: changes of who signs its heads. A published key set holds them all
+/// for ever, because an old receipt needs the keys of its time, and every change reads and hashes the
+/// whole set.
+///
+/// At three changes a month this is 28 years. At the end nobody can change keys any more: announcements
+/// are refused, and a change of membership goes on under the last epoch's signers.
+pub const EPOCHS_MAX: u64 = 1_024;
+
+/// The last of them, which only announcements and changes of membership may open: so that nodes can
+/// still be replaced where an operator has used up all others.
+pub const EPOCHS_KEPT_BACK: u64 = 64;
+
+/// Marks on compromised keys in one namespace's log; a published key set holds them all.
+pub const KEY_REVOCATIONS_MAX: usize = 1_024;
+
 /// Expired permits that one entry lets go in a namespace for each of its commands there, besides
 /// those that the commands meet. More than one, so that a backlog shrinks.
 pub const EXPIRIES_PER_COMMAND: usize = 2;
@@ -239,6 +254,7 @@ const _: () = assert!(
     PERMIT_FOR_MS_MIN < PERMIT_FOR_MS_MAX,
     "a permit can have a life"
 );
+const _: () = assert!(EPOCHS_KEPT_BACK < EPOCHS_MAX, "keys can be changed");
 const _: () = assert!(
     EXPIRIES_PER_COMMAND > 1,
     "a backlog of expired permits shrinks"

@@ -49,10 +49,15 @@ pub enum Outcome {
     /// [`crate::command::AskApproval`], [`crate::command::CloseSession`],
     /// [`crate::command::Freeze`], [`crate::command::LeaveQueue`],
     /// [`crate::command::CancelDrain`], [`crate::command::SetShadow`],
-    /// [`crate::command::DeletePolicy`], [`crate::command::SetRetention`].
+    /// [`crate::command::DeletePolicy`], [`crate::command::SetRetention`], [`crate::command::Dispute`]
+    /// (its statement freezes the surface), [`crate::command::Erase`].
     Changed(ChangeOutcome),
     /// The answer to [`crate::command::Sweep`].
     Swept(SweepOutcome),
+    /// The answer to [`crate::command::RotateKeys`], [`crate::command::RetireKeys`],
+    /// [`crate::command::RevokeKeys`], [`crate::command::RequireSigners`] and
+    /// [`crate::command::RecordHandover`].
+    Keys(KeysOutcome),
     /// The command decodes but makes no sense here. Nothing changed.
     Rejected(Rejection),
 }
@@ -295,6 +300,24 @@ pub enum ChangeOutcome {
     /// Nothing changed.
     Refused {
         /// Why.
+        reason: Reason,
+    },
+}
+
+/// What became of a change of signing keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeysOutcome {
+    /// It is as asked.
+    Done {
+        /// The statement in each namespace's log that the change is stated in; none where it was so
+        /// before, or where nobody signs otherwise.
+        statements: Vec<(Name, Statement)>,
+        /// Whether it was so before.
+        replay: bool,
+    },
+    /// Nothing changed.
+    Refused {
+        /// Why; a reason of [`holdpoint_receipt::Scope::KeysRefusal`].
         reason: Reason,
     },
 }

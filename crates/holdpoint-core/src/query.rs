@@ -3,13 +3,16 @@
 //! What a read reports is the state of the log: times are compared with cluster time, never with a
 //! clock of the node. A listing is paged, at most [`PAGE_MAX`] rows a page.
 
+mod keys;
 mod lists;
 mod log;
 mod sweep;
 mod waiting;
 
+pub use keys::Handover;
 pub use lists::DoubtPlace;
 pub use log::LogHead;
+pub(crate) use log::root_of;
 
 use holdpoint_receipt::{
     BoundKey, Caller, ClusterTime, Digest, Fence, IdempotencyKey, Name, NodeId, PermitId,
@@ -158,6 +161,21 @@ impl<'a, V: View> Query<'a, V> {
             text.and_then(|text| Name::new(text).ok())
                 .ok_or_else(|| unreadable(key))
         })
+    }
+}
+
+impl<V: View> Query<'_, V> {
+    /// Names of all namespaces.
+    pub(crate) fn all_namespaces(&self) -> Result<Vec<Name>, ApplyError<V::Error>> {
+        let mut names: Vec<Name> = Vec::new();
+        loop {
+            let page = self.namespaces(names.last())?;
+            let is_last = page.len() < PAGE_MAX;
+            names.extend(page);
+            if is_last {
+                return Ok(names);
+            }
+        }
     }
 }
 

@@ -4,12 +4,14 @@
 //! [`crate::check()`] says what must hold between them.
 
 mod context;
+mod keys;
 mod permit;
 
 pub use context::{
     ApprovalRecord, ApprovalState, OfferRecord, PendingRecord, QueueRecord, SessionClosed,
     SessionRecord, WaiterRecord,
 };
+pub use keys::{DisputeRecord, EpochRecord, KeyRevocationRecord, SignerRecord};
 pub use permit::{
     Completion, Contradiction, Held, PermitRecord, PermitState, PermitStep, Redemption,
     ReleaseRecord, StatementRef,
@@ -35,6 +37,8 @@ pub struct GroupRecord {
     pub feature_level: u32,
     /// Nodes that have announced themselves.
     pub nodes: u64,
+    /// How many nodes must sign a head; none for a majority of the voters.
+    pub signers_required: Option<u32>,
     /// Whether this is a development cluster.
     pub is_dev: bool,
 }
@@ -53,9 +57,9 @@ pub struct ClockRecord {
 pub struct NodeRecord {
     /// The random identity of its data directory.
     pub incarnation: [u8; 16],
-    /// The public key that signs its heads as a log.
+    /// The public key that signs its heads as a log, now.
     pub log_key: [u8; 32],
-    /// The public key that co-signs heads.
+    /// The public key that co-signs heads, now.
     pub cosign_key: [u8; 32],
     /// The highest feature level that it can apply.
     pub feature_level_max: u32,
@@ -63,6 +67,8 @@ pub struct NodeRecord {
     pub evaluator_version: u32,
     /// When it first announced itself.
     pub announced_at: ClusterTime,
+    /// Whether it signs no more.
+    pub retired: bool,
 }
 
 /// The counters of a namespace ([`crate::key::Kind::Namespace`]).
@@ -96,6 +102,12 @@ pub struct NamespaceRecord {
     pub conflicts: u64,
     /// How far retention has come.
     pub swept: Swept,
+    /// Epochs of its log, at most [`crate::limits::EPOCHS_MAX`].
+    pub epochs: u64,
+    /// The first tree size of the newest epoch; none before there is one.
+    pub newest_epoch: Option<u64>,
+    /// Decisions that nodes have disputed.
+    pub disputes: u64,
 }
 
 /// An activation that waits for live permits to end.
@@ -309,4 +321,30 @@ pub struct DisclosureRecord {
     pub request: Option<Vec<u8>>,
     /// The encoded evaluation.
     pub evaluation: Option<Vec<u8>>,
+    /// The leaf of the statement that it was erased; then there is nothing else, and the salt is zero.
+    pub erased: Option<u64>,
+}
+
+impl DisclosureRecord {
+    /// What a statement discloses besides its salt: nothing.
+    #[must_use]
+    pub const fn of_salt(salt: Salt) -> Self {
+        Self {
+            salt,
+            request: None,
+            evaluation: None,
+            erased: None,
+        }
+    }
+
+    /// What is left where the statement at `leaf` says that it was erased.
+    #[must_use]
+    pub const fn erased_by(leaf: u64) -> Self {
+        Self {
+            salt: Salt::from_bytes([0; 32]),
+            request: None,
+            evaluation: None,
+            erased: Some(leaf),
+        }
+    }
 }

@@ -101,6 +101,35 @@ pub enum Rejection {
         /// The node.
         node: NodeId,
     },
+    /// The keys are malformed, weak, or another's.
+    #[error("the keys of node {node} are malformed, weak, or in use by another")]
+    UnfitKeys {
+        /// The node.
+        node: NodeId,
+    },
+    /// More signers than there may be voters, or none at all.
+    #[error(
+        "{signers} signers; from 1 to {} can be required",
+        crate::limits::VOTERS_MAX
+    )]
+    Signers {
+        /// What was asked.
+        signers: u32,
+    },
+    /// A head that the log has not reached.
+    #[error("a head of {size} leaves, and the log has {size_max}")]
+    BeyondLog {
+        /// What was asked.
+        size: u64,
+        /// Leaves of the log.
+        size_max: u64,
+    },
+    /// A note that does not hand the log over.
+    #[error("the note does not hand the log over: {0}")]
+    Handover(HandoverProblem),
+    /// A dispute of a decision that another evaluator made.
+    #[error("another version of the evaluator made this decision")]
+    Evaluator,
     /// The node cannot apply what the cluster already uses, or not every voter can apply what is
     /// asked for, or it would go down.
     #[error("feature level {to} is out of reach")]
@@ -141,6 +170,8 @@ pub enum Bounded {
     Shadows,
     /// Frozen surfaces.
     FrozenSurfaces,
+    /// Epochs of one log.
+    Epochs,
 }
 
 impl Bounded {
@@ -162,6 +193,7 @@ impl Bounded {
             Self::SubjectBytes => "bytes of what a quorum binds",
             Self::Shadows => "shadows",
             Self::FrozenSurfaces => "frozen surfaces",
+            Self::Epochs => "sets of signers",
         }
     }
 }
@@ -196,6 +228,23 @@ pub enum EvaluationProblem {
     /// Codes or policies are not sorted.
     #[error("codes or policies are not sorted")]
     Order,
+}
+
+/// What is wrong with a handover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HandoverProblem {
+    /// There is no such epoch, or it is the first.
+    #[error("there is no such epoch, or it is the first")]
+    Epoch,
+    /// It is not a signed head in text.
+    #[error("it is not a signed head")]
+    Note,
+    /// The head is of a size that is not this epoch's, or that the log has not reached.
+    #[error("the head is of another epoch's size, or beyond the log")]
+    Size,
+    /// The head is not the log's, or too few of either epoch have signed it.
+    #[error("it is another head, or not signed by enough nodes of either epoch")]
+    Signatures,
 }
 
 /// What is wrong with an outline.
@@ -235,6 +284,11 @@ impl Rejection {
                 what: Bounded::BundleBytes,
                 ..
             } => Reason::BundleLimit,
+            Self::UnfitKeys { .. } => Reason::KeysUnfit,
+            Self::TooMuch {
+                what: Bounded::Epochs,
+                ..
+            } => Reason::TooManyEpochs,
             Self::NotBootstrapped
             | Self::AlreadyBootstrapped
             | Self::TooMuch { .. }
@@ -248,7 +302,11 @@ impl Rejection {
             | Self::Voters
             | Self::Clocks
             | Self::Incarnation { .. }
-            | Self::Keys { .. } => Reason::InvalidRequest,
+            | Self::Keys { .. }
+            | Self::Signers { .. }
+            | Self::BeyondLog { .. }
+            | Self::Handover(_)
+            | Self::Evaluator => Reason::InvalidRequest,
             Self::Evaluation(
                 EvaluationProblem::Claims
                 | EvaluationProblem::Prerequisites

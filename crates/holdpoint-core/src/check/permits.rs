@@ -13,7 +13,9 @@ use crate::command::CompletionResult;
 use crate::judge::permit_id;
 use crate::key::{Kind, StateKey};
 use crate::limits::{ATTEMPT_KEPT_MS, CONFLICTS_STATED_MAX};
-use crate::record::{AttemptRecord, Decided, Held, PermitRecord, PermitState, PermitStep};
+use crate::record::{
+    AttemptRecord, Decided, Held, PermitRecord, PermitState, PermitStep, StatementRef,
+};
 
 type Index = BTreeMap<StateKey, Vec<u8>>;
 
@@ -196,7 +198,16 @@ fn check_steps(
     permit: &PermitRecord,
     statements: &Statements,
 ) -> Result<(), Violation> {
-    let steps: Vec<PermitStep> = permit.statements.iter().map(|known| known.step).collect();
+    // What was asked for may be erased once it has ended, and again after what came later.
+    let is_kept = |known: &&StatementRef| known.step != PermitStep::Erased;
+    let steps = permit.statements.iter().filter(is_kept);
+    let steps: Vec<PermitStep> = steps.map(|known| known.step).collect();
+    let has_erased = permit.statements.len() > steps.len();
+    holds(
+        !has_erased || permit.ended_at.is_some(),
+        key,
+        "what it was asked for was erased too early",
+    )?;
     let mut expected = vec![PermitStep::Decision];
     if permit.redemption.is_some() {
         expected.push(PermitStep::Redeemed);
@@ -225,7 +236,8 @@ fn check_steps(
         key,
         "its statements are not those of its state",
     )?;
-    let stated = permit.statements.iter().rev().take(conflicts).rev();
+    let stated = permit.statements.iter().filter(is_kept).rev();
+    let stated = stated.take(conflicts).collect::<Vec<_>>().into_iter().rev();
     let named = permit.contradictions.iter().map(|known| known.leaf);
     holds(
         stated.map(|known| known.leaf).eq(named),
@@ -269,14 +281,14 @@ fn said(body: &Body) -> (Option<PermitStep>, Option<Digest>) {
         Body::Revoked(step) => (Some(PermitStep::Revoked), Some(step.previous)),
         Body::Superseded(step) => (Some(PermitStep::Superseded), Some(step.previous)),
         Body::Released { step, .. } => (Some(PermitStep::Released), Some(step.previous)),
+        Body::Erased(erased) => (Some(PermitStep::Erased), Some(erased.previous)),
         Body::Policy(_)
         | Body::Keys(_)
         | Body::Approved(_)
         | Body::ApprovalRevoked(_)
         | Body::SessionClosed(_)
         | Body::Frozen(_)
-        | Body::Drain(_)
-        | Body::Erased(_) => (None, None),
+        | Body::Drain(_) => (None, None),
     }
 }
 

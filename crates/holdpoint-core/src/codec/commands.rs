@@ -4,9 +4,10 @@ use super::{enums, structs};
 use crate::command::{
     ActivatePolicy, ActivationMode, AnnounceNode, ApprovalFact, ApprovalName, Approve, AskApproval,
     AttemptName, Authorize, Bootstrap, BoundClaim, CancelDrain, CloseSession, Command, Complete,
-    CompletionResult, DeletePolicy, Evaluation, Facts, Freeze, LeaveQueue, MissingApproval,
-    PutPolicy, RaiseFeatureLevel, Redeem, Release, Retention, Revoke, RevokeApproval, SetRetention,
-    SetShadow, StepTime, Sweep, Ticket, Verdict,
+    CompletionResult, DecisionName, DeletePolicy, Dispute, Erase, Evaluation, Facts, Freeze,
+    LeaveQueue, MissingApproval, PutPolicy, RaiseFeatureLevel, RecordHandover, Redeem, Release,
+    RequireSigners, Retention, RetireKeys, Revoke, RevokeApproval, RevokeKeys, RotateKeys,
+    SetRetention, SetShadow, StepTime, Sweep, Ticket, Verdict,
 };
 use crate::entry::Entry;
 use crate::outline::{BoundKind, BoundOutline, Executor, PolicyOutline, SurfaceOutline};
@@ -51,6 +52,15 @@ structs! {
     SetRetention { namespace, retention }
     Retention { permits_ms, disclosures_ms, statements_ms, sessions_ms }
     Sweep { namespace, salt }
+    RotateKeys {
+        node, log_key, cosign_key, expected_log_key, expected_cosign_key, principal, salt,
+    }
+    RetireKeys { node, principal, salt }
+    RevokeKeys { node, log_key, cosign_key, valid_to, principal, salt }
+    RequireSigners { signers, principal, salt }
+    RecordHandover { namespace, tree_size_from, note }
+    Dispute { namespace, leaf, node, evaluator_version, salt }
+    Erase { namespace, decision, principal, reason_commitment, salt }
     PolicyOutline { surfaces }
     SurfaceOutline {
         surface, actions, bounds, executors, permit_for_ms, complete_within_ms, honor_issued,
@@ -83,6 +93,17 @@ enums! {
         20 => DeletePolicy(command),
         21 => SetRetention(command),
         22 => Sweep(command),
+        23 => RotateKeys(command),
+        24 => RetireKeys(command),
+        25 => RevokeKeys(command),
+        26 => RequireSigners(command),
+        27 => RecordHandover(command),
+        28 => Dispute(command),
+        29 => Erase(command),
+    }
+    DecisionName {
+        1 => Permit(permit),
+        2 => Leaf(leaf),
     }
     ActivationMode {
         1 => Refuse,

@@ -132,6 +132,8 @@ items!(
     crate::command::ApprovalName,
     crate::command::MissingApproval,
     crate::command::Ticket,
+    crate::record::SignerRecord,
+    (Name, crate::outcome::Statement),
 );
 
 fn too_many(count: usize) -> String {

@@ -3,9 +3,9 @@
 use super::{enums, structs};
 use crate::outcome::{
     ActivateOutcome, ApprovalOutcome, AuthorizeOutcome, ChangeOutcome, Current, Decided, Decision,
-    Outcome, PermitView, PutOutcome, Statement, StepOutcome, SweepOutcome, Waiting,
+    KeysOutcome, Outcome, PermitView, PutOutcome, Statement, StepOutcome, SweepOutcome, Waiting,
 };
-use crate::rejection::{Bounded, EvaluationProblem, OutlineProblem, Rejection};
+use crate::rejection::{Bounded, EvaluationProblem, HandoverProblem, OutlineProblem, Rejection};
 
 structs! {
     Statement { bytes, leaf }
@@ -36,10 +36,15 @@ enums! {
         14 => ApprovalRevoked(outcome),
         15 => Changed(outcome),
         16 => Swept(outcome),
+        17 => Keys(outcome),
     }
     ApprovalOutcome {
         1 => Done { name, approval, statement, replay },
         2 => Refused { reason, active },
+    }
+    KeysOutcome {
+        1 => Done { statements, replay },
+        2 => Refused { reason },
     }
     ChangeOutcome {
         1 => Done { statement, replay },
@@ -89,6 +94,11 @@ enums! {
         18 => ApprovalTime { ms, ms_max },
         19 => Missing,
         20 => Shadows,
+        21 => UnfitKeys { node },
+        22 => Signers { signers },
+        23 => BeyondLog { size, size_max },
+        24 => Handover(problem),
+        25 => Evaluator,
     }
     Bounded {
         1 => RequestBytes,
@@ -105,6 +115,7 @@ enums! {
         12 => SubjectBytes,
         13 => Shadows,
         14 => FrozenSurfaces,
+        15 => Epochs,
     }
     EvaluationProblem {
         1 => Surface,
@@ -114,6 +125,12 @@ enums! {
         5 => Reason,
         6 => Order,
         7 => Approvals,
+    }
+    HandoverProblem {
+        1 => Epoch,
+        2 => Note,
+        3 => Size,
+        4 => Signatures,
     }
     OutlineProblem {
         1 => TooMany,

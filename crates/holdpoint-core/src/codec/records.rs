@@ -5,22 +5,23 @@ use crate::outline::SurfaceOutline;
 use crate::record::{
     ActivationRecord, ActivePolicy, ApprovalRecord, ApprovalState, AttemptRecord, BundleRecord,
     BundleUseRecord, ClockRecord, Completion, Contradiction, Decided, Denial, DisclosureRecord,
-    Drain, DrainMark, GroupRecord, Held, LeafRecord, NamespaceRecord, NodeRecord, OfferRecord,
-    OnceRecord, PendingRecord, PermitRecord, PermitState, PermitStep, QueueRecord, Redemption,
-    RefusedBound, ReleaseRecord, SessionClosed, SessionRecord, StatementRef, Swept,
-    TombstoneRecord, TreeRecord, UsageRecord, WaiterRecord,
+    DisputeRecord, Drain, DrainMark, EpochRecord, GroupRecord, Held, KeyRevocationRecord,
+    LeafRecord, NamespaceRecord, NodeRecord, OfferRecord, OnceRecord, PendingRecord, PermitRecord,
+    PermitState, PermitStep, QueueRecord, Redemption, RefusedBound, ReleaseRecord, SessionClosed,
+    SessionRecord, SignerRecord, StatementRef, Swept, TombstoneRecord, TreeRecord, UsageRecord,
+    WaiterRecord,
 };
 use holdpoint_receipt::{Digest, PermitId};
 
 structs! {
-    GroupRecord { cluster, epoch, voters, feature_level, nodes, is_dev }
+    GroupRecord { cluster, epoch, voters, feature_level, nodes, signers_required, is_dev }
     ClockRecord { now, term }
     NodeRecord {
-        incarnation, log_key, cosign_key, feature_level_max, evaluator_version, announced_at,
+        incarnation, log_key, cosign_key, feature_level_max, evaluator_version, announced_at, retired,
     }
     NamespaceRecord {
         fence, active, frozen, frozen_surfaces, bundles, drain, shadows, retention, ticket, waiters,
-        pending, pending_bytes, conflicts, swept,
+        pending, pending_bytes, conflicts, swept, epochs, newest_epoch, disputes,
     }
     Drain { digest, expected, evaluator_version, mode, surfaces, principal, since, leaf, mark }
     DrainMark { surface, fence }
@@ -56,7 +57,11 @@ structs! {
     OnceRecord { template, tombstones }
     TreeRecord { size, frontier }
     LeafRecord { statement }
-    DisclosureRecord { salt, request, evaluation }
+    DisclosureRecord { salt, request, evaluation, erased }
+    EpochRecord { signers_needed, signers, leaf, handover }
+    SignerRecord { node, log_key, cosign_key }
+    KeyRevocationRecord { signer, valid_to }
+    DisputeRecord { node, evaluator_version, disputed_at, leaf, receipt }
 }
 
 enums! {
@@ -82,6 +87,7 @@ enums! {
         5 => Revoked,
         6 => Superseded,
         7 => Released,
+        8 => Erased,
     }
     Held {
         1 => All,
@@ -154,6 +160,9 @@ rows!(
     SessionRecord,
     WaiterRecord,
     QueueRecord,
+    EpochRecord,
+    KeyRevocationRecord,
+    DisputeRecord,
     // The rows of indexes.
     PermitId,
     Digest,

@@ -1,16 +1,19 @@
 //! The group itself: its beginning, its time, its nodes, its feature level.
 
+use holdpoint_receipt::statement::KeysChange;
 use holdpoint_receipt::{ClusterTime, Fence, Name, NodeId};
 
 use super::Verdict;
 use super::draft::Draft;
+use super::epochs::{Cause, is_full, open_epochs};
+use super::keys::are_fit;
 use crate::codec::records::Present;
 use crate::command::{AnnounceNode, Bootstrap, NAMESPACE_FIRST, RaiseFeatureLevel, StepTime};
 use crate::fault::ApplyError;
 use crate::key::{KeySpace, Kind};
-use crate::limits::{FEATURE_LEVEL_FIRST, NODES_MAX, RETENTION_DEFAULT, VOTERS_MAX};
+use crate::limits::{EPOCHS_MAX, FEATURE_LEVEL_FIRST, NODES_MAX, RETENTION_DEFAULT, VOTERS_MAX};
 use crate::outcome::Outcome;
-use crate::record::{ClockRecord, GroupRecord, NamespaceRecord, NodeRecord, Swept};
+use crate::record::{ClockRecord, GroupRecord, NamespaceRecord, NodeRecord, SignerRecord, Swept};
 use crate::rejection::{Bounded, Rejection};
 use crate::view::View;
 
@@ -40,6 +43,7 @@ pub(super) fn bootstrap<V: View>(
         voters,
         feature_level: FEATURE_LEVEL_FIRST,
         nodes: 0,
+        signers_required: None,
         is_dev: command.is_dev,
     };
     draft.write(keys.single(Kind::Group), &group)?;
@@ -68,6 +72,9 @@ pub(super) fn bootstrap<V: View>(
             fence,
             ..Swept::default()
         },
+        epochs: 0,
+        newest_epoch: None,
+        disputes: 0,
     };
     let key = KeySpace::namespace(draft.at.group, &first).single(Kind::Namespace);
     draft.write(key, &namespace)?;
@@ -135,6 +142,7 @@ pub(super) fn announce<V: View>(
     let keys = KeySpace::group(draft.at.group);
     let key = keys.node(node);
     let known = draft.read::<NodeRecord>(&key)?;
+    let mut group = group.clone();
     if let Some(known) = &known {
         if known.incarnation != command.incarnation {
             return Ok(Verdict::reject(Rejection::Incarnation { node }));
@@ -144,6 +152,14 @@ pub(super) fn announce<V: View>(
             return Ok(Verdict::reject(Rejection::Keys { node }));
         }
     } else {
+        let fresh = SignerRecord {
+            node,
+            log_key: command.log_key,
+            cosign_key: command.cosign_key,
+        };
+        if !are_fit(draft, &group, &fresh)? {
+            return Ok(Verdict::reject(Rejection::UnfitKeys { node }));
+        }
         let nodes = group.nodes.saturating_add(1);
         let nodes_max = NODES_MAX as u64;
         if nodes > nodes_max {
@@ -153,10 +169,7 @@ pub(super) fn announce<V: View>(
                 count_max: nodes_max,
             }));
         }
-        let group = GroupRecord {
-            nodes,
-            ..group.clone()
-        };
+        group.nodes = nodes;
         draft.write(keys.single(Kind::Group), &group)?;
     }
     let record = NodeRecord {
@@ -165,10 +178,51 @@ pub(super) fn announce<V: View>(
         cosign_key: command.cosign_key,
         feature_level_max: to,
         evaluator_version: command.evaluator_version,
-        announced_at: known.map_or(draft.now, |known| known.announced_at),
+        announced_at: known.as_ref().map_or(draft.now, |known| known.announced_at),
+        retired: known.as_ref().is_some_and(|known| known.retired),
     };
     draft.write(key, &record)?;
+    if known.is_none() && is_full(draft, &group)? {
+        return Ok(Verdict::reject(Rejection::TooMuch {
+            what: Bounded::Epochs,
+            count: EPOCHS_MAX.saturating_add(1),
+            count_max: EPOCHS_MAX,
+        }));
+    }
+    let cause = Cause {
+        change: KeysChange::Announced,
+        node: Some(node),
+        by: None,
+    };
+    open_epochs(draft, &group, &cause)?;
     Ok(Verdict::Changed(Outcome::Announced))
+}
+
+/// The voters are these from now on. Nothing can refuse it: raft has committed it.
+pub(crate) fn set_voters<V: View>(
+    draft: &mut Draft<'_, V>,
+    voters: &[NodeId],
+) -> Result<(), ApplyError<V::Error>> {
+    let key = KeySpace::group(draft.at.group).single(Kind::Group);
+    let Some(group) = draft.read::<GroupRecord>(&key)? else {
+        return Ok(());
+    };
+    let mut voters = voters.to_vec();
+    voters.sort_unstable();
+    voters.dedup();
+    if voters.is_empty() || voters.len() > VOTERS_MAX {
+        // The node that proposes memberships admits no such.
+        return Ok(());
+    }
+    let group = GroupRecord { voters, ..group };
+    draft.write(key, &group)?;
+    let cause = Cause {
+        change: KeysChange::Membership,
+        node: None,
+        by: None,
+    };
+    open_epochs(draft, &group, &cause)?;
+    Ok(())
 }
 
 pub(super) fn raise_feature_level<V: View>(

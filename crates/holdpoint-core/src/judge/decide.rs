@@ -285,6 +285,7 @@ impl Attempt<'_> {
             salt: *salt,
             request: Some(command.request.clone()),
             evaluation: Some(inputs),
+            erased: None,
         };
         gate.append(Body::Decision(Box::new(body)), &disclosure)
     }

@@ -23,6 +23,21 @@ impl<'a, V: View> Draft<'a, V> {
         Self { overlay, at, now }
     }
 
+    /// A draft over this one, for what is done in one namespace on behalf of the group.
+    pub(super) fn inner(&self) -> Draft<'_, Overlay<'a, V>> {
+        Draft::new(&self.overlay, self.at, self.now)
+    }
+
+    /// Takes in what came of an inner draft.
+    pub(super) fn commit(&mut self, writes: Vec<Write>) {
+        self.overlay.commit(writes);
+    }
+
+    /// The state with the changes so far.
+    pub(super) const fn view(&self) -> &Overlay<'a, V> {
+        &self.overlay
+    }
+
     pub(crate) fn into_writes(self) -> Vec<Write> {
         self.overlay.into_writes()
     }

@@ -195,6 +195,7 @@ impl<V: View> Gate<'_, V> {
         for known in &permit.statements {
             if known.leaf < swept.statements {
                 self.draft.delete(self.keys.at_leaf(Kind::Leaf, known.leaf));
+                self.forget_dispute(known.leaf);
             }
             if known.leaf < swept.disclosures {
                 self.draft
@@ -257,6 +258,7 @@ impl<V: View> Gate<'_, V> {
             if self.permit_of(&statement)?.is_none() {
                 self.draft.delete(self.keys.at_leaf(Kind::Leaf, leaf));
                 self.draft.delete(self.keys.at_leaf(Kind::Disclosure, leaf));
+                self.forget_dispute(leaf);
             }
             let next = leaf.saturating_add(1);
             let swept = &mut self.namespace.swept;

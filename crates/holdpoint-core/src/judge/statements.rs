@@ -93,12 +93,7 @@ impl<V: View> Gate<'_, V> {
         body: Body,
         salt: Salt,
     ) -> Result<outcome::Statement, ApplyError<V::Error>> {
-        let disclosure = DisclosureRecord {
-            salt,
-            request: None,
-            evaluation: None,
-        };
-        self.append(body, &disclosure)
+        self.append(body, &DisclosureRecord::of_salt(salt))
     }
 
     /// The statement at `leaf`; none once it is no longer kept.
@@ -171,6 +166,7 @@ impl<V: View> Gate<'_, V> {
             StatementKind::Revoked => PermitStep::Revoked,
             StatementKind::Superseded => PermitStep::Superseded,
             StatementKind::Released => PermitStep::Released,
+            StatementKind::Erased => PermitStep::Erased,
             StatementKind::Decision
             | StatementKind::Policy
             | StatementKind::Keys
@@ -178,8 +174,7 @@ impl<V: View> Gate<'_, V> {
             | StatementKind::ApprovalRevoked
             | StatementKind::SessionClosed
             | StatementKind::Frozen
-            | StatementKind::Drain
-            | StatementKind::Erased => {
+            | StatementKind::Drain => {
                 let key = self.keys.permit(&permit.id);
                 return Err(ApplyError::contradiction(
                     key,

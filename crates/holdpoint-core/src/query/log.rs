@@ -7,10 +7,35 @@ use holdpoint_receipt::merkle::{
 
 use super::{NamespaceQuery, missing, read};
 use crate::fault::ApplyError;
-use crate::key::Kind;
+use crate::key::{KeySpace, Kind};
 use crate::outcome::Statement;
 use crate::record::{DisclosureRecord, LeafRecord, TreeRecord};
 use crate::view::View;
+
+/// The root over the first `size` leaves of a namespace's log; none if it is not that long.
+pub(crate) fn root_of<V: View>(
+    view: &V,
+    keys: &KeySpace,
+    size: u64,
+) -> Result<Option<Digest>, ApplyError<V::Error>> {
+    let tree = read::<TreeRecord, V>(view, &keys.single(Kind::Tree))?;
+    if size > tree.map_or(0, |tree| tree.size) {
+        return Ok(None);
+    }
+    let mut peaks = Vec::new();
+    for level in (0..64_u8).rev() {
+        let width = size >> level;
+        if width % 2 == 1 {
+            let key = keys.subtree(level, width.saturating_sub(1));
+            let peak = read::<Digest, V>(view, &key)?;
+            peaks.push(peak.ok_or_else(|| missing(key))?);
+        }
+    }
+    let frontier = Frontier::from_parts(size, peaks).map_err(|_unfit| {
+        ApplyError::contradiction(keys.single(Kind::Tree), "the subtrees do not fit the size")
+    })?;
+    Ok(Some(frontier.root()))
+}
 
 /// How far the log of statements goes, and the root over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +85,30 @@ impl<V: View> NamespaceQuery<'_, V> {
     ///
     /// See [`NamespaceQuery::head`].
     pub fn disclosure(&self, leaf: u64) -> Result<Option<DisclosureRecord>, ApplyError<V::Error>> {
-        read(self.view, &self.keys.at_leaf(Kind::Disclosure, leaf))
+        let key = self.keys.at_leaf(Kind::Disclosure, leaf);
+        let record = read::<DisclosureRecord, V>(self.view, &key)?;
+        Ok(record.filter(|record| record.erased.is_none()))
+    }
+
+    /// The leaf of the statement that says that this one's disclosure was erased. None if it was not,
+    /// or if retention has taken away what there was since.
+    ///
+    /// # Errors
+    ///
+    /// See [`NamespaceQuery::head`].
+    pub fn erased_by(&self, leaf: u64) -> Result<Option<u64>, ApplyError<V::Error>> {
+        let key = self.keys.at_leaf(Kind::Disclosure, leaf);
+        let record = read::<DisclosureRecord, V>(self.view, &key)?;
+        Ok(record.and_then(|record| record.erased))
+    }
+
+    /// The root over the first `size` leaves; none if the log is not that long.
+    ///
+    /// # Errors
+    ///
+    /// See [`NamespaceQuery::head`].
+    pub fn root_at(&self, size: u64) -> Result<Option<Digest>, ApplyError<V::Error>> {
+        root_of(self.view, &self.keys, size)
     }
 
     /// The inclusion proof of `leaf` in the tree of `size` leaves; none if there is no such leaf,

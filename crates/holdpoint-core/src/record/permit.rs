@@ -284,6 +284,8 @@ pub enum PermitStep {
     Superseded,
     /// Its bounds were given up.
     Released,
+    /// What it was asked for was erased.
+    Erased,
 }
 
 /// Which of its claims a permit holds.

@@ -7,6 +7,7 @@ mod context;
 mod keys;
 mod outcomes;
 mod records;
+mod signing;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -251,6 +252,7 @@ pub(crate) fn commands() -> Vec<(&'static str, Command)> {
     .into_iter()
     .chain(permit_commands())
     .chain(context::commands())
+    .chain(signing::commands())
     .collect()
 }
 
@@ -347,6 +349,14 @@ fn commands_and_entries_have_these_bytes() {
             delete policy: 011407"default"(d1*32)
             set retention: 011507"default"01fc00b8"L"0a01fc00b8"L"0a0001fc0014"s"0f
             sweep: 011607"default"(a2*32)
+            rotate keys: 011702(a2*32)(a3*32)(d1*32)(d2*32)05"admin"(a2*32)
+            retire keys: 01180205"admin"(a2*32)
+            revoke keys: 011902(d1*32)(d2*32)fb180105"admin"(a2*32)
+            require signers: 011a010205"admin"(a2*32)
+            record handover: 011b07"default"fb"+"0104"note"
+            dispute: 011c07"default"fb","010201(a2*32)
+            erase a permit's: 011d07"default"01(a1*16)05"admin"01(d1*32)(a2*32)
+            erase a denial's: 011d07"default"02fb","0105"admin"00(a2*32)
             entry: 0100fd00"h"e5cf8b010000010402
         "#]],
     );

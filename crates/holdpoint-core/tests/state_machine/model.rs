@@ -8,8 +8,10 @@
 mod bounds;
 mod context;
 mod deciding;
+mod past;
 mod policies;
 mod settling;
+pub(crate) mod signing;
 mod sweeping;
 mod waiting;
 mod words;
@@ -116,6 +118,10 @@ pub(crate) struct Model {
     /// When each statement was made, and about which permit.
     pub(crate) leaves: Vec<(u64, Option<u64>)>,
     pub(crate) context: context::Context,
+    pub(crate) signing: signing::Signing,
+    pub(crate) past: past::Past,
+    /// Leaves before the entry at hand: its head is what can be signed.
+    pub(crate) head: u64,
     pub(crate) kept: Kept,
     shelf: policies::Shelf,
     attempts: Vec<Attempt>,
@@ -228,6 +234,9 @@ impl Model {
             grants: Vec::new(),
             leaves: Vec::new(),
             context: context::Context::default(),
+            signing: signing::Signing::default(),
+            past: past::Past::default(),
+            head: 0,
             kept: sweeping::KEPT_AT_FIRST,
             shelf: policies::Shelf::default(),
             attempts: Vec::new(),
@@ -295,6 +304,7 @@ impl Model {
         self.term = term;
         let farthest = self.now_ms + 5_000;
         self.now_ms = clock_ms.max(self.now_ms).min(farthest);
+        self.head = self.leaves.len() as u64;
         if count > 0 {
             self.meet_due(2 * count);
             self.meet_waiters(2 * count);

@@ -7,7 +7,7 @@ mod watching;
 
 use std::collections::BTreeMap;
 
-use holdpoint_core::{GroupId, MapView, Outcome, Overlay, apply, check, codec};
+use holdpoint_core::{GroupId, MapView, Outcome, Overlay, check};
 use holdpoint_receipt::merkle::{leaf_of, verify_inclusion};
 use holdpoint_receipt::{ClusterTime, Digest, sha256};
 use proptest::prelude::*;
@@ -15,7 +15,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::model::{Mode, Model, Op};
 use crate::script::said;
-use crate::world::{self, World, default_namespace, time};
+use crate::world::{self, Logged, World, default_namespace, time};
 use drawing::{Batch, Drawn, History, POLICIES, histories};
 use placing::drawn;
 use proposing::{command, outline, policy_name};
@@ -46,11 +46,12 @@ fn run(history: &History, is_checked: bool) -> (World, Vec<String>) {
         is_elected,
         step_ms,
         ops,
+        voters,
     } in &history.entries
     {
         world.term += u64::from(*is_elected);
         world.clock_ms += step_ms;
-        let is_of_namespace = |op: &&Drawn| !matches!(op.op, Op::Wait(_));
+        let is_of_namespace = |op: &&Drawn| !op.op.is_of_group();
         let count = ops.iter().filter(is_of_namespace).count();
         model.begin(world.term, world.clock_ms, count);
         let mut commands = Vec::new();
@@ -73,6 +74,11 @@ fn run(history: &History, is_checked: bool) -> (World, Vec<String>) {
         watch.recount(&world);
         for (command, outcome) in commands.iter().zip(&applied.outcomes) {
             watch.see(command, outcome);
+        }
+        if let Some(voters) = voters {
+            world.change_voters(voters);
+            model.change_voters(voters);
+            watch.recount(&world);
         }
         answers.extend(
             names
@@ -117,14 +123,13 @@ fn answered(outcome: &Outcome) -> String {
 }
 
 /// Applies a log from the beginning, committing every `batch` entries at once.
-fn apply_again(log: &[(u64, Vec<u8>)], batch: usize) -> MapView {
+fn apply_again(log: &[(u64, Logged)], batch: usize) -> MapView {
     let mut state = MapView::new();
     for (number, entries) in log.chunks(batch).enumerate() {
         let mut overlay = Overlay::new(&state);
-        for (place, (term, bytes)) in entries.iter().enumerate() {
-            let entry = codec::decode_entry(bytes).unwrap();
+        for (place, (term, logged)) in entries.iter().enumerate() {
             let index = (number * batch + place) as u64 + 1;
-            let applied = apply(&overlay, *term, index, &entry).unwrap();
+            let applied = logged.apply(&overlay, *term, index);
             overlay.commit(applied.writes);
         }
         let writes = overlay.into_writes();

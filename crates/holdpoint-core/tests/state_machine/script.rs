@@ -25,12 +25,13 @@
 //! who SURFACE BOUND VALUE
 //! ```
 //!
-//! More in [`context`] and [`keeping`]. Times are shown relative to the start, and offers after the answer. After every
+//! More in [`context`], [`keeping`] and [`signing`]. Times are shown relative to the start, and offers after the answer. After every
 //! line every invariant is checked.
 
 mod context;
 mod keeping;
 mod said;
+mod signing;
 
 use std::fmt::Write as _;
 
@@ -160,6 +161,8 @@ fn answer(world: &mut World, line: &Line<'_>) -> String {
         "release" | "retain" | "sweep" | "due" | "used" | "doubts" | "statements" | "many" => {
             return keeping::answer(world, line);
         }
+        "announce" | "voters" | "rotate" | "retire" | "mark" | "require" | "hand" | "epochs"
+        | "marks" | "dispute" | "erase" | "stated" => return signing::answer(world, line),
         _ => return context::answer(world, line),
     };
     apply(world, command)

@@ -1,17 +1,23 @@
 //! A state with a log before it: what tests apply entries to.
 
 use holdpoint_core::command::{
-    ActivatePolicy, ActivationMode, Authorize, Bootstrap, BoundClaim, Complete, CompletionResult,
-    Evaluation, Facts, PutPolicy, Redeem, Release, Revoke, StepTime, Sweep, Verdict,
+    ActivatePolicy, ActivationMode, AnnounceNode, Authorize, Bootstrap, BoundClaim, Complete,
+    CompletionResult, Evaluation, Facts, PutPolicy, Redeem, Release, Revoke, StepTime, Sweep,
+    Verdict,
 };
 use holdpoint_core::outcome::{AuthorizeOutcome, Decided, Outcome};
 use holdpoint_core::outline::{BoundOutline, PolicyOutline, SurfaceOutline};
-use holdpoint_core::query::NamespaceQuery;
-use holdpoint_core::{Applied, Command, Entry, GroupId, MapView, Query, apply, check, codec};
+use holdpoint_core::query::{LogHead, NamespaceQuery};
+use holdpoint_core::record::SignerRecord;
+use holdpoint_core::{
+    Applied, Command, Entry, GroupId, Head, MapView, Query, View, apply, apply_membership, check,
+    codec,
+};
+use holdpoint_receipt::checkpoint::{Checkpoint, Origin};
 use holdpoint_receipt::request::digest_of_canonical;
 use holdpoint_receipt::{
     BoundKey, Caller, ClusterId, ClusterTime, Digest, Fence, IdempotencyKey, Name, NodeId,
-    PermitId, PolicyVersion, RedemptionId, Salt, sha256,
+    NodeSecretKeys, PermitId, PolicyVersion, RedemptionId, Salt, SecretKey, TreeSize, sha256,
 };
 
 /// Where tests begin: transcripts show times relative to it.
@@ -53,11 +59,50 @@ pub(crate) fn bootstrap() -> Command {
 }
 
 pub(crate) fn step_time(to_ms: u64) -> Command {
-    let clocks = vec![
-        (node(1), time(to_ms)),
-        (node(3), time(to_ms.saturating_add(7))),
-    ];
+    step_time_of(&[1, 3], to_ms)
+}
+
+/// The clocks of these voters, of which the last is fast.
+pub(crate) fn step_time_of(voters: &[u64], to_ms: u64) -> Command {
+    let clock = |(place, voter): (usize, &u64)| {
+        let is_fast = place > 0 && place + 1 == voters.len();
+        let ahead_ms = if is_fast { 7 } else { 0 };
+        (node(*voter), time(to_ms.saturating_add(ahead_ms)))
+    };
+    let clocks = voters.iter().enumerate().map(clock).collect();
     Command::StepTime(StepTime { clocks })
+}
+
+/// The pair of keys with this number: the same numbers are the same keys.
+pub(crate) fn secret_keys(number: u64) -> NodeSecretKeys {
+    let secret = |role: u8| {
+        let mut seed = [role; 32];
+        seed[..8].copy_from_slice(&number.to_be_bytes());
+        SecretKey::from_seed(&seed)
+    };
+    NodeSecretKeys::new(secret(1), secret(2)).unwrap()
+}
+
+/// A node that signs with the pair of keys with this number.
+pub(crate) fn signer(id: u64, number: u64) -> SignerRecord {
+    let public = secret_keys(number).public();
+    SignerRecord {
+        node: node(id),
+        log_key: *public.log.as_bytes(),
+        cosign_key: *public.cosign.as_bytes(),
+    }
+}
+
+pub(crate) fn announce(id: u64, number: u64) -> AnnounceNode {
+    let keys = signer(id, number);
+    AnnounceNode {
+        node: keys.node,
+        incarnation: [u8::try_from(id).unwrap(); 16],
+        log_key: keys.log_key,
+        cosign_key: keys.cosign_key,
+        feature_level_max: 2,
+        evaluator_version: 1,
+    }
 }
 
 pub(crate) fn put(policy: &str, surfaces: Vec<SurfaceOutline>) -> Command {
@@ -109,11 +154,38 @@ impl Asked {
     }
 }
 
+/// What stands in the log.
+#[derive(Clone, Debug)]
+pub(crate) enum Logged {
+    /// The bytes of an entry of commands.
+    Entry(Vec<u8>),
+    /// The voters of a uniform membership.
+    Membership(Vec<NodeId>),
+}
+
+impl Logged {
+    /// Applies it.
+    pub(crate) fn apply<V: View>(&self, view: &V, term: u64, index: u64) -> Applied
+    where
+        V::Error: std::fmt::Debug,
+    {
+        match self {
+            Self::Entry(bytes) => {
+                let entry = codec::decode_entry(bytes).unwrap();
+                apply(view, term, index, &entry).unwrap()
+            }
+            Self::Membership(voters) => {
+                apply_membership(view, GroupId::FIRST, term, index, voters).unwrap()
+            }
+        }
+    }
+}
+
 /// A log being written, and the state after it.
 pub(crate) struct World {
     pub(crate) state: MapView,
     /// The entries with their terms.
-    pub(crate) log: Vec<(u64, Vec<u8>)>,
+    pub(crate) log: Vec<(u64, Logged)>,
     pub(crate) clock_ms: u64,
     /// The term in which entries are proposed.
     pub(crate) term: u64,
@@ -137,6 +209,22 @@ impl World {
         world
     }
 
+    /// The note that these signers make of the head of `size` leaves, each a node and the number of its
+    /// keys, or of one that claims another root.
+    pub(crate) fn note(&self, size: u64, signers: &[(u64, u64)], is_forged: bool) -> Vec<u8> {
+        let root = self.namespace().root_at(size).unwrap();
+        let head = Checkpoint {
+            origin: Origin::new(&CLUSTER, &default_namespace()),
+            size: TreeSize::new(size).unwrap(),
+            root: root.filter(|_| !is_forged).unwrap_or_else(|| sha256(b"")),
+        };
+        let lines = signers.iter().map(|(id, number)| {
+            secret_keys(*number).sign_head(&CLUSTER, node(*id), &head, 1_700_000_000)
+        });
+        let note = head.to_note(lines.collect()).unwrap();
+        note.to_string().into_bytes()
+    }
+
     /// Applies one entry, through its bytes, and checks every invariant afterwards.
     pub(crate) fn apply(&mut self, commands: Vec<Command>) -> Applied {
         let entry = Entry {
@@ -146,19 +234,45 @@ impl World {
         };
         let bytes = codec::encode_entry(&entry).unwrap();
         assert_eq!(codec::decode_entry(&bytes).unwrap(), entry);
-        self.log.push((self.term, bytes));
-        let index = self.log.len() as u64;
-        let applied = apply(&self.state, self.term, index, &entry).unwrap();
+        let applied = self.append(Logged::Entry(bytes));
         assert_eq!(applied.outcomes.len(), entry.commands.len());
         for outcome in &applied.outcomes {
             let bytes = codec::encode_outcome(outcome).unwrap();
             assert_eq!(codec::decode_outcome(&bytes).unwrap(), *outcome);
         }
+        applied
+    }
+
+    /// Applies a uniform membership.
+    pub(crate) fn change_voters(&mut self, voters: &[u64]) -> Applied {
+        let voters = voters.iter().map(|voter| node(*voter)).collect();
+        self.append(Logged::Membership(voters))
+    }
+
+    fn append(&mut self, logged: Logged) -> Applied {
+        let index = self.log.len() as u64 + 1;
+        let before = self.head();
+        let applied = logged.apply(&self.state, self.term, index);
+        self.log.push((self.term, logged));
         self.state.commit(&applied.writes);
         if self.is_checked {
             check(&self.state, GroupId::FIRST).unwrap();
         }
+        let has_moved = |head: &LogHead| head.size > 0 && Some(*head) != before;
+        let head = self.head().filter(has_moved);
+        let heads: Vec<LogHead> = applied.heads.iter().map(head_of).collect();
+        assert_eq!(
+            heads,
+            head.into_iter().collect::<Vec<_>>(),
+            "heads that moved"
+        );
         applied
+    }
+
+    /// The head of the log; none before there is a namespace.
+    fn head(&self) -> Option<LogHead> {
+        let namespace = self.query().namespace(&default_namespace()).unwrap();
+        namespace.map(|namespace| namespace.head().unwrap())
     }
 
     /// Applies an entry of one command.
@@ -322,6 +436,14 @@ impl World {
             operator: false,
             salt: self.salt(),
         }
+    }
+}
+
+fn head_of(head: &Head) -> LogHead {
+    assert_eq!(head.namespace, default_namespace());
+    LogHead {
+        size: head.size,
+        root: head.root,
     }
 }
 

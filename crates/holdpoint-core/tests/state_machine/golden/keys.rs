@@ -110,6 +110,9 @@ fn of_log_and_context() -> Vec<Named> {
         ("leaf", keys().at_leaf(Kind::Leaf, 300)),
         ("subtree", keys().subtree(2, 75)),
         ("disclosure", keys().at_leaf(Kind::Disclosure, 300)),
+        ("epoch", keys().at_leaf(Kind::Epoch, 299)),
+        ("key revocation", keys().at_leaf(Kind::KeyRevocation, 303)),
+        ("dispute", keys().at_leaf(Kind::Dispute, 300)),
         ("approval", approval.clone()),
         (
             "approval end",
@@ -191,6 +194,9 @@ fn keys_have_these_bytes() {
             leaf: 0000000107"defaultQ"00000000000001","
             subtree: 0000000107"defaultR"0200000000000000"K"
             disclosure: 0000000107"defaultS"00000000000001","
+            epoch: 0000000107"defaultT"00000000000001"+"
+            key revocation: 0000000107"defaultU"00000000000001"/"
+            dispute: 0000000107"defaultV"00000000000001","
             approval: 0000000107"default`four-eyes"00(d1*32)"dave"00
             approval end: 0000000107"defaulta"000000000009";Hfour-eyes"00(d1*32)"dave"00
             pending: 0000000107"defaultb"(d2*32)

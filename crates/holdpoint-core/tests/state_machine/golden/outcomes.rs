@@ -5,10 +5,10 @@ use holdpoint_core::codec::{decode_outcome, encode_outcome};
 use holdpoint_core::command::Facts;
 use holdpoint_core::outcome::{
     ActivateOutcome, ApprovalOutcome, AuthorizeOutcome, ChangeOutcome, Current, Decided, Decision,
-    Outcome, PermitView, PutOutcome, Statement, StepOutcome, SweepOutcome, Waiting,
+    KeysOutcome, Outcome, PermitView, PutOutcome, Statement, StepOutcome, SweepOutcome, Waiting,
 };
 use holdpoint_core::record::{ApprovalRecord, ApprovalState};
-use holdpoint_core::rejection::Bounded;
+use holdpoint_core::rejection::{Bounded, HandoverProblem};
 use holdpoint_receipt::Reason;
 
 use super::records::{denial, permit};
@@ -157,6 +157,14 @@ fn context_outcomes() -> Vec<Outcome> {
         Outcome::Changed(done),
         Outcome::Changed(refused),
         Outcome::Swept(swept),
+        Outcome::Keys(KeysOutcome::Done {
+            statements: vec![(name("default"), statement())],
+            replay: false,
+        }),
+        Outcome::Keys(KeysOutcome::Refused {
+            reason: Reason::KeysMoved,
+        }),
+        Outcome::Rejected(Rejection::Handover(HandoverProblem::Signatures)),
     ]
 }
 

@@ -87,6 +87,10 @@ pub(super) fn permit() -> PermitRecord {
                 step: PermitStep::Redeemed,
                 leaf: 301,
             },
+            StatementRef {
+                step: PermitStep::Erased,
+                leaf: 304,
+            },
         ],
     }
 }
@@ -136,6 +140,7 @@ fn cluster_records() -> Vec<(&'static str, Vec<u8>)> {
         voters: vec![node(1), node(2)],
         feature_level: 1,
         nodes: 2,
+        signers_required: Some(2),
         is_dev: true,
     };
     let known = NodeRecord {
@@ -145,6 +150,7 @@ fn cluster_records() -> Vec<(&'static str, Vec<u8>)> {
         feature_level_max: 1,
         evaluator_version: 1,
         announced_at: time(4_000),
+        retired: true,
     };
     let namespace = NamespaceRecord {
         fence: fence(41),
@@ -165,6 +171,9 @@ fn cluster_records() -> Vec<(&'static str, Vec<u8>)> {
             disclosures: 12,
             statements: 11,
         },
+        epochs: 2,
+        newest_epoch: Some(299),
+        disputes: 1,
     };
     let bundle = BundleRecord {
         bundle: b"bundle".to_vec(),
@@ -223,9 +232,11 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
         salt: SALT,
         request: Some(b"{}".to_vec()),
         evaluation: None,
+        erased: None,
     };
     let mut lines = cluster_records();
     lines.extend(super::context::records());
+    lines.extend(super::signing::records());
     lines.extend([
         record("attempt, permitted", &attempt(Decided::Permit(PERMIT))),
         record("attempt, denied", &attempt(Decided::Deny(denial()))),
@@ -236,6 +247,7 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
         record("tree", &tree),
         record("leaf", &leaf),
         record("disclosure", &disclosure),
+        record("disclosure, erased", &DisclosureRecord::erased_by(304)),
         record("index to a permit", &PERMIT),
         record("subtree", &DIGEST),
         record("index without a value", &Present),
@@ -249,10 +261,10 @@ fn records_have_these_bytes() {
     check(
         &lines,
         &expect![[r#"
-            group: 010707070707070707070707070707070701020102010201
+            group: 0107070707070707070707070707070707010201020102010201
             clock: 01fd00"h"e5cf8b01000003
-            node: 01(a1*16)(d1*32)(d2*32)0101fba00f
-            namespace: 01")"0103(d1*32)000103"pay"0201(d2*32)0301030103"pay"05"admin"fb8813fb"*"010103"pay'"01(d2*32)01fd00"X|"cf0100000001fd00"X|"cf010000000001fd00"X|"cf01000000090201"F"03070c0b
+            node: 01(a1*16)(d1*32)(d2*32)0101fba00f01
+            namespace: 01")"0103(d1*32)000103"pay"0201(d2*32)0301030103"pay"05"admin"fb8813fb"*"010103"pay'"01(d2*32)01fd00"X|"cf0100000001fd00"X|"cf010000000001fd00"X|"cf01000000090201"F"03070c0b0201fb"+"0101
             bundle: 0106"bundle"fba00f05"admin"
             surface: 0103"pay"0102"do"0307"account"0118"account/{params.account}"0005"slots"030314"slots/{params.slots}"0005"spent"04fc"@KL"00fc00"\&"0514"spent/{params.spent}"0106"amount"02010206"runner"fcc0"'"0900fc80ee"6"00010001fc00dd"m"00
             activation: 01(d1*32)fba00f05"admin"01fb"+"01"("
@@ -265,15 +277,19 @@ fn records_have_these_bytes() {
             session, closed: 0105"alice"fb881301fb881305"admin"fb"."01
             waiter: 0109(d2*32)03"pay"0107"invoice"0201fc80ee"6"0009"invoice/7"0103(d1*32)fc"H;"0900fbe8fdfb881301fb98":"0300
             place in a queue: 010905"alice"02"k1"
+            epoch: 01010102(d1*32)(d2*32)fb"*"010104"note"
+            key revocation: 0102(d1*32)(d2*32)fb1801
+            disputed decision: 010201fb8813fb"/"01(d1*32)
             attempt, permitted: 01(d2*32)fc"H;"090001(a1*16)0105"allow"03(d1*32)fb8813fb","01
             attempt, denied: 01(d2*32)fc"H;"090002ca000107"invoice"0201fc80ee"6"0009"invoice/7"01ca01"("01fb"(#"01fb"(#"0105"allow"03(d1*32)fb8813fb","01
-            permit: 01(a1*16)")"05"alice"02"k1"0003"pay"02"do"000000(d2*32)03(d1*32)01fb8813fc"H;"09000107"invoice"0201fc80ee"6"0009"invoice/7"010301fc9c"'"0a000109"four-eyes"(d1*32)04"dave"030102"r1"06"runner"fb"p"17fcd001010001fcd0de"n"0001010006"runner"0000fb"X"1b01000112"the"20"runner"20"is"20"gone"fb"@"1f02010206"runner"fb"."0101fb"X"1b0201fb","0102fb"-"01
+            permit: 01(a1*16)")"05"alice"02"k1"0003"pay"02"do"000000(d2*32)03(d1*32)01fb8813fc"H;"09000107"invoice"0201fc80ee"6"0009"invoice/7"010301fc9c"'"0a000109"four-eyes"(d1*32)04"dave"030102"r1"06"runner"fb"p"17fcd001010001fcd0de"n"0001010006"runner"0000fb"X"1b01000112"the"20"runner"20"is"20"gone"fb"@"1f02010206"runner"fb"."0101fb"X"1b0301fb","0102fb"-"0108fb"0"01
             tombstone: 01(a1*16)")"fb"X"1b01fcd809"7"00
             usage: 0102fc"XGL"00
             once: 0118"invoice/{params.invoice}"01
             tree: 010302(d1*32)(d2*32)
             leaf: 0102"{}"
-            disclosure: 01(a2*32)0102"{}"00
+            disclosure: 01(a2*32)0102"{}"0000
+            disclosure, erased: 010000000000000000000000000000000000000000000000000000000000000000000001fb"0"01
             index to a permit: 01(a1*16)
             subtree: 01(d1*32)
             index without a value: 01

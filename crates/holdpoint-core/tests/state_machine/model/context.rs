@@ -107,7 +107,7 @@ impl Model {
                 is_operator,
             } => self.close(session, by, is_operator),
             Op::Freeze { surface, is_frozen } => self.freeze(surface, is_frozen),
-            other => unreachable!("{other:?} is answered elsewhere"),
+            other => self.answer_about_keys(other),
         }
     }
 
@@ -290,6 +290,13 @@ impl Model {
         }
         self.stated(None);
         "done".to_owned()
+    }
+
+    /// Freezes a surface whether or not it is registered or frozen.
+    pub(super) fn freeze_disputed(&mut self, surface: &'static str) {
+        if !self.context.frozen.contains(&surface) {
+            self.context.frozen.push(surface);
+        }
     }
 
     fn ask(&mut self, asked: Asked, is_moved: bool) -> String {

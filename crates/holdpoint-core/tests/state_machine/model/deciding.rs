@@ -208,7 +208,9 @@ impl Model {
     }
 
     fn decided(&mut self, asking: &Asking, decided: Result<u64, String>) -> String {
-        self.stated(decided.as_ref().ok().copied());
+        let fence = decided.as_ref().ok().copied();
+        let leaf = self.stated(fence);
+        self.remember(leaf, asking.asked, asking.end_ms, fence);
         self.leave(asking.by, asking.key);
         self.name_session(asking.session, asking.by);
         let version = self.version();

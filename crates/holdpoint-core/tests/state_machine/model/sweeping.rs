@@ -25,11 +25,12 @@ pub(super) const KEPT_AT_FIRST: Kept = Kept {
 pub(super) struct Swept {
     fence: u64,
     leaf: u64,
+    disclosed: u64,
 }
 
 impl Model {
     /// When a permit ended, so that it holds nothing and nobody waits for its outcome.
-    fn ended_ms(&self, grant: &Grant) -> Option<u64> {
+    pub(super) fn ended_ms(&self, grant: &Grant) -> Option<u64> {
         let at = |wanted: fn(&Event) -> bool| {
             let mut story = grant.story.iter();
             story.find(|(_, event)| wanted(event)).map(|(at, _)| *at)
@@ -115,6 +116,7 @@ impl Model {
         self.sweep_context();
         self.clear_graves();
         self.sweep_permits();
+        self.sweep_disclosures();
         self.sweep_statements();
         let mut text = "swept".to_owned();
         if released_count > 0 {
@@ -181,6 +183,20 @@ impl Model {
             Some(_) => self.note_end(fence),
             None => self.notes.push("retention passed a permit over"),
         }
+    }
+
+    /// Whether what a statement without a permit discloses is still there, erased or not.
+    pub(super) fn discloses(&self, leaf: u64) -> bool {
+        leaf >= self.swept.disclosed.max(self.swept.leaf)
+    }
+
+    fn sweep_disclosures(&mut self) {
+        let Some(kept_ms) = self.kept.disclosures_ms else {
+            return;
+        };
+        let old = self.leaves.iter().map(|(at_ms, _)| at_ms + kept_ms);
+        let count = old.take_while(|until_ms| *until_ms <= self.now_ms).count();
+        self.swept.disclosed = self.swept.disclosed.max(count as u64);
     }
 
     fn sweep_statements(&mut self) {

@@ -194,6 +194,34 @@ pub(crate) enum Op {
         /// How far the ticket is from that of the attempt.
         off: u64,
     },
+    Announce {
+        node: u64,
+        keys: u64,
+    },
+    Rotate {
+        node: u64,
+        keys: u64,
+        expected: u64,
+    },
+    Retire(u64),
+    Mark {
+        signer: (u64, u64),
+        to: u64,
+    },
+    Require(Option<u32>),
+    HandOver {
+        from: u64,
+        size: u64,
+        signers: Vec<(u64, u64)>,
+        is_forged: bool,
+    },
+    Dispute {
+        leaf: u64,
+        node: u64,
+        evaluator: u32,
+    },
+    Erase(u64),
+    EraseAt(u64),
     CancelDrain,
     Shadow(Vec<usize>),
     Delete(usize),
@@ -202,6 +230,19 @@ pub(crate) enum Op {
 }
 
 impl Op {
+    /// Whether it is about the group, and so lets nothing go in the namespace first.
+    pub(crate) fn is_of_group(&self) -> bool {
+        matches!(
+            self,
+            Self::Wait(_)
+                | Self::Announce { .. }
+                | Self::Rotate { .. }
+                | Self::Retire(_)
+                | Self::Mark { .. }
+                | Self::Require(_)
+        )
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Wait(_) => "wait:",
@@ -218,6 +259,15 @@ impl Op {
             Self::Close { .. } => "close:",
             Self::Freeze { .. } => "freeze:",
             Self::Leave { .. } => "leave:",
+            Self::Announce { .. } => "announce:",
+            Self::Rotate { .. } => "rotate:",
+            Self::Retire(_) => "retire:",
+            Self::Mark { .. } => "mark:",
+            Self::Require(_) => "require:",
+            Self::HandOver { .. } => "hand over:",
+            Self::Dispute { .. } => "dispute:",
+            Self::Erase(_) => "erase:",
+            Self::EraseAt(_) => "erase at:",
             Self::CancelDrain => "cancel drain:",
             Self::Shadow(_) => "shadow:",
             Self::Delete(_) => "delete:",

@@ -134,6 +134,8 @@ pub(super) struct Batch {
     pub(super) step_ms: u64,
     /// What it batched.
     pub(super) ops: Vec<Drawn>,
+    /// The voters of a membership that follows it.
+    pub(super) voters: Option<Vec<u64>>,
 }
 
 fn waits() -> impl Strategy<Value = Op> {
@@ -285,6 +287,33 @@ fn settings() -> impl Strategy<Value = Op> {
     ]
 }
 
+fn keys() -> impl Strategy<Value = Op> {
+    let node = 1..6_u64;
+    prop_oneof![
+        6 => (node.clone(), prop_oneof![9 => Just(0), 1 => 1..6_u64]).prop_map(
+            |(node, other)| Op::Announce { node, keys: if other == 0 { node } else { other } }
+        ),
+        3 => (node.clone(), 1..12_u64, 1..6_u64)
+            .prop_map(|(node, keys, expected)| Op::Rotate { node, keys, expected }),
+        2 => node.clone().prop_map(Op::Retire),
+        3 => node.prop_map(|node| Op::Mark { signer: (node, node), to: 0 }),
+        1 => prop::option::of(1..5_u32).prop_map(Op::Require),
+        8 => prop::bool::weighted(0.05).prop_map(|is_forged| Op::HandOver {
+            from: 0, size: 0, signers: Vec::new(), is_forged,
+        }),
+    ]
+}
+
+fn about_the_past() -> impl Strategy<Value = Op> {
+    let evaluator = prop_oneof![9 => Just(1), 1 => Just(2)];
+    prop_oneof![
+        2 => (0..20_u64, 1..5_u64, evaluator)
+            .prop_map(|(leaf, node, evaluator)| Op::Dispute { leaf, node, evaluator }),
+        3 => Just(Op::Erase(0)),
+        2 => Just(Op::EraseAt(0)),
+    ]
+}
+
 fn ops() -> impl Strategy<Value = Drawn> {
     let leave = (
         prop::sample::select(CALLERS),
@@ -298,6 +327,8 @@ fn ops() -> impl Strategy<Value = Drawn> {
         4 => approvals(),
         7 => settings(),
         5 => Just(Op::Sweep),
+        6 => keys(),
+        3 => about_the_past(),
         1 => leave.prop_map(|(by, key, is_off)| Op::Leave { by, key, off: u64::from(is_off) }),
     ];
     let back = prop_oneof![1 => Just(0_u64), 12 => 1..4_u64, 1 => 4..9_u64];
@@ -308,8 +339,11 @@ pub(super) fn histories() -> impl Strategy<Value = History> {
     let step_ms = prop_oneof![2 => Just(0), 1 => 0..2_000_u64];
     // Time goes on while there is no leader, and the next one catches up with it first.
     let elected = prop::option::weighted(0.1, prop::sample::select(&[3_000, 10_000_u64][..]));
-    let entry = (elected, step_ms, prop::collection::vec(ops(), 1..5));
-    let entry = entry.prop_map(|(elected, step_ms, mut ops)| {
+    let voters = prop::collection::btree_set(1..6_u64, 1..5);
+    let voters = voters.prop_map(|voters| voters.into_iter().collect());
+    let voters = prop::option::weighted(0.04, voters);
+    let entry = (elected, step_ms, prop::collection::vec(ops(), 1..5), voters);
+    let entry = entry.prop_map(|(elected, step_ms, mut ops, voters)| {
         let outage = elected.map(|outage_ms| Drawn {
             op: Op::Wait(outage_ms),
             back: 0,
@@ -320,6 +354,7 @@ pub(super) fn histories() -> impl Strategy<Value = History> {
             is_elected: elected.is_some(),
             step_ms,
             ops,
+            voters,
         }
     });
     let entries = prop::collection::vec(entry, 1..40);

@@ -67,6 +67,49 @@ pub(super) fn drawn(drawn: &Drawn, model: &Model) -> Op {
                 (*quorum, *subject, *by) = (known.quorum, known.subject, known.by);
             }
         }
+        Op::Rotate { node, expected, .. } if !odd.is_multiple_of(8) => {
+            *expected = model.signing.keys_of(*node).unwrap_or(*expected);
+        }
+        Op::Mark { signer, to } => {
+            let mut ever = model.signing.epochs.iter().flat_map(|epoch| &epoch.signers);
+            let past = ever.find(|(id, _)| *id == signer.0).map(|(_, keys)| *keys);
+            let keys = model
+                .signing
+                .keys_of(signer.0)
+                .filter(|_| odd.is_multiple_of(2));
+            signer.1 = keys.or(past).unwrap_or(signer.1);
+            let size = model.leaves.len() as u64;
+            *to = (size + u64::from(odd.is_multiple_of(16))).saturating_sub(drawn.back);
+        }
+        Op::HandOver {
+            from,
+            size,
+            signers,
+            ..
+        } => (*from, *size, *signers) = hand_over(model, drawn),
+        Op::Dispute { leaf, .. } if !odd.is_multiple_of(8) => {
+            let back = usize::try_from(drawn.back).unwrap();
+            let decisions: Vec<u64> = model.past.decisions.keys().copied().collect();
+            let place = decisions.len().saturating_sub(back);
+            *leaf = decisions.get(place).copied().unwrap_or_default();
+        }
+        Op::Erase(fence) => {
+            let has_ended = |fence: &u64| {
+                let is_erased = model.past.is_erased(*fence, model);
+                let grant = model.grant(*fence).filter(|_| !is_erased);
+                grant.is_some_and(|grant| !grant.is_live(model.now_ms))
+            };
+            let ended = (1..newest)
+                .find(has_ended)
+                .filter(|_| !odd.is_multiple_of(4));
+            *fence = ended.unwrap_or(about);
+        }
+        Op::EraseAt(leaf) => {
+            let mut decisions = model.past.decisions.keys();
+            let known = |leaf: &&u64| model.keeps(**leaf) && !model.past.erased.contains(*leaf);
+            let found = decisions.find(known).filter(|_| !odd.is_multiple_of(4));
+            *leaf = found.copied().unwrap_or_else(|| u64::from(odd) % 20);
+        }
         // Half of the activations are of the neighbour, which live permits mostly allow.
         Op::Activate { policy, .. } if odd.is_multiple_of(2) => {
             *policy = model
@@ -77,6 +120,49 @@ pub(super) fn drawn(drawn: &Drawn, model: &Model) -> Op {
         _ => {}
     }
     op
+}
+
+/// An epoch, the head at hand, and as many of its signers as hand it over, mostly.
+fn hand_over(model: &Model, drawn: &Drawn) -> (u64, u64, Vec<(u64, u64)>) {
+    let (epochs, odd) = (&model.signing.epochs, drawn.odd);
+    let is_older = usize::from(odd.is_multiple_of(8));
+    let place = epochs.len().saturating_sub(1 + is_older);
+    // A note has a line.
+    let nobody = vec![(1, 1)];
+    let Some(new) = epochs.get(place) else {
+        return (0, model.head, nobody);
+    };
+    let size = if odd % 8 == 1 {
+        new.from.min(model.head)
+    } else {
+        model.head
+    };
+    let old = model.signing.before(place).unwrap_or(new);
+    let mut signers = Vec::new();
+    for epoch in [old, new] {
+        let counting = model.signing.counting(epoch, size);
+        let known = counting
+            .iter()
+            .filter(|signer| signers.contains(*signer))
+            .count();
+        let missing = epoch.needed.saturating_sub(known);
+        let others = counting
+            .iter()
+            .filter(|signer| !signers.contains(*signer))
+            .copied();
+        let others: Vec<_> = others.take(missing).collect();
+        signers.extend(others);
+    }
+    if odd % 8 == 2 {
+        signers.pop();
+    }
+    // By node, and the keys of the old epoch first.
+    signers.sort_by_key(|signer| (signer.0, !old.signers.contains(signer)));
+    (
+        new.from,
+        size,
+        if signers.is_empty() { nobody } else { signers },
+    )
 }
 
 fn key_now(key: u64, now_ms: u64) -> u64 {

@@ -1,6 +1,7 @@
 //! What a leader proposes for an operation of the model.
 
 mod context;
+mod signing;
 
 use holdpoint_core::Command;
 use holdpoint_core::command::{
@@ -98,7 +99,7 @@ fn key(number: u64) -> IdempotencyKey {
 /// The command that a leader proposes for `op`, as of what the model knows.
 pub(super) fn command(world: &mut World, model: &Model, op: &Op) -> Command {
     match op {
-        Op::Wait(to_ms) => world::step_time(*to_ms),
+        Op::Wait(to_ms) => world::step_time_of(&model.signing.voters, *to_ms),
         Op::Put(policy) => world::put(&policy_name(*policy), outline(model.policies[*policy])),
         Op::Activate {
             policy,

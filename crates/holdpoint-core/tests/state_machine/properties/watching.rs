@@ -5,13 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdpoint_core::Command;
 use holdpoint_core::outcome::{AuthorizeOutcome, Outcome, StepOutcome};
 use holdpoint_core::outline::BoundKind;
+use holdpoint_core::record::SignerRecord;
 use holdpoint_receipt::{Digest, Fence};
 
 use crate::model::Model;
-use crate::world::{World, default_namespace, granted};
+use crate::model::signing::{Epoch, Mark, Signer};
+use crate::world::{self, World, default_namespace, granted};
 
 /// Caller, idempotency key, digest, policy version, and the attempt's end.
 type AttemptUnder = (String, String, Digest, u64, u64);
+
+fn numbered(signer: &SignerRecord) -> Signer {
+    let id = signer.node.get();
+    let mut numbers = 1..20;
+    let number = numbers.find(|number| world::signer(id, *number) == *signer);
+    (id, number.unwrap())
+}
 
 #[derive(Default)]
 pub(super) struct Watch {
@@ -132,6 +141,25 @@ impl Watch {
                 expected,
                 "permit {fence}"
             );
+        }
+        let epochs = namespace.epochs().unwrap().into_iter();
+        let found = epochs.map(|(from, epoch)| Epoch {
+            from,
+            needed: usize::try_from(epoch.signers_needed).unwrap(),
+            signers: epoch.signers.iter().map(numbered).collect(),
+            is_handed_over: epoch.handover.is_some(),
+        });
+        assert_eq!(found.collect::<Vec<_>>(), model.signing.epochs);
+        let marks = namespace.revocations().unwrap().into_iter();
+        let found = marks.map(|(_, mark)| Mark {
+            signer: numbered(&mark.signer),
+            to: mark.valid_to,
+        });
+        assert_eq!(found.collect::<Vec<_>>(), model.signing.marks);
+        for leaf in 0..model.leaves.len() as u64 {
+            let is_erased = model.past.erased.contains(&leaf);
+            assert!(namespace.erased_by(leaf).unwrap().is_none() || is_erased);
+            assert!(namespace.disclosure(leaf).unwrap().is_none() || !is_erased);
         }
         let listed = usize::try_from(namespace.record().pending).unwrap();
         assert_eq!(listed, model.listed_count());

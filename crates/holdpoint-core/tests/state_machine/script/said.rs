@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use holdpoint_core::outcome::{
-    ActivateOutcome, ApprovalOutcome, AuthorizeOutcome, ChangeOutcome, Decided, Outcome,
-    PermitView, PutOutcome, StepOutcome, SweepOutcome, Waiting,
+    ActivateOutcome, ApprovalOutcome, AuthorizeOutcome, ChangeOutcome, Decided, KeysOutcome,
+    Outcome, PermitView, PutOutcome, StepOutcome, SweepOutcome, Waiting,
 };
 use holdpoint_core::record::{ApprovalState, Denial, PermitState, RefusedBound};
 use holdpoint_receipt::{ClusterTime, Name, Reason};
@@ -78,6 +78,12 @@ pub(crate) fn said(outcome: &Outcome) -> String {
         Outcome::Approved(approval) | Outcome::ApprovalRevoked(approval) => approval_said(approval),
         Outcome::Changed(changed) => changed_said(changed),
         Outcome::Swept(swept) => swept_said(swept),
+        Outcome::Keys(KeysOutcome::Done { statements, replay }) => {
+            let leaves = statements.iter().map(|(_, statement)| statement.leaf);
+            let leaves: String = leaves.map(|leaf| format!(" stated at {leaf}")).collect();
+            format!("done{leaves}{}", replayed(*replay))
+        }
+        Outcome::Keys(KeysOutcome::Refused { reason }) => format!("refused {reason}"),
         Outcome::Rejected(rejection) => format!("rejected: {rejection}"),
     }
 }

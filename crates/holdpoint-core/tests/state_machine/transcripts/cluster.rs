@@ -4,18 +4,7 @@ use holdpoint_core::command::{AnnounceNode, Bootstrap, RaiseFeatureLevel, StepTi
 use holdpoint_core::{Command, GroupId, MapView, apply};
 
 use crate::script::said;
-use crate::world::{CLUSTER, START_MS, World, bootstrap, name, node, time};
-
-fn announce(id: u64) -> AnnounceNode {
-    AnnounceNode {
-        node: node(id),
-        incarnation: [1; 16],
-        log_key: [2; 32],
-        cosign_key: [3; 32],
-        feature_level_max: 2,
-        evaluator_version: 1,
-    }
-}
+use crate::world::{CLUSTER, START_MS, World, announce, bootstrap, name, node, time};
 
 fn one(world: &mut World, command: Command) -> String {
     said(&world.one(command))
@@ -85,19 +74,19 @@ fn time_steps_need_the_clocks_of_a_majority_of_voters_each_once() {
 fn node_keeps_its_incarnation_and_its_keys() {
     let mut world = World::new();
     let mut announced = |node| one(&mut world, Command::AnnounceNode(node));
-    assert_eq!(announced(announce(2)), "announced");
-    assert_eq!(announced(announce(2)), "announced");
+    assert_eq!(announced(announce(2, 2)), "announced");
+    assert_eq!(announced(announce(2, 2)), "announced");
     let incarnation = [9; 16];
     let lost = AnnounceNode {
         incarnation,
-        ..announce(2)
+        ..announce(2, 2)
     };
     let refused = "rejected: node 2 is known under another incarnation; use a new node id";
     assert_eq!(announced(lost), refused);
     let log_key = [9; 32];
     let other = AnnounceNode {
         log_key,
-        ..announce(2)
+        ..announce(2, 2)
     };
     assert_eq!(
         announced(other),
@@ -106,7 +95,7 @@ fn node_keeps_its_incarnation_and_its_keys() {
     let feature_level_max = 0;
     let old = AnnounceNode {
         feature_level_max,
-        ..announce(2)
+        ..announce(2, 2)
     };
     assert_eq!(announced(old), "rejected: feature level 0 is out of reach");
     let nodes = world.query().nodes(None).unwrap();
@@ -122,10 +111,10 @@ fn feature_level_rises_when_every_voter_can_apply_it_and_never_falls() {
     let raise = |to| Command::RaiseFeatureLevel(RaiseFeatureLevel { to });
     let refused = "rejected: feature level 2 is out of reach";
     for id in [1, 2] {
-        one(&mut world, Command::AnnounceNode(announce(id)));
+        one(&mut world, Command::AnnounceNode(announce(id, id)));
         assert_eq!(one(&mut world, raise(2)), refused);
     }
-    one(&mut world, Command::AnnounceNode(announce(3)));
+    one(&mut world, Command::AnnounceNode(announce(3, 3)));
     assert_eq!(one(&mut world, raise(2)), "feature level 2");
     assert_eq!(one(&mut world, raise(2)), "feature level 2");
     assert_eq!(

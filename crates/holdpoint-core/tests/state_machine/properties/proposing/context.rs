@@ -178,7 +178,7 @@ fn setting(world: &mut World, op: &Op) -> Command {
             namespace,
             salt: world.salt(),
         }),
-        other => unreachable!("{other:?} is proposed elsewhere"),
+        other => super::signing::command(world, other),
     }
 }
 
