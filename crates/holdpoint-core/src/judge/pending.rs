@@ -146,6 +146,9 @@ impl<V: View> Gate<'_, V> {
 
     /// A request is no longer listed, if it was.
     pub(super) fn forget_pending(&mut self, request: &Digest) -> Result<(), ApplyError<V::Error>> {
+        if self.namespace.pending == 0 {
+            return Ok(());
+        }
         let key = self.keys.pending(request);
         match self.draft.read::<PendingRecord>(&key)? {
             Some(pending) => self.unlist(request, &pending),
