@@ -45,7 +45,7 @@ pub(crate) struct Changer {
 
 /// A change in work: nobody else begins one.
 struct Turn<'a> {
-    _turn: MutexGuard<'a, ()>,
+    _alone: MutexGuard<'a, ()>,
     term: u64,
     until: Instant,
 }
@@ -165,7 +165,7 @@ impl Changer {
         };
         let turn = self.turn.try_lock();
         Ok(Turn {
-            _turn: turn.map_err(|_| ChangeMembersError::InProgress)?,
+            _alone: turn.map_err(|_| ChangeMembersError::InProgress)?,
             term,
             until: Instant::now() + wait.min(limits::WAIT_MAX),
         })
@@ -263,13 +263,13 @@ impl Changer {
         let term = openraft::Precondition::CommittedLeaderId {
             committed_leader_id: CommittedLeaderId::new(turn.term),
         };
-        let changing = self.raft.change_membership_if(changes, false, [term]);
+        let made = self.raft.change_membership_if(changes, false, [term]);
         let unknown = |reason: &str| {
             let reason = reason.to_owned();
             Err(ChangeMembersError::MayHaveHappened { reason })
         };
         tokio::select! {
-            changed = changing => changed.map(|_| ()).map_err(told),
+            made = made => made.map(|_| ()).map_err(told),
             () = lost(&mut leadership, turn.term) => unknown("leadership was lost meanwhile"),
             () = sleep_until(turn.until) => unknown("it was not through in time"),
         }

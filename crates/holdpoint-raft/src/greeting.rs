@@ -20,10 +20,11 @@ mod waiting;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt, future};
+use holdpoint_core::limits::NODES_MAX;
 use holdpoint_proto::peer::v1 as wire;
 use holdpoint_proto::peer::v1::ask_answer::Answer;
 use holdpoint_proto::peer::v1::ask_request::Question;
@@ -39,7 +40,7 @@ use crate::disk::StateDisk;
 use crate::error::GroupFault;
 use crate::limits;
 use crate::log_store::Log;
-use crate::member::Member;
+use crate::member::{ADDRESS_BYTES_MAX, Member};
 use crate::net::{Lane, Net, NetError};
 use crate::peers::{Peers, incarnation, incarnation_bytes};
 use crate::types::{LogId, Raft};
@@ -104,6 +105,11 @@ pub(crate) fn answer(
             .map(id_to_wire),
         peer_address: local.peer_address.clone(),
         client_address: local.client_address.clone(),
+        members: peers
+            .other_members()
+            .into_iter()
+            .map(|(node, peer_address)| wire::Neighbour { node, peer_address })
+            .collect(),
     }
 }
 
@@ -138,6 +144,8 @@ pub(crate) struct Greeter {
     pub(crate) own: Arc<OwnLog>,
     /// The other voters and their peer addresses.
     pub(crate) others: BTreeMap<u64, String>,
+    /// Members that others told of, and whom the configuration does not name.
+    pub(crate) heard_of: Arc<Mutex<BTreeMap<u64, String>>>,
 }
 
 /// What one peer's answer means to this node.
@@ -174,7 +182,7 @@ impl Greeter {
             if let Some(members) = self.founders(&heard) {
                 return Ok(Joined::Found(members));
             }
-            waiting.tell(Instant::now(), &heard, &self.others);
+            waiting.tell(Instant::now(), &heard, &self.everyone());
             sleep(limits::GREETING_PERIOD).await;
         }
     }
@@ -185,7 +193,7 @@ impl Greeter {
     ///
     /// As [`Self::join`], however late it is found.
     pub(crate) async fn greet_until_all_answered(&self) -> Result<(), GroupFault> {
-        let mut left = self.others.clone();
+        let mut left = self.everyone();
         let mut pause = limits::GREETING_PERIOD;
         while !left.is_empty() {
             let heard = self.greet(&left).await?;
@@ -220,7 +228,29 @@ impl Greeter {
     }
 
     async fn greet_all(&self) -> Result<BTreeMap<u64, Heard>, GroupFault> {
-        self.greet(&self.others).await
+        self.greet(&self.everyone()).await
+    }
+
+    /// Whom to greet.
+    fn everyone(&self) -> BTreeMap<u64, String> {
+        let mut everyone = self.others.clone();
+        let heard_of = self.heard_of.lock().unwrap_or_else(PoisonError::into_inner);
+        everyone.extend(heard_of.iter().map(|(node, it)| (*node, it.clone())));
+        everyone
+    }
+
+    /// Takes note of `members` that another node names. Who is named decides nothing: each speaks for
+    /// itself when it is greeted.
+    fn hear_of(&self, members: Vec<wire::Neighbour>) {
+        let own = self.peers.local().node.get();
+        let mut heard_of = self.heard_of.lock().unwrap_or_else(PoisonError::into_inner);
+        for wire::Neighbour { node, peer_address } in members {
+            let is_new = node != own && !self.others.contains_key(&node);
+            let fits = heard_of.len() < NODES_MAX && peer_address.len() <= ADDRESS_BYTES_MAX;
+            if is_new && (fits || heard_of.contains_key(&node)) {
+                heard_of.insert(node, peer_address);
+            }
+        }
     }
 
     /// Says hello to `others` at once. The first answer that refuses this node ends it.
@@ -311,6 +341,7 @@ impl Greeter {
         if answer.fresh {
             Ok(Heard::Fresh(member))
         } else {
+            self.hear_of(answer.members);
             Ok(Heard::Settled {
                 knows_me: known.is_some(),
             })

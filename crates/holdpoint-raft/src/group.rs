@@ -3,6 +3,7 @@
 mod change_members;
 mod handover;
 mod start;
+mod tasks;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

@@ -258,6 +258,7 @@ impl PeerHandler for Inbound {
                         raft,
                         state: &this.state,
                         door: &this.door,
+                        peers: &this.peers,
                     };
                     snapshot::receive(receiver, parts, admit).await
                 }

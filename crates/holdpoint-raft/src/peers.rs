@@ -116,7 +116,11 @@ impl Peers {
 
     /// Takes note of a refusal of this node's frame, which may say that this node was removed.
     pub(crate) fn refused_by(&self, node: u64, refusal: &Refusal) {
-        self.tell_once(node, refusal, "a peer refuses this node");
+        let whose = match refusal.reason() {
+            Reason::Unproven => "ALARM: a peer does not believe the history that this node sent it",
+            _ => "a peer refuses this node",
+        };
+        self.tell_once(node, refusal, whose);
         if refusal.reason() == Reason::Removed {
             self.tell(|told| told.own = MemberPlace::Removed);
         }

@@ -25,7 +25,7 @@ use crate::disk::StateDisk;
 use crate::held::with_meta;
 use crate::limits;
 use crate::net::Frames;
-use crate::peers::refusal;
+use crate::peers::{Peers, refusal};
 use crate::proof::ProofDoor;
 use crate::types::{Raft, RaftSnapshot, Vote};
 use crate::wire as convert;
@@ -144,6 +144,7 @@ pub(crate) struct Receiver<'a> {
     pub(crate) raft: &'a Raft,
     pub(crate) state: &'a Arc<dyn StateDisk>,
     pub(crate) door: &'a ProofDoor,
+    pub(crate) peers: &'a Peers,
 }
 
 /// Receives a snapshot and installs it. Returns this node's vote: the sender's if it was installed,
@@ -174,7 +175,15 @@ pub(crate) async fn receive(
         let place = usize::try_from(chunk.file).unwrap_or(usize::MAX);
         may_block(|| incoming.write(place, chunk.offset, &chunk.data)).map_err(store_refuses)?;
     }
-    install(receiver, vote, incoming, proof).await
+    install(receiver, vote, incoming, proof)
+        .await
+        .inspect_err(|refused| {
+            if refused.reason() == Reason::Unproven {
+                let whose =
+                    "ALARM: the history that a peer sent is not proven, and nothing of it is kept";
+                receiver.peers.tell_once(envelope.from, refused, whose);
+            }
+        })
 }
 
 async fn install(
@@ -204,13 +213,7 @@ impl Receiver<'_> {
                 asked = own.unwrap_or_else(|error| Err(error.to_string()));
             })
             .map_err(store_refuses)?;
-        asked.map_err(|why| {
-            tracing::error!(
-                why,
-                "ALARM: a snapshot does not prove its history; it is refused and nothing has changed"
-            );
-            refusal(Reason::Unproven, why)
-        })
+        asked.map_err(|why| refusal(Reason::Unproven, why))
     }
 }
 

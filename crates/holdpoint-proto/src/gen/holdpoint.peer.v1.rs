@@ -277,7 +277,7 @@ pub mod ask_request {
     }
 }
 /// The answer to a question.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AskAnswer {
     /// The answer, of the question's kind, or a refusal.
     #[prost(oneof = "ask_answer::Answer", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
@@ -286,7 +286,7 @@ pub struct AskAnswer {
 /// Nested message and enum types in `AskAnswer`.
 pub mod ask_answer {
     /// The answer, of the question's kind, or a refusal.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Answer {
         /// The frame had no effect.
         #[prost(message, tag = "1")]
@@ -340,7 +340,7 @@ pub struct Hello {
     pub client_address: ::prost::alloc::string::String,
 }
 /// What the answering node knows of the sender, and of itself.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct HelloAnswer {
     /// The answering node's own incarnation.
     #[prost(bytes = "bytes", tag = "1")]
@@ -361,6 +361,20 @@ pub struct HelloAnswer {
     /// Where the answering node answers clients, `host:port`.
     #[prost(string, tag = "6")]
     pub client_address: ::prost::alloc::string::String,
+    /// The members of the group as the answering node knows them, so that a node whose cluster file is
+    /// older than the membership greets the others, too. None from a fresh node.
+    #[prost(message, repeated, tag = "7")]
+    pub members: ::prost::alloc::vec::Vec<Neighbour>,
+}
+/// Another node, and where it is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Neighbour {
+    /// Its id.
+    #[prost(uint64, tag = "1")]
+    pub node: u64,
+    /// Where it answers peers, `host:port`.
+    #[prost(string, tag = "2")]
+    pub peer_address: ::prost::alloc::string::String,
 }
 /// A candidate asks for a vote.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

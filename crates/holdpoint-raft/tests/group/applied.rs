@@ -84,3 +84,33 @@ async fn hook_sees_each_outcome_after_its_rows_are_in_the_state_on_every_node() 
     seen.sort_unstable();
     assert_eq!(seen, [(1, 1), (2, 1), (3, 1)]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn followers_hear_of_a_commit_at_once_and_not_with_the_next_heartbeat() {
+    let mut cluster = Cluster::new(&[1, 2, 3]);
+    // The founder asks for votes at once, which wait until the others have joined. After that no
+    // heartbeat comes before this test gives up.
+    cluster.config.heartbeat = 2 * PATIENCE;
+    cluster.config.election_min = 6 * PATIENCE;
+    cluster.config.election_max = 7 * PATIENCE;
+    cluster.net.let_votes_pass(false);
+    for node in [1, 2, 3] {
+        cluster.start(node).await;
+    }
+    until("all joined", || {
+        let mut groups = cluster.groups.values();
+        groups.all(Group::has_joined).then_some(())
+    })
+    .await;
+    cluster.net.let_votes_pass(true);
+    for node in 1..=20 {
+        let outcome = cluster.propose(&announce(node)).await;
+        let index = outcome.position().index;
+        until("every node applied it", || {
+            let mut groups = cluster.groups.values();
+            let is_applied = |group: &Group| group.applied_index() >= Some(index);
+            groups.all(is_applied).then_some(())
+        })
+        .await;
+    }
+}

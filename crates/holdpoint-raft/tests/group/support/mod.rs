@@ -4,7 +4,7 @@ pub(crate) mod clock;
 pub(crate) mod commands;
 pub(crate) mod net;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -101,12 +101,16 @@ impl Cluster {
         self.clocks.get(&node).expect("a founder")
     }
 
-    /// Starts a node on its directory, which is made if it is not there.
+    /// Starts a node on its directory, which is made if it is not there. One that did not found the
+    /// group has a cluster file that lists it beside those who did.
     pub(crate) async fn start(&mut self, node: u64) {
         self.start_in(node, CLUSTER).await;
     }
 
     pub(crate) async fn start_in(&mut self, node: u64, id: ClusterId) {
+        let world = Arc::clone(&self.world);
+        let clock = self.clocks.entry(node);
+        clock.or_insert_with(|| Arc::new(TestClock::new(world)));
         let directory = self.open(node, id).await;
         let identity = *directory.identity();
         let faults = FaultLatch::new();
@@ -131,7 +135,7 @@ impl Cluster {
                 node: node_id(node),
                 member,
             },
-            founders: self.founders.iter().map(founder).collect(),
+            founders: self.file_of(node).iter().map(founder).collect(),
             epoch: 0,
             is_dev: false,
             config: self.config.clone(),
@@ -143,6 +147,12 @@ impl Cluster {
             .unwrap();
         self.net.listen(&peer_address(node), group.peer_handler());
         self.groups.insert(node, group);
+    }
+
+    /// The nodes in the cluster file of `node`.
+    fn file_of(&self, node: u64) -> BTreeSet<u64> {
+        let founders = self.founders.iter().copied();
+        founders.chain([node]).collect()
     }
 
     async fn open(&mut self, node: u64, cluster: ClusterId) -> DataDir {
@@ -185,10 +195,15 @@ impl Cluster {
 
     /// Cuts a node off, both ways.
     pub(crate) fn isolate(&self, node: u64) {
-        for other in self.founders.iter().filter(|other| **other != node) {
-            self.net.cut(&peer_address(node), &peer_address(*other));
-            self.net.cut(&peer_address(*other), &peer_address(node));
+        for other in self.clocks.keys().filter(|other| **other != node) {
+            self.part(node, *other);
         }
+    }
+
+    /// Cuts two nodes off from each other.
+    pub(crate) fn part(&self, one: u64, other: u64) {
+        self.net.cut(&peer_address(one), &peer_address(other));
+        self.net.cut(&peer_address(other), &peer_address(one));
     }
 
     /// Removes the directory of a stopped node.
@@ -206,6 +221,13 @@ impl Cluster {
         })
         .await;
         std::fs::remove_dir_all(root).unwrap();
+    }
+
+    /// A running node that does not lead.
+    pub(crate) async fn follower(&self) -> u64 {
+        let leader = self.leader().await;
+        let mut others = self.groups.keys().filter(|node| **node != leader);
+        *others.next().expect("another node")
     }
 
     /// The node that leads, once there is one among the running.

@@ -26,6 +26,10 @@ pub(crate) struct TestNet {
     cuts: Arc<watch::Sender<Cuts>>,
     /// How often each node asked whether it would be elected.
     pre_votes: Arc<Mutex<BTreeMap<String, u64>>>,
+    /// Who was answered by whom.
+    answered: Arc<Mutex<Cuts>>,
+    /// Whether questions for votes pass.
+    votes_pass: Arc<watch::Sender<bool>>,
 }
 
 impl TestNet {
@@ -34,6 +38,8 @@ impl TestNet {
             handlers: Arc::default(),
             cuts: Arc::new(watch::Sender::new(Cuts::new())),
             pre_votes: Arc::default(),
+            answered: Arc::default(),
+            votes_pass: Arc::new(watch::Sender::new(true)),
         }
     }
 
@@ -45,6 +51,17 @@ impl TestNet {
             .get(address)
             .copied()
             .unwrap_or(0)
+    }
+
+    /// Holds questions for votes back, or lets them pass again.
+    pub(crate) fn let_votes_pass(&self, pass: bool) {
+        self.votes_pass.send_replace(pass);
+    }
+
+    /// Whether `from` asked `to` something and was answered.
+    pub(crate) fn has_asked(&self, from: &str, to: &str) -> bool {
+        let way = (from.to_owned(), to.to_owned());
+        self.answered.lock().unwrap().contains(&way)
     }
 
     /// The network as the node at `address` sees it.
@@ -136,16 +153,25 @@ impl Net for NodeNet {
                 .entry(own.clone())
                 .or_default() += 1;
         }
+        let is_vote = matches!(
+            request.question,
+            Some(Question::PreVote(_) | Question::Vote(_))
+        );
         async move {
+            if is_vote {
+                let mut votes = net.votes_pass.subscribe();
+                votes.wait_for(|pass| *pass).await.unwrap();
+            }
+            let late = NetError::TimedOut {
+                address: address.clone(),
+                wait,
+            };
             let asked = async {
                 net.pass(&own, &address).await;
                 let answer = net.handler(&address)?.ask(request).await;
                 net.pass(&address, &own).await;
+                net.answered.lock().unwrap().insert((own, address));
                 Ok(answer)
-            };
-            let late = NetError::TimedOut {
-                address: address.clone(),
-                wait,
             };
             timeout(wait, asked).await.unwrap_or(Err(late))
         }
