@@ -47,10 +47,20 @@ pub fn files(directory: &Path) -> Vec<BundleFile> {
 /// If the surfaces do not have `from`.
 #[must_use]
 pub fn life_with(from: &str, to: &str) -> Vec<BundleFile> {
+    life_with_in("surfaces.yaml", from, to)
+}
+
+/// The same in any file of it.
+///
+/// # Panics
+///
+/// If the file does not have `from`.
+#[must_use]
+pub fn life_with_in(path: &str, from: &str, to: &str) -> Vec<BundleFile> {
     let mut files = files(&life());
-    for file in files.iter_mut().filter(|file| file.path == "surfaces.yaml") {
+    for file in files.iter_mut().filter(|file| file.path == path) {
         let text = String::from_utf8_lossy(&file.content).into_owned();
-        assert!(text.contains(from), "the surfaces have no `{from}`");
+        assert!(text.contains(from), "`{path}` has no `{from}`");
         file.content = text.replace(from, to).into_bytes();
     }
     files

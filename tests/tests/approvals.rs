@@ -5,7 +5,7 @@ use holdpoint_client::{
     ApprovalAnswer, ApprovalState, CallError, Decided, Gate, MissingApproval, Operation,
     PendingRequest,
 };
-use holdpoint_receipt::{Digest, Reason, sha256};
+use holdpoint_receipt::{Digest, PolicyVersion, Reason, sha256};
 use holdpoint_tests::bundle;
 use holdpoint_tests::cluster::Cluster;
 use holdpoint_tests::deadline::until;
@@ -108,6 +108,8 @@ async fn plan_gets_its_permit_by_approvals_of_exactly_it_across_the_loss_of_a_le
 
     changed_plan_needs_new_approvals_and_an_identical_one_does_not(&runner, &ann, &bob).await;
     nobody_approves_what_they_ask_for(&ann, &bob).await;
+    approval_is_taken_back_and_given_anew(&runner, &ann).await;
+    approval_of_whom_a_new_bundle_removes_counts_no_more(&endpoints, &runner, [&ann, &bob]).await;
 }
 
 async fn changed_plan_needs_new_approvals_and_an_identical_one_does_not(
@@ -134,9 +136,14 @@ async fn changed_plan_needs_new_approvals_and_an_identical_one_does_not(
     assert_eq!((same.subject.digest(), same.have), (subject, 1));
     approve(bob, subject).await.unwrap();
     let permit = granted(runner, &again).await;
-    // They are spent now, so the first key of the same plan needs new ones.
+    // They are spent now, so the first key of the same plan needs new ones, and saying the same again
+    // is no new one.
     assert_eq!(missing(runner, &before).await.have, 0);
-    permit.set_aside();
+    let spent = approve(ann, subject).await.unwrap();
+    assert_eq!(spent.approval.state, ApprovalState::Spent);
+    assert!(spent.is_replay);
+    assert_eq!(missing(runner, &before).await.have, 0);
+    settled(redeemed(permit).await.unwrap(), COMMITTED).await;
 }
 
 async fn nobody_approves_what_they_ask_for(ann: &Gate, bob: &Gate) {
@@ -148,4 +155,57 @@ async fn nobody_approves_what_they_ask_for(ann: &Gate, bob: &Gate) {
     );
     approve(bob, wanted.subject.digest()).await.unwrap();
     assert_eq!(missing(ann, &own).await.have, 1);
+}
+
+async fn approval_is_taken_back_and_given_anew(runner: &Gate, ann: &Gate) {
+    let operation = plan("a plan to think about", 2, "", "apply-6");
+    let wanted = missing(runner, &operation).await.subject;
+    approve(ann, wanted.digest()).await.unwrap();
+    until("the approval was taken back", PATIENCE, || async {
+        let taken = ann.approvals();
+        let taken = taken.revoke(wanted.quorum(), wanted.digest(), None).await;
+        taken.map_err(|error| error.to_string())
+    })
+    .await;
+    assert_eq!(missing(runner, &operation).await.have, 0);
+    let anew = approve(ann, wanted.digest()).await.unwrap();
+    assert_eq!(anew.approval.state, ApprovalState::Given);
+    assert_eq!(missing(runner, &operation).await.have, 1);
+    // A digest that nothing waits for is of other bytes, whatever they are.
+    let other = sha256(wanted.as_str().as_bytes());
+    let refused = approve(ann, other).await.unwrap_err();
+    assert_eq!(refused, Reason::UnknownSubject);
+}
+
+async fn approval_of_whom_a_new_bundle_removes_counts_no_more(
+    endpoints: &[String],
+    runner: &Gate,
+    [ann, bob]: [&Gate; 2],
+) {
+    let operation = plan("a plan for others", 3, "", "apply-7");
+    let subject = missing(runner, &operation).await.subject.digest();
+    for approver in [ann, bob] {
+        approve(approver, subject).await.unwrap();
+    }
+    let without_ann = bundle::life_with_in(
+        "entities.json",
+        r#""ann" }, "attrs": {}, "parents": [{ "type": "Team", "id": "reviewers" }]"#,
+        r#""ann" }, "attrs": {}, "parents": []"#,
+    );
+    until("the new bundle is in force", PATIENCE, || async {
+        let put = runner.put_policy(&without_ann).await;
+        let digest = put.map_err(|error| error.to_string())?.digest;
+        let activated = runner
+            .activate_policy(digest, PolicyVersion::new(1).unwrap())
+            .await;
+        activated.map_err(|error| error.to_string())
+    })
+    .await;
+    assert_eq!(missing(runner, &operation).await.have, 1);
+    let refused = approve(ann, subject).await.unwrap_err();
+    assert_eq!(refused, Reason::NotApprover);
+    let cid = gate(endpoints, "cid").await;
+    approve(&cid, subject).await.unwrap();
+    let permit = granted(runner, &operation).await;
+    settled(redeemed(permit).await.unwrap(), COMMITTED).await;
 }
