@@ -8,12 +8,15 @@
     reason = "a test that cannot go on must fail"
 )]
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use holdpoint_receipt::keys::Epoch;
+use holdpoint_receipt::{ClusterId, KeySet, Name, NodeId, NodeSecretKeys, SecretKey, TreeSize};
 use holdpoint_tests::command::holdpoint;
 use holdpoint_tests::deadline::until_blocking;
 use holdpoint_tests::dev::Dev;
@@ -250,7 +253,7 @@ fn examples_of_the_help_do_what_they_say() {
                 help.stdout.contains(line),
                 "`{command} -h` does not show `{line}`"
             );
-            if ["holdpoint dev", "holdpoint serve"]
+            if ["holdpoint dev", "holdpoint serve", "holdpoint witness"]
                 .iter()
                 .any(|start| line.starts_with(start))
             {
@@ -356,6 +359,7 @@ fn stays_up(line: &str) {
     }
     let scratch = Scratch::new();
     one_node_cluster(scratch.path());
+    keys_of_the_example(scratch.path());
     let said_file = scratch.join("said");
     let said = File::create(&said_file).unwrap();
     let mut command = shell::shell(scratch.path(), &format!("exec {line}"));
@@ -386,4 +390,19 @@ fn one_node_cluster(directory: &Path) {
         ports[1]
     );
     std::fs::write(directory.join("cluster.toml"), text).unwrap();
+}
+
+/// The published keys of the log that the help of `witness` names.
+fn keys_of_the_example(directory: &Path) {
+    let key = |seed: u8| SecretKey::from_seed(&[seed; 32]);
+    let keys = NodeSecretKeys::new(key(1), key(2)).unwrap().public();
+    let epoch = Epoch {
+        tree_size_from: TreeSize::default(),
+        signers_needed: 1,
+        nodes: BTreeMap::from([(NodeId::new(1).unwrap(), keys)]),
+    };
+    let cluster: ClusterId = "00112233445566778899aabbccddeeff".parse().unwrap();
+    let namespace = Name::new("default").unwrap();
+    let keys = KeySet::new(cluster, namespace, vec![epoch], Vec::new()).unwrap();
+    std::fs::write(directory.join("keys.json"), keys.to_file()).unwrap();
 }

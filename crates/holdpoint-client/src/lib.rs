@@ -56,6 +56,7 @@ mod fault;
 mod gate;
 mod history;
 mod info;
+mod log;
 mod operate;
 mod operation;
 mod outcome;
@@ -93,6 +94,7 @@ pub use history::{
     DecidingPolicy, DecisionOf, DecisionPage, Explanation, RecordedDecision, UsedApproval,
 };
 pub use info::{Bound, PermitInfo, PermitState};
+pub use log::{LogExport, LogHead, LogLeaf, LogProof};
 pub use operate::{Changed, ClosedSession, FreezeAnswer, Retention, RetentionReading};
 pub use operation::{Operation, OperationError, ParamValue};
 pub use outcome::{NothingHappened, Outcome};
@@ -112,7 +114,7 @@ pub use refusal::{
     AttemptName, Denied, Refusal, RefusedBound, Silence, SilenceCause, WaitingPlace,
 };
 pub use status::{
-    ClusterStatus, Member, NodeAnswer, NodeReport, PolicyInForce, Reach, StatusError,
+    ClusterStatus, Member, NodeAnswer, NodeReport, PolicyInForce, Reach, StatusError, WitnessReport,
 };
 pub use watch::{Watch, WatchEnded, WatchFilter, Watched};
 

@@ -95,6 +95,23 @@ pub struct NodeReport {
     pub conflict_count: u64,
     /// Permits in doubt, at most 1,000 are counted.
     pub in_doubt_count: u32,
+    /// The witnesses of the cluster file; how far each is, the leader knows.
+    pub witnesses: Vec<WitnessReport>,
+}
+
+/// A program apart from the cluster that signs its heads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WitnessReport {
+    /// Its name in the cluster file.
+    pub name: String,
+    /// The size of the last head of `default` that it signed, where the answering node knows one.
+    pub signed_size: Option<u64>,
+    /// Leaves of the newest proven head that it has not signed.
+    pub lag: Option<u64>,
+    /// Seconds for which it has not signed the newest proven head.
+    pub lag_seconds: Option<u64>,
+    /// What kept it from signing when it was last asked; empty when nothing did.
+    pub trouble: String,
 }
 
 /// The policy in force.
@@ -304,6 +321,17 @@ impl NodeReport {
             pending_approval_count: answer.pending_approvals,
             conflict_count: answer.conflicts,
             in_doubt_count: answer.in_doubt,
+            witnesses: answer
+                .witnesses
+                .into_iter()
+                .map(|witness| WitnessReport {
+                    name: witness.name,
+                    signed_size: witness.signed_size,
+                    lag: witness.lag,
+                    lag_seconds: witness.lag_seconds,
+                    trouble: witness.trouble,
+                })
+                .collect(),
         })
     }
 }

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sha2::Digest as _;
 
 /// Bytes in a digest.
@@ -25,6 +27,19 @@ impl Digest {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; DIGEST_BYTES] {
         &self.0
+    }
+
+    /// The bytes in base64, as C2SP writes hashes of a tree.
+    #[must_use]
+    pub fn to_base64(&self) -> String {
+        STANDARD.encode(self.0)
+    }
+
+    /// Reads what [`Digest::to_base64`] writes, and no other spelling of it.
+    #[must_use]
+    pub fn from_base64(text: &str) -> Option<Self> {
+        let bytes = STANDARD.decode(text).ok()?;
+        bytes.try_into().ok().map(Self)
     }
 }
 
@@ -191,5 +206,9 @@ mod tests {
         assert_eq!(text.to_uppercase().parse::<Digest>(), Err(DigestError));
         assert_eq!(text.get(1..).unwrap().parse::<Digest>(), Err(DigestError));
         assert_eq!(format!("{text}0").parse::<Digest>(), Err(DigestError));
+        let text = digest.to_base64();
+        assert_eq!(Digest::from_base64(&text), Some(digest));
+        assert_eq!(Digest::from_base64(text.trim_end_matches('=')), None);
+        assert_eq!(Digest::from_base64("AAAA"), None);
     }
 }

@@ -32,6 +32,7 @@ mod cluster;
 mod gate;
 mod gate_calls;
 mod history;
+mod log_calls;
 mod policy;
 
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub(crate) use cluster::{ClusterService, FreezeCall, KeysService};
 pub(crate) use gate::GateService;
 pub(crate) use gate_calls::{OperationCall, PermitsCall, PermitsFilter, SessionCall};
 pub(crate) use history::{DecisionName, DecisionsCall, HistoryService, WatchCall};
+pub(crate) use log_calls::{ConsistencyCall, InclusionCall, LeafCall};
 pub(crate) use policy::{ActivateCall, PolicyService, PutCall};
 
 /// The status of a call that cannot be understood.

@@ -4,6 +4,7 @@
 //! environment; the binary reads [`ENV_CONFIG`] with its other variables.
 
 mod cluster_file;
+mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use holdpoint_receipt::NodeId;
 
 pub use cluster_file::{ClusterFile, NodeEntry};
+pub use witness::WitnessEntry;
 
 /// The environment variable that names the cluster file where `--config` does not.
 pub const ENV_CONFIG: &str = "HOLDPOINT_CONFIG";

@@ -13,6 +13,7 @@
 //! Never decides anything, and never waits for another node (k = 1 in this version).
 
 pub(crate) mod memory;
+mod newest;
 mod signer;
 
 #[cfg(test)]
@@ -22,12 +23,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use holdpoint_receipt::Name;
+use holdpoint_receipt::note::Note;
 use holdpoint_storage::{LogStore, StateStore};
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use signer::{Identity, NOT_ANNOUNCED, SignError, Signer};
 
 use crate::limits::{SIGN_BATCH_MAX, SIGN_QUEUE_MAX};
+
+use newest::Newest;
 
 /// A receipt to make: the statement at a leaf of a namespace's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,7 @@ type Answer = Result<Vec<u8>, SignError>;
 pub(crate) struct Cosigner {
     queue: mpsc::Sender<(Wanted, oneshot::Sender<Answer>)>,
     trouble: Trouble,
+    heads: Newest,
 }
 
 /// What kept the node from signing when it last tried; none if it signed.
@@ -86,19 +91,29 @@ impl Cosigner {
     /// The system gives no thread.
     pub(crate) fn start<S: StateStore, L: LogStore>(signer: Signer<S, L>) -> std::io::Result<Self> {
         let (queue, wanted) = mpsc::channel(SIGN_QUEUE_MAX);
-        let trouble = Trouble::default();
+        let (trouble, heads) = (Trouble::default(), Newest::default());
         std::thread::Builder::new()
             .name("cosign".to_owned())
             .spawn({
-                let trouble = trouble.clone();
-                move || run(signer, wanted, &trouble)
+                let (trouble, heads) = (trouble.clone(), heads.clone());
+                move || run(signer, wanted, &trouble, &heads)
             })?;
-        Ok(Self { queue, trouble })
+        Ok(Self {
+            queue,
+            trouble,
+            heads,
+        })
     }
 
     /// What kept the node from signing when it last tried; none if it signed, or never tried.
     pub(crate) fn trouble(&self) -> Option<SignError> {
         self.trouble.get()
+    }
+
+    /// The newest head of `namespace` that is proven, which with k = 1 this node's own signature does;
+    /// none before the first.
+    pub(crate) fn newest(&self, namespace: &Name) -> Option<Note> {
+        self.heads.of(namespace)
     }
 
     /// The receipt file of a statement that is in this node's applied state.
@@ -129,6 +144,7 @@ fn run<S: StateStore, L: LogStore>(
     mut signer: Signer<S, L>,
     mut queue: mpsc::Receiver<(Wanted, oneshot::Sender<Answer>)>,
     trouble: &Trouble,
+    heads: &Newest,
 ) {
     let mut batch = Vec::new();
     while queue.blocking_recv_many(&mut batch, SIGN_BATCH_MAX) > 0 {
@@ -136,7 +152,11 @@ fn run<S: StateStore, L: LogStore>(
             .drain(..)
             .filter(|(_, reply)| !reply.is_closed())
             .unzip();
-        for (reply, answer) in replies.into_iter().zip(signer.receipts(&wanted)) {
+        let answers = signer.receipts(&wanted);
+        for (namespace, note) in signer.notes() {
+            heads.learn(namespace, note.clone());
+        }
+        for (reply, answer) in replies.into_iter().zip(answers) {
             trouble.learn(&answer);
             // Whoever stopped waiting has given up the receipt.
             let _ = reply.send(answer);

@@ -103,6 +103,7 @@ fn describe(
         path: dir.join("identity.json"),
         cluster,
         nodes: vec![entry],
+        witnesses: Vec::new(),
     })
 }
 

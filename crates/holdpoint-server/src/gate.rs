@@ -14,6 +14,7 @@ mod authorize;
 mod change;
 mod history;
 mod listing;
+mod log;
 mod operation;
 mod park;
 mod policy;
@@ -32,17 +33,18 @@ use holdpoint_core::command::Command;
 use holdpoint_core::outcome::{ActivateOutcome, Statement, SweepOutcome};
 use holdpoint_core::{GroupId, Outcome, Query};
 use holdpoint_raft::{Clock, Group, Leadership, ProposeError, ReadError, StateView};
+use holdpoint_receipt::note::Note;
 use holdpoint_receipt::{ClusterTime, Name, Reason};
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
 pub(crate) use authorize::Asked;
-pub(crate) use read::ReceiptSubject;
+pub(crate) use read::{ReceiptSubject, key_set};
 pub(crate) use status::OwnIdentity;
 
 use crate::admit::{Admission, Admitted, Lane};
 use crate::cosign::{Cosigner, SignError};
-use crate::limits::{LEADER_WAIT, WATCHING_MAX};
+use crate::limits::{EXPORTING_MAX, LEADER_WAIT, WATCHING_MAX};
 use crate::members::Members;
 use crate::neighbours::Neighbours;
 use crate::policies::Policies;
@@ -51,6 +53,7 @@ use crate::quorum::Quorum;
 use crate::refused::Refused;
 use crate::shadow::Shadows;
 use crate::waiting::WaitingCalls;
+use crate::witnesses::Witnesses;
 
 /// What a gate is made of.
 #[derive(Debug)]
@@ -71,6 +74,8 @@ pub(crate) struct Parts {
     pub(crate) reads: Pool,
     /// Asks the bundles that are evaluated for comparison.
     pub(crate) shadows: Shadows,
+    /// Programs apart from the cluster that sign its heads.
+    pub(crate) witnesses: Witnesses,
 }
 
 /// The gate, as one node serves it.
@@ -83,6 +88,7 @@ pub(crate) struct Gate {
     neighbours: Neighbours,
     waiting: WaitingCalls,
     watching: Arc<Semaphore>,
+    exporting: Arc<Semaphore>,
 }
 
 impl Gate {
@@ -105,6 +111,7 @@ impl Gate {
             neighbours: Neighbours::default(),
             waiting,
             watching: Arc::new(Semaphore::new(WATCHING_MAX)),
+            exporting: Arc::new(Semaphore::new(EXPORTING_MAX)),
         }
     }
 
@@ -148,6 +155,23 @@ impl Gate {
     /// Threads for reads.
     pub(crate) fn reads(&self) -> &Pool {
         &self.parts.reads
+    }
+
+    /// The newest proven head of a namespace's log, as far as this node knows: nothing beyond it is
+    /// shown to the public. None before the first.
+    pub(crate) fn newest_proven(&self, namespace: &Name) -> Option<Note> {
+        self.parts.cosigner.newest(namespace)
+    }
+
+    /// The head that is shown to the public: proven, and signed by witnesses where they did.
+    pub(crate) fn published_head(&self, namespace: &Name) -> Option<Note> {
+        let newest = self.newest_proven(namespace)?;
+        Some(self.parts.witnesses.shown(namespace, newest))
+    }
+
+    /// Programs apart from the cluster that sign its heads.
+    pub(crate) fn witnesses(&self) -> &Witnesses {
+        &self.parts.witnesses
     }
 
     /// Asks again and again whether a majority confirms this node's leadership.

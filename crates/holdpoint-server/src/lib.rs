@@ -16,6 +16,7 @@ pub mod events;
 mod gate;
 mod home;
 mod housekeeping;
+mod http;
 pub mod limits;
 mod listener;
 mod members;
@@ -35,6 +36,8 @@ mod tasks;
 mod translate;
 mod transport;
 mod waiting;
+pub mod witness;
+mod witnesses;
 
 pub use dev::dev;
 pub use error::RunError;

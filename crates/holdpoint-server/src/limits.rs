@@ -54,6 +54,18 @@ pub const WATCH_BATCH_MAX: u64 = 256;
 /// The same for streams with receipts, each of which is made.
 pub const WATCH_RECEIPTS_MAX: u64 = 32;
 
+/// Exports of the log at once.
+pub const EXPORTING_MAX: usize = 8;
+
+/// Messages of an export that its client has not taken yet. Beyond it nothing is read.
+pub const EXPORT_AHEAD_MAX: usize = 4;
+
+/// Leaves that one message of an export has.
+pub const EXPORT_BATCH_MAX: u64 = 1_024;
+
+/// Bytes of statements after which such a message ends.
+pub const EXPORT_BYTES_MAX: usize = 256 * 1024;
+
 /// Leaves that one page of decisions looks at.
 pub const DECISIONS_SCANNED_MAX: u64 = 4_096;
 
@@ -71,6 +83,46 @@ pub const STREAM_IN_FLIGHT_MAX: usize = 1_024;
 
 /// Client connections open at once. More wait in the listener's queue.
 pub const CONNECTIONS_MAX: usize = 1_024;
+
+/// Connections of HTTP/1.1 among them. More are closed: whoever reads the public log comes again, and
+/// must never take the places of those who ask for decisions.
+pub const HTTP_CONNECTIONS_MAX: usize = 256;
+
+/// Reads for HTTP/1.1 at once. More are told to come again.
+pub const HTTP_READING_MAX: usize = 64;
+
+/// How long such a read may take.
+pub const HTTP_READ_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a connection may take to show what it speaks.
+pub const OPENING_WAIT: Duration = Duration::from_secs(10);
+
+/// How long a client of HTTP/1.1 may take for the head of its next request.
+pub const HTTP_HEADER_WAIT: Duration = Duration::from_secs(10);
+
+/// The longest head of a request of HTTP/1.1.
+pub const HTTP_HEADER_BYTES_MAX: usize = 16 * 1024;
+
+/// Witnesses that a cluster file may list.
+pub const WITNESSES_MAX: usize = 8;
+
+/// How often a witness is asked to sign the newest proven head.
+pub const WITNESS_PERIOD: Duration = Duration::from_secs(1);
+
+/// How long it may take to answer. It keeps nobody else waiting.
+pub const WITNESS_WAIT: Duration = Duration::from_secs(5);
+
+/// The longest answer that is read.
+pub const WITNESS_ANSWER_BYTES_MAX: usize = 16 * 1024;
+
+/// For how long a head that a witness signed is shown although a newer one is proven.
+pub const WITNESSED_FOR: Duration = Duration::from_secs(5);
+
+/// Connections that a witness serves at once. More wait in the listener's queue.
+pub const WITNESS_CONNECTIONS_MAX: usize = 64;
+
+/// How long the body of what is submitted to a witness may take.
+pub const WITNESS_BODY_WAIT: Duration = Duration::from_secs(10);
 
 /// Streams that one connection may have open at once.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 2_048;
@@ -115,6 +167,10 @@ const _: () = assert!(DEADLINE_DEFAULT.as_millis() <= DEADLINE_MAX.as_millis());
 const _: () = assert!(
     STREAM_IN_FLIGHT_MAX <= ASKING_MAX,
     "one stream can use every place, not more"
+);
+const _: () = assert!(
+    HTTP_CONNECTIONS_MAX * 2 <= CONNECTIONS_MAX,
+    "most places are left to those who ask for decisions"
 );
 const _: () = assert!(
     BUNDLE_BYTES_MAX < POLICY_MESSAGE_BYTES_MAX,

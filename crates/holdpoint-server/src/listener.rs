@@ -1,7 +1,10 @@
 //! The accept loop of the client listener: bounded, and never stopped by one bad connection, nor by many
 //! idle ones: where all places are taken, the connection that has been idle the longest makes room.
 //!
-//! Never reads from a connection; HTTP/2 does that. Never closes one on which a call is being answered.
+//! Reads no more of a connection than shows what it speaks. Never closes one on which a call is being
+//! answered.
+
+mod sort;
 
 use std::future::Future;
 use std::io;
@@ -10,15 +13,18 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::stream::unfold;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use crate::stop::Stop;
+
+pub(crate) use sort::sort;
 
 /// How long to wait after the system had no descriptor left, which only time can mend.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
@@ -192,6 +198,7 @@ impl Accept {
         });
         Connection {
             stream,
+            opening: Bytes::new(),
             cut,
             activity,
             _place: place,
@@ -213,10 +220,51 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 /// One client connection, which gives its place back when it closes.
 pub(crate) struct Connection {
     stream: TcpStream,
+    /// What was read to learn what it speaks, and is to be read again.
+    opening: Bytes,
     /// Once this resolves, the connection reads as closed by the client.
     cut: Pin<Box<dyn Future<Output = ()> + Send>>,
     activity: Arc<Activity>,
     _place: OwnedSemaphorePermit,
+}
+
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spoken {
+    /// HTTP/1.1, as far as its first bytes show.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// How HTTP/2 begins. No method of HTTP/1.1 does: the word is reserved (RFC 9113 section 3.4).
+const HTTP2_BEGINS: &[u8] = b"PRI ";
+
+impl Connection {
+    /// What is going on on it.
+    pub(crate) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
+    }
+
+    /// Reads as much as shows what the client speaks; it is read again later.
+    async fn spoken(&mut self) -> io::Result<Spoken> {
+        let mut opening = BytesMut::with_capacity(HTTP2_BEGINS.len());
+        let spoken = loop {
+            if !HTTP2_BEGINS.starts_with(&opening) {
+                break Spoken::Http1;
+            }
+            let missing = HTTP2_BEGINS.len().saturating_sub(opening.len());
+            if missing == 0 {
+                break Spoken::Http2;
+            }
+            let mut rest = (&mut *self).take(u64::try_from(missing).unwrap_or(0));
+            if rest.read_buf(&mut opening).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        };
+        self.opening = opening.freeze();
+        Ok(spoken)
+    }
 }
 
 /// What each call knows of its connection.
@@ -248,6 +296,11 @@ impl AsyncRead for Connection {
         if self.cut.as_mut().poll(context).is_ready() {
             // The future must not be polled again after it has resolved.
             self.cut = Box::pin(std::future::ready(()));
+            return Poll::Ready(Ok(()));
+        }
+        if !self.opening.is_empty() {
+            let fitting = self.opening.len().min(buffer.remaining());
+            buffer.put_slice(&self.opening.split_to(fitting));
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_read(context, buffer)
@@ -287,7 +340,7 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use futures_util::StreamExt as _;
-    use tokio::io::AsyncReadExt as _;
+    use tokio::io::AsyncWriteExt as _;
 
     use super::*;
 
@@ -333,6 +386,32 @@ mod tests {
         let mut buffer = [0; 1];
         let mut reading = std::pin::pin!(first.read(&mut buffer));
         assert!(futures_util::poll!(reading.as_mut()).is_pending());
+    }
+
+    #[tokio::test]
+    async fn what_was_read_to_learn_what_a_client_speaks_is_read_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_never, cut) = crate::stop::stop();
+        let mut connections = Box::pin(connections(listener, 4, cut));
+        for (sent, expected) in [
+            ("PRI * HTTP/2.0", Some(Spoken::Http2)),
+            ("GET / HTTP/1.1", Some(Spoken::Http1)),
+            ("POST / HTTP/1.1", Some(Spoken::Http1)),
+            ("PRINT / HTTP/1.1", Some(Spoken::Http1)),
+            ("PRI", None),
+        ] {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            let mut connection = connections.next().await.unwrap().unwrap();
+            client.write_all(sent.as_bytes()).await.unwrap();
+            client.shutdown().await.unwrap();
+            assert_eq!(connection.spoken().await.ok(), expected, "{sent}");
+            if expected.is_some() {
+                let mut read = String::new();
+                connection.read_to_string(&mut read).await.unwrap();
+                assert_eq!(read, sent);
+            }
+        }
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::error::RunError;
 use crate::gate::Gate;
 use crate::stop::Stop;
-use crate::{housekeeping, neighbours, recognition, transport};
+use crate::{housekeeping, neighbours, recognition, transport, witnesses};
 
 /// What the tasks listen on.
 pub(crate) struct Listeners {
@@ -30,7 +30,7 @@ pub(crate) fn spawn(
     cut: Stop,
 ) -> JoinSet<RunError> {
     let mut tasks = JoinSet::new();
-    let clients = transport::serve(listeners.client, Arc::clone(gate), stopped(stop), cut);
+    let clients = transport::serve(listeners.client, Arc::clone(gate), stop.clone(), cut);
     tasks.spawn(async move {
         clients
             .await
@@ -56,6 +56,11 @@ pub(crate) fn spawn(
     tasks.spawn(until(stop, async move {
         keeping.await;
         RunError::Task("housekeeping")
+    }));
+    let witnessing = witnesses::run(Arc::clone(gate));
+    tasks.spawn(until(stop, async move {
+        witnessing.await;
+        RunError::Task("the task that asks witnesses")
     }));
     let refused = recognition::refused(Arc::clone(gate));
     tasks.spawn(until(stop, async move { RunError::from(refused.await) }));

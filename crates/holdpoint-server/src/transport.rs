@@ -1,6 +1,5 @@
-//! The client listener: one port for every service.
+//! The client listener: one port for every service, and for the public log.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,8 @@ use holdpoint_proto::v1::{
     policy_server::PolicyServer,
 };
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 use tonic_health::server::HealthReporter;
 
@@ -17,10 +18,11 @@ use crate::api::{
     ApprovalsService, ClusterService, GateService, HistoryService, KeysService, PolicyService,
 };
 use crate::gate::Gate;
+use crate::http::{self, Published};
 use crate::limits::{
     CONNECTIONS_MAX, GATE_MESSAGE_BYTES_MAX, POLICY_MESSAGE_BYTES_MAX, STREAMS_PER_CONNECTION_MAX,
 };
-use crate::listener::connections;
+use crate::listener::{connections, sort};
 use crate::stop::Stop;
 
 /// How often a silent connection is asked whether it still lives.
@@ -28,6 +30,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// How long it may take to answer that.
 const KEEP_ALIVE_WAIT: Duration = Duration::from_secs(10);
+
+/// Connections of HTTP/2 that were told apart and are not served yet.
+const SORTED_MAX: usize = 16;
 
 /// Why the client listener stopped serving.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +50,7 @@ pub enum ServeError {
 pub(crate) async fn serve(
     listener: TcpListener,
     gate: Arc<Gate>,
-    stopped: impl Future<Output = ()>,
+    stopped: Stop,
     cut: Stop,
 ) -> Result<(), ServeError> {
     let reflection = tonic_reflection::server::Builder::configure()
@@ -62,6 +67,15 @@ pub(crate) async fn serve(
         .max_decoding_message_size(GATE_MESSAGE_BYTES_MAX);
     let history_service = HistoryServer::new(HistoryService::new(Arc::clone(&gate)))
         .max_decoding_message_size(GATE_MESSAGE_BYTES_MAX);
+    let (sorted, incoming) = mpsc::channel(SORTED_MAX);
+    let published = Published::new(Arc::clone(&gate));
+    let http1 = {
+        let stopped = stopped.clone();
+        move |connection| http::serve(connection, published.clone(), stopped.clone())
+    };
+    let connections = connections(listener, CONNECTIONS_MAX, cut);
+    let sorting = sort(connections, sorted, http1, stopped.clone());
+    let mut until = stopped;
     let serving = Server::builder()
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
@@ -74,9 +88,12 @@ pub(crate) async fn serve(
         .add_service(history_service)
         .add_service(ClusterServer::new(ClusterService::new(Arc::clone(&gate))))
         .add_service(KeysServer::new(KeysService::new(Arc::clone(&gate))))
-        .serve_with_incoming_shutdown(connections(listener, CONNECTIONS_MAX, cut), stopped);
+        .serve_with_incoming_shutdown(ReceiverStream::new(incoming), async move {
+            until.stopped().await;
+        });
+    let both = async { tokio::join!(serving, sorting).0 };
     tokio::select! {
-        served = serving => served.map_err(ServeError::Transport),
+        served = both => served.map_err(ServeError::Transport),
         never = report_health(&reporter, &gate) => match never {},
     }
 }

@@ -34,6 +34,7 @@ use crate::log::rocks::{LogOptions, RocksLog};
 use crate::state::rocks::RocksState;
 
 pub use identity::{FORMAT, Identity, Incarnation};
+pub(crate) use keys::OTHERS;
 pub use keys::{KeyError, KeyFile};
 pub(crate) use lock::DirLock;
 pub(crate) use pointer::{StateNumber, read_pointer, write_pointer};

@@ -11,8 +11,8 @@ use clap::{
 };
 
 use crate::commands::{
-    approvals, authorize, complete, dev, freeze, get, help, keys, permits, policy, receipt, redeem,
-    resolve, retention, revoke, run, serve, session, status, watch, why,
+    approvals, authorize, complete, dev, freeze, get, help, keys, log, permits, policy, receipt,
+    redeem, resolve, retention, revoke, run, serve, session, status, watch, why, witness,
 };
 use crate::examples;
 use crate::output::Format;
@@ -95,6 +95,9 @@ pub(crate) enum Command {
     Keys(keys::KeysCommand),
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
+    #[command(subcommand)]
+    Log(log::LogCommand),
+    Witness(witness::WitnessArgs),
     Help(help::HelpArgs),
 }
 

@@ -182,6 +182,34 @@ pub(crate) const EXAMPLES: &[Examples] = &[
         ],
     ),
     (
+        "receipt refresh",
+        &[
+            "holdpoint get receipt \"$PERMIT\" --out receipt.json && holdpoint receipt refresh receipt.json",
+        ],
+    ),
+    (
+        "log checkpoint",
+        &["holdpoint log checkpoint --out checkpoint"],
+    ),
+    ("log prove", &["holdpoint log prove --leaf 0"]),
+    (
+        "log consistency",
+        &["holdpoint log checkpoint --out checkpoint && holdpoint log consistency checkpoint"],
+    ),
+    ("log export", &["holdpoint log export --out log.jsonl"]),
+    (
+        "log verify",
+        &[
+            "holdpoint log export --out log.jsonl && holdpoint keys export --out keys.json && holdpoint log verify log.jsonl --keys keys.json",
+        ],
+    ),
+    (
+        "witness",
+        &[
+            "holdpoint witness --listen 127.0.0.1:7600 --key witness.key --state witness --log 00112233445566778899aabbccddeeff/default --log-keys keys.json",
+        ],
+    ),
+    (
         "help",
         &[
             "holdpoint help run",

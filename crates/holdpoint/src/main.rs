@@ -64,6 +64,7 @@ const fn log_default(command: &Command) -> &'static str {
     match command {
         Command::Serve(_) => "info,openraft=error",
         Command::Dev(_) => "warn,openraft=error",
+        Command::Witness(_) => "info",
         _ => "warn",
     }
 }
@@ -97,6 +98,8 @@ fn perform(cli: Cli) -> Result<Answer, Failure> {
         Command::Policy(command) => commands::policy::perform(&command),
         Command::Keys(command) => commands::keys::perform(&command),
         Command::Receipt(command) => commands::receipt::perform(&command),
+        Command::Log(command) => commands::log::perform(&command),
+        Command::Witness(args) => commands::witness::perform(args, format),
         Command::Help(args) => commands::help::perform(&args),
     }
 }

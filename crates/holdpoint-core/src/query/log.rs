@@ -126,7 +126,7 @@ impl<V: View> NamespaceQuery<'_, V> {
             return Ok(None);
         }
         self.proved(prove_inclusion(leaf, size, |level, index| {
-            self.subtree(level, index)
+            self.stored(level, index)
         }))
     }
 
@@ -145,11 +145,22 @@ impl<V: View> NamespaceQuery<'_, V> {
             return Ok(None);
         }
         self.proved(prove_consistency(first, second, |level, index| {
-            self.subtree(level, index)
+            self.stored(level, index)
         }))
     }
 
-    fn subtree(&self, level: u8, index: u64) -> Result<Option<Digest>, ApplyError<V::Error>> {
+    /// The root of the complete subtree of `1 << level` leaves that is the `index`-th of its level. It
+    /// must be there: the log is at least `(index + 1) << level` leaves long.
+    ///
+    /// # Errors
+    ///
+    /// See [`NamespaceQuery::head`].
+    pub fn subtree(&self, level: u8, index: u64) -> Result<Digest, ApplyError<V::Error>> {
+        self.stored(level, index)?
+            .ok_or_else(|| missing(self.keys.subtree(level, index)))
+    }
+
+    fn stored(&self, level: u8, index: u64) -> Result<Option<Digest>, ApplyError<V::Error>> {
         read(self.view, &self.keys.subtree(level, index))
     }
 

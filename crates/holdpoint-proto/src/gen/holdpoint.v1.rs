@@ -3117,6 +3117,29 @@ pub struct StatusResponse {
     /// Permits in doubt, at most 1,000 are counted.
     #[prost(uint32, tag = "24")]
     pub in_doubt: u32,
+    /// The witnesses of the cluster file; what they signed is known by the leader only.
+    #[prost(message, repeated, tag = "30")]
+    pub witnesses: ::prost::alloc::vec::Vec<WitnessStatus>,
+}
+/// A program apart from the cluster that signs its heads.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WitnessStatus {
+    /// Its name in the cluster file.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The size of the last head of `default` that it signed; absent when the answering node knows of
+    /// none.
+    #[prost(uint64, optional, tag = "2")]
+    pub signed_size: ::core::option::Option<u64>,
+    /// Leaves of the newest proven head that it has not signed; absent when not known.
+    #[prost(uint64, optional, tag = "3")]
+    pub lag: ::core::option::Option<u64>,
+    /// Seconds for which it has not signed the newest proven head; 0 while it has. Absent when not known.
+    #[prost(uint64, optional, tag = "4")]
+    pub lag_seconds: ::core::option::Option<u64>,
+    /// What kept it from signing when it was last asked; empty when nothing did.
+    #[prost(string, tag = "5")]
+    pub trouble: ::prost::alloc::string::String,
 }
 /// What a node says of itself.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4313,6 +4336,130 @@ pub struct UsedApproval {
     #[prost(uint64, tag = "4")]
     pub given_at_ms: u64,
 }
+/// Names a statement.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReceiptAtRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Its leaf.
+    #[prost(uint64, tag = "2")]
+    pub leaf_index: u64,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "3")]
+    pub deadline_ms: u32,
+}
+/// A statement with a fresh proof.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReceiptAtResponse {
+    /// Proof.
+    #[prost(message, optional, tag = "1")]
+    pub receipt: ::core::option::Option<Receipt>,
+    /// Set instead when there is no such statement, or it cannot be proved now.
+    #[prost(message, optional, tag = "2")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// Asks for the newest proven head.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogCheckpointRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "2")]
+    pub deadline_ms: u32,
+}
+/// The newest proven head.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LogCheckpointResponse {
+    /// The signed note, byte for byte as it is served at `/log/<namespace>/checkpoint`.
+    #[prost(string, tag = "1")]
+    pub note: ::prost::alloc::string::String,
+    /// Set instead when no head is proven yet.
+    #[prost(message, optional, tag = "2")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// Names a leaf and the size of a log.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProveInclusionRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The leaf.
+    #[prost(uint64, tag = "2")]
+    pub leaf_index: u64,
+    /// The size; 0 means that of the newest proven head. Nothing beyond that is proved.
+    #[prost(uint64, tag = "3")]
+    pub tree_size: u64,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "4")]
+    pub deadline_ms: u32,
+}
+/// Names two sizes of a log.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProveConsistencyRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The earlier size, at least 1.
+    #[prost(uint64, tag = "2")]
+    pub first_size: u64,
+    /// The later one; 0 means that of the newest proven head. Nothing beyond that is proved.
+    #[prost(uint64, tag = "3")]
+    pub second_size: u64,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "4")]
+    pub deadline_ms: u32,
+}
+/// A proof of RFC 6962.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ProofResponse {
+    /// Its hashes, 32 bytes each.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub hashes: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// The size for which it holds.
+    #[prost(uint64, tag = "2")]
+    pub tree_size: u64,
+    /// Of an inclusion: the hash of the leaf, 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub leaf_hash: ::prost::alloc::vec::Vec<u8>,
+    /// The newest proven head.
+    #[prost(string, tag = "4")]
+    pub note: ::prost::alloc::string::String,
+    /// Set instead when there is nothing to prove.
+    #[prost(message, optional, tag = "5")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// Asks for the whole log.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportLogRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+}
+/// A part of the log.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExportLogResponse {
+    /// Leaves, in their order, from 0 on.
+    #[prost(message, repeated, tag = "1")]
+    pub leaves: ::prost::alloc::vec::Vec<ExportedLeaf>,
+    /// The proven head over all leaves; in the last message only.
+    #[prost(string, tag = "2")]
+    pub note: ::prost::alloc::string::String,
+    /// Set instead when the stream cannot begin or go on.
+    #[prost(message, optional, tag = "3")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// A leaf.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportedLeaf {
+    /// Its hash, 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub leaf_hash: ::prost::alloc::vec::Vec<u8>,
+    /// The canonical bytes of its statement; empty when it is no longer kept.
+    #[prost(bytes = "vec", tag = "2")]
+    pub statement: ::prost::alloc::vec::Vec<u8>,
+}
 /// Generated client implementations.
 pub mod history_client {
     #![allow(
@@ -4484,6 +4631,126 @@ pub mod history_client {
                 .insert(GrpcMethod::new("holdpoint.v1.History", "ListDecisions"));
             self.inner.unary(req, path, codec).await
         }
+        /// Proves a statement again, under the newest proven head and today's keys.
+        pub async fn receipt_at(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReceiptAtRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReceiptAtResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.History/ReceiptAt",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.History", "ReceiptAt"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tells the newest proven head of the log, with what witnesses say of it.
+        pub async fn log_checkpoint(
+            &mut self,
+            request: impl tonic::IntoRequest<super::LogCheckpointRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::LogCheckpointResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.History/LogCheckpoint",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.History", "LogCheckpoint"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Proves that a leaf is in the log of a size.
+        pub async fn prove_inclusion(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ProveInclusionRequest>,
+        ) -> std::result::Result<tonic::Response<super::ProofResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.History/ProveInclusion",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.History", "ProveInclusion"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Proves that the log of a size is the beginning of that of a later one.
+        pub async fn prove_consistency(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ProveConsistencyRequest>,
+        ) -> std::result::Result<tonic::Response<super::ProofResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.History/ProveConsistency",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.History", "ProveConsistency"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Streams the whole log: every leaf, with its statement where it is kept, then the proven head over
+        /// exactly those leaves.
+        pub async fn export_log(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportLogRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ExportLogResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.History/ExportLog",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.History", "ExportLog"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -4526,6 +4793,44 @@ pub mod history_server {
             tonic::Response<super::ListDecisionsResponse>,
             tonic::Status,
         >;
+        /// Proves a statement again, under the newest proven head and today's keys.
+        async fn receipt_at(
+            &self,
+            request: tonic::Request<super::ReceiptAtRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReceiptAtResponse>,
+            tonic::Status,
+        >;
+        /// Tells the newest proven head of the log, with what witnesses say of it.
+        async fn log_checkpoint(
+            &self,
+            request: tonic::Request<super::LogCheckpointRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::LogCheckpointResponse>,
+            tonic::Status,
+        >;
+        /// Proves that a leaf is in the log of a size.
+        async fn prove_inclusion(
+            &self,
+            request: tonic::Request<super::ProveInclusionRequest>,
+        ) -> std::result::Result<tonic::Response<super::ProofResponse>, tonic::Status>;
+        /// Proves that the log of a size is the beginning of that of a later one.
+        async fn prove_consistency(
+            &self,
+            request: tonic::Request<super::ProveConsistencyRequest>,
+        ) -> std::result::Result<tonic::Response<super::ProofResponse>, tonic::Status>;
+        /// Server streaming response type for the ExportLog method.
+        type ExportLogStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ExportLogResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Streams the whole log: every leaf, with its statement where it is kept, then the proven head over
+        /// exactly those leaves.
+        async fn export_log(
+            &self,
+            request: tonic::Request<super::ExportLogRequest>,
+        ) -> std::result::Result<tonic::Response<Self::ExportLogStream>, tonic::Status>;
     }
     /// What was decided, and what came of it. Served by every node, as far as it has applied and the
     /// statements are kept.
@@ -4735,6 +5040,230 @@ pub mod history_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.History/ReceiptAt" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReceiptAtSvc<T: History>(pub Arc<T>);
+                    impl<T: History> tonic::server::UnaryService<super::ReceiptAtRequest>
+                    for ReceiptAtSvc<T> {
+                        type Response = super::ReceiptAtResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReceiptAtRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as History>::receipt_at(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReceiptAtSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.History/LogCheckpoint" => {
+                    #[allow(non_camel_case_types)]
+                    struct LogCheckpointSvc<T: History>(pub Arc<T>);
+                    impl<
+                        T: History,
+                    > tonic::server::UnaryService<super::LogCheckpointRequest>
+                    for LogCheckpointSvc<T> {
+                        type Response = super::LogCheckpointResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::LogCheckpointRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as History>::log_checkpoint(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = LogCheckpointSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.History/ProveInclusion" => {
+                    #[allow(non_camel_case_types)]
+                    struct ProveInclusionSvc<T: History>(pub Arc<T>);
+                    impl<
+                        T: History,
+                    > tonic::server::UnaryService<super::ProveInclusionRequest>
+                    for ProveInclusionSvc<T> {
+                        type Response = super::ProofResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ProveInclusionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as History>::prove_inclusion(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ProveInclusionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.History/ProveConsistency" => {
+                    #[allow(non_camel_case_types)]
+                    struct ProveConsistencySvc<T: History>(pub Arc<T>);
+                    impl<
+                        T: History,
+                    > tonic::server::UnaryService<super::ProveConsistencyRequest>
+                    for ProveConsistencySvc<T> {
+                        type Response = super::ProofResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ProveConsistencyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as History>::prove_consistency(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ProveConsistencySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.History/ExportLog" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportLogSvc<T: History>(pub Arc<T>);
+                    impl<
+                        T: History,
+                    > tonic::server::ServerStreamingService<super::ExportLogRequest>
+                    for ExportLogSvc<T> {
+                        type Response = super::ExportLogResponse;
+                        type ResponseStream = T::ExportLogStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportLogRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as History>::export_log(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportLogSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -12,6 +12,7 @@ use holdpoint_receipt::{ClusterTime, Name};
 use tonic::{Request, Response, Status};
 
 use super::caller::authenticate;
+use super::log_calls::{ConsistencyCall, InclusionCall, LeafCall};
 use super::{invalid, page_size};
 use crate::admit::Lane;
 use crate::gate::Gate;
@@ -30,6 +31,8 @@ impl HistoryService {
 
 #[tonic::async_trait]
 impl v1::history_server::History for HistoryService {
+    type ExportLogStream =
+        Pin<Box<dyn Stream<Item = Result<v1::ExportLogResponse, Status>> + Send>>;
     type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::WatchResponse, Status>> + Send>>;
 
     async fn watch(
@@ -68,6 +71,73 @@ impl v1::history_server::History for HistoryService {
             |call| DecisionsCall::parse(&call),
             list_decisions
         )
+    }
+
+    async fn receipt_at(
+        &self,
+        request: Request<v1::ReceiptAtRequest>,
+    ) -> Result<Response<v1::ReceiptAtResponse>, Status> {
+        answer!(
+            self,
+            request,
+            Lane::Read,
+            ReceiptAtResponse,
+            |call| LeafCall::parse(&call),
+            receipt_at
+        )
+    }
+
+    async fn log_checkpoint(
+        &self,
+        request: Request<v1::LogCheckpointRequest>,
+    ) -> Result<Response<v1::LogCheckpointResponse>, Status> {
+        let parse = |call: v1::LogCheckpointRequest| namespace(&call.namespace);
+        answer!(
+            self,
+            request,
+            Lane::Read,
+            LogCheckpointResponse,
+            parse,
+            log_checkpoint
+        )
+    }
+
+    async fn prove_inclusion(
+        &self,
+        request: Request<v1::ProveInclusionRequest>,
+    ) -> Result<Response<v1::ProofResponse>, Status> {
+        answer!(
+            self,
+            request,
+            Lane::Read,
+            ProofResponse,
+            |call| InclusionCall::parse(&call),
+            prove_inclusion
+        )
+    }
+
+    async fn prove_consistency(
+        &self,
+        request: Request<v1::ProveConsistencyRequest>,
+    ) -> Result<Response<v1::ProofResponse>, Status> {
+        answer!(
+            self,
+            request,
+            Lane::Read,
+            ProofResponse,
+            |call| ConsistencyCall::parse(&call),
+            prove_consistency
+        )
+    }
+
+    async fn export_log(
+        &self,
+        request: Request<v1::ExportLogRequest>,
+    ) -> Result<Response<Self::ExportLogStream>, Status> {
+        let asking = authenticate(&request)?;
+        let log = namespace(&request.into_inner().namespace).map_err(|error| invalid(&error))?;
+        let stream = Gate::export_log(Arc::clone(&self.gate), asking, log);
+        Ok(Response::new(Box::pin(stream)))
     }
 }
 

@@ -12,6 +12,7 @@ use holdpoint_receipt::{ClusterId, NodeId};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::witness::{self, Witness, WitnessEntry};
 use super::{ConfigError, require_loopback};
 use crate::limits::CLUSTER_FILE_BYTES_MAX;
 
@@ -24,6 +25,8 @@ pub struct ClusterFile {
     pub cluster: ClusterId,
     /// Every node, in the order of the file. At least one.
     pub nodes: Vec<NodeEntry>,
+    /// The witnesses that sign its heads, in the order of the file.
+    pub witnesses: Vec<WitnessEntry>,
 }
 
 /// One node of the cluster file.
@@ -46,6 +49,8 @@ struct Document {
     cluster_id: Spanned<String>,
     #[serde(default)]
     node: Vec<Spanned<Node>>,
+    #[serde(default)]
+    witness: Vec<Spanned<Witness>>,
 }
 
 /// One `[[node]]`, as it is written.
@@ -98,6 +103,7 @@ impl ClusterFile {
             path: path.to_path_buf(),
             cluster,
             nodes,
+            witnesses: witness::read(&at, &document.witness)?,
         })
     }
 
@@ -126,7 +132,7 @@ impl ClusterFile {
 }
 
 /// The text and where it stands: turns a span into file and line.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     text: &'a str,
     path: &'a Path,
 }
@@ -141,7 +147,7 @@ impl Place<'_> {
             .saturating_add(1)
     }
 
-    fn invalid(&self, span: Range<usize>, message: impl Display) -> ConfigError {
+    pub(super) fn invalid(&self, span: Range<usize>, message: impl Display) -> ConfigError {
         let message = message.to_string().replace('\n', "; ");
         ConfigError::Invalid {
             path: self.path.to_path_buf(),

@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
-use holdpoint_receipt::NodeId;
+use holdpoint_receipt::keys::{Algorithm, KeyName, VerifierKey};
+use holdpoint_receipt::{NodeId, SecretKey};
 
 use super::*;
 
@@ -162,4 +163,50 @@ fn missing_cluster_file_is_refused_with_what_to_give() {
         error.contains("give its path with --config or HOLDPOINT_CONFIG"),
         "{error}"
     );
+}
+
+#[test]
+fn witnesses_are_read_and_each_has_a_name_an_address_and_a_key_of_its_own() {
+    let key = |seed: u8| {
+        let name = KeyName::new("w.example").unwrap();
+        let public = SecretKey::from_seed(&[seed; 32]).public();
+        VerifierKey::new(name, Algorithm::CosignatureV1, public)
+    };
+    let witness = |name: &str, url: &str, vkey: &VerifierKey| {
+        format!("\n[[witness]]\nname = \"{name}\"\nurl = \"{url}\"\nvkey = \"{vkey}\"\n")
+    };
+    let first = witness("w1", "http://127.0.0.1:7600/log", &key(1));
+    let file = parse(&format!("{GOOD}{first}")).unwrap();
+    let [entry] = file.witnesses.as_slice() else {
+        panic!("{file:?}");
+    };
+    assert_eq!((entry.name.as_str(), entry.url.path()), ("w1", "/log"));
+    assert_eq!(entry.verifier, key(1));
+    let log_key = VerifierKey::new(key(1).name().clone(), Algorithm::Ed25519, *key(1).key());
+    for (second, said) in [
+        (
+            witness("w1", "http://127.0.0.1:7601", &key(2)),
+            "name `w1` is that of another witness",
+        ),
+        (
+            witness("w2", "http://127.0.0.1:7601", &key(1)),
+            "vkey is that of another witness",
+        ),
+        (
+            witness("w2", "https://w.example", &key(2)),
+            "is not an address such as http://",
+        ),
+        (
+            witness("w2", "w.example", &key(2)),
+            "is not an address such as http://",
+        ),
+        (
+            witness("w2", "http://w.example", &log_key),
+            "vkey is not one that a witness signs with",
+        ),
+        (witness("W 2", "http://w.example", &key(2)), "name: "),
+    ] {
+        let error = parse(&format!("{GOOD}{first}{second}")).unwrap_err();
+        assert!(error.to_string().contains(said), "{error}");
+    }
 }

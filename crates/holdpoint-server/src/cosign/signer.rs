@@ -171,6 +171,12 @@ impl<S: StateStore, L: LogStore> Signer<S, L> {
         answers.unwrap_or_else(|error| vec![Err(error.into()); wanted.len()])
     }
 
+    /// The newest head of each namespace that this process signed.
+    pub(super) fn notes(&self) -> impl Iterator<Item = (&Name, &Note)> {
+        let signed = self.signed.iter();
+        signed.filter_map(|(namespace, signed)| Some((namespace, signed.note.as_ref()?)))
+    }
+
     /// The head of `namespace` in `look`, signed. Durable before it is returned.
     fn signed_head<V: View<Error = StoreError>>(
         &mut self,

@@ -99,7 +99,7 @@ impl Gate {
     }
 
     /// Reads one namespace as this node has applied it.
-    async fn local_query<T: Send + 'static>(
+    pub(super) async fn local_query<T: Send + 'static>(
         &self,
         namespace: &Name,
         admitted: &Admitted,

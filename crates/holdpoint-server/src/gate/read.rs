@@ -243,7 +243,7 @@ fn page_of<'p, V: View>(
 }
 
 /// One epoch from the first leaf on: every node that was ever announced, one signature needed.
-fn key_set(
+pub(crate) fn key_set(
     cluster: ClusterId,
     namespace: Name,
     nodes: Vec<(NodeId, NodeRecord)>,

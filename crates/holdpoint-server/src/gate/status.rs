@@ -169,6 +169,7 @@ impl Gate {
             pending_approvals: applied.pending_approvals,
             conflicts: applied.conflicts,
             in_doubt: applied.in_doubt,
+            witnesses: self.witness_statuses(),
         })
     }
 
@@ -221,6 +222,15 @@ impl Gate {
 }
 
 impl Gate {
+    fn witness_statuses(&self) -> Vec<v1::WitnessStatus> {
+        // The name of the first namespace is a constant of ours.
+        let Ok(default) = Name::new(NAMESPACE_DEFAULT) else {
+            return Vec::new();
+        };
+        let newest = self.newest_proven(&default);
+        self.parts.witnesses.statuses(&default, newest.as_ref())
+    }
+
     /// Whether a node signs: of this node what it knows, of another what that one said of itself;
     /// empty if it has not said it lately.
     fn signing(&self, is_own: bool, is_announced: bool, seen: Option<&Seen>) -> String {

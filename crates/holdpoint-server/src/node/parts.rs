@@ -11,10 +11,14 @@ use crate::cosign::{Cosigner, Identity, Signer};
 use crate::error::RunError;
 use crate::gate::{Gate, OwnIdentity, Parts};
 use crate::home::{Home, HomeError};
-use crate::limits::{ASKING_MAX, EVALUATIONS_MAX, READERS, READING_MAX, WATCHING_MAX};
+use crate::limits::{
+    ASKING_MAX, EVALUATIONS_MAX, EXPORTING_MAX, HTTP_READING_MAX, READERS, READING_MAX,
+    WATCHING_MAX, WITNESSES_MAX,
+};
 use crate::members::Members;
 use crate::pool::Pool;
 use crate::shadow::Shadows;
+use crate::witnesses::Witnesses;
 
 /// Opens the data directory away from the runtime's threads: recovery may take a while.
 pub(super) async fn open_home(entry: &NodeEntry, owner: Owner) -> Result<Home, RunError> {
@@ -96,7 +100,17 @@ pub(super) fn build_gate(
         clock,
         cosigner: Cosigner::start(signer).map_err(RunError::Thread)?,
         evaluations: pool("evaluate", EVALUATIONS_MAX, ASKING_MAX)?,
-        reads: pool("read", READERS, ASKING_MAX + READING_MAX + WATCHING_MAX)?,
+        reads: pool(
+            "read",
+            READERS,
+            ASKING_MAX
+                + READING_MAX
+                + WATCHING_MAX
+                + HTTP_READING_MAX
+                + EXPORTING_MAX
+                + WITNESSES_MAX,
+        )?,
         shadows,
+        witnesses: Witnesses::new(cluster.witnesses.clone()),
     }))
 }

@@ -50,6 +50,12 @@ fn every_limit_on_the_page_is_the_one_of_the_program() {
             limits::STREAM_IN_FLIGHT_MAX,
         ),
         ("client connections", limits::CONNECTIONS_MAX),
+        (
+            "connections of HTTP/1.1 among them",
+            limits::HTTP_CONNECTIONS_MAX,
+        ),
+        ("reads of the public log at once", limits::HTTP_READING_MAX),
+        ("exports of the log at once", limits::EXPORTING_MAX),
     ] {
         let line = format!("| {what} | {} |", thousands(count));
         assert!(PAGE.contains(&line), "the page does not say `{line}`");

@@ -76,6 +76,7 @@ impl Trio {
             path: scratch.path().join("cluster.toml"),
             cluster: ClusterId::from_bytes([3; 16]),
             nodes,
+            witnesses: Vec::new(),
         };
         Self {
             file,
@@ -85,9 +86,20 @@ impl Trio {
         }
     }
 
+    /// The cluster file, for as long as nothing runs.
+    pub(crate) fn file(&mut self) -> &mut ClusterFile {
+        assert!(self.nodes.is_empty(), "nodes have read the file");
+        &mut self.file
+    }
+
     /// All three, with the starter policy in force.
     pub(crate) async fn deciding() -> Self {
-        let mut trio = Self::prepared().await;
+        Self::prepared().await.decide().await
+    }
+
+    /// The same from a file that was changed.
+    pub(crate) async fn decide(self) -> Self {
+        let mut trio = self;
         for id in [3, 1, 2] {
             trio.start(id).await;
         }
@@ -201,15 +213,14 @@ impl Trio {
             .unwrap()
     }
 
+    /// Where a node answers clients.
+    pub(crate) fn address(&self, id: u64) -> String {
+        let entry = self.file.node(NodeId::new(id).unwrap());
+        entry.unwrap().client.to_string()
+    }
+
     pub(crate) fn channel(&self, id: u64) -> Channel {
-        channel(
-            &self
-                .file
-                .node(NodeId::new(id).unwrap())
-                .unwrap()
-                .client
-                .to_string(),
-        )
+        channel(&self.address(id))
     }
 
     pub(crate) fn gate(&self, id: u64) -> GateClient<Channel> {

@@ -13,7 +13,7 @@ use crate::error::DiskError;
 /// Mode of the folder.
 const FOLDER_MODE: u32 = 0o700;
 /// Mode bits that let anybody but the owner in.
-const OTHERS: u32 = 0o077;
+pub(crate) const OTHERS: u32 = 0o077;
 
 /// A key file. Each node has these two, and neither signs what the other does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ pub(crate) struct DirLock {
 
 impl DirLock {
     /// `None` if another process (or another opener in this one) has it.
-    pub(super) fn take(root: &Path) -> Result<Option<Self>, DiskError> {
+    pub(crate) fn take(root: &Path) -> Result<Option<Self>, DiskError> {
         let path = root.join(FILE);
         let file = OpenOptions::new()
             .write(true)

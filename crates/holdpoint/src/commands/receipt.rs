@@ -1,4 +1,6 @@
-//! `holdpoint receipt verify`: checks a receipt offline.
+//! `holdpoint receipt`: checks a receipt offline, and gives an old one a fresh proof.
+
+mod refresh;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -20,6 +22,7 @@ use crate::times::now;
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReceiptCommand {
     Verify(VerifyArgs),
+    Refresh(refresh::RefreshArgs),
 }
 
 /// Verify a receipt offline, with published keys only
@@ -41,9 +44,16 @@ pub(crate) struct VerifyArgs {
     keys: PathBuf,
 }
 
-/// Verifies it. Asks nobody.
+/// Does it.
 pub(crate) fn perform(command: &ReceiptCommand) -> Result<Answer, Failure> {
-    let ReceiptCommand::Verify(args) = command;
+    match command {
+        ReceiptCommand::Verify(args) => verify_file(args),
+        ReceiptCommand::Refresh(args) => refresh::perform(args),
+    }
+}
+
+/// Verifies it. Asks nobody.
+fn verify_file(args: &VerifyArgs) -> Result<Answer, Failure> {
     let keys = read_file(&args.keys, KEYS_BYTES_MAX)?;
     // One byte beyond the limit is read, so that a file that is too long is said to be no receipt.
     let file = read_start(&args.receipt, RECEIPT_BYTES_MAX)?;

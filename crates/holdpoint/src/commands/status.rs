@@ -3,7 +3,9 @@
 mod table;
 
 use clap::Args;
-use holdpoint_client::{ClusterStatus, Fault, Member, NodeAnswer, NodeReport, Reach, StatusError};
+use holdpoint_client::{
+    ClusterStatus, Fault, Member, NodeAnswer, NodeReport, Reach, StatusError, WitnessReport,
+};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
@@ -183,6 +185,7 @@ fn moment(report: &NodeReport) -> Vec<String> {
     if !counts.is_empty() {
         lines.push(counts.join(" · "));
     }
+    lines.extend(report.witnesses.iter().map(witness));
     if report.time_lead_ms > 0 {
         lines.push(format!(
             "cluster time is {} ahead of the clocks; until they have caught up, new attempts may end \
@@ -191,6 +194,36 @@ fn moment(report: &NodeReport) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// How far one witness is.
+fn witness(witness: &WitnessReport) -> String {
+    let name = &witness.name;
+    let standing = match (witness.signed_size, witness.lag, witness.lag_seconds) {
+        (Some(size), Some(0), _) => format!("signed all {size} leaves"),
+        (_, Some(lag), Some(seconds)) => {
+            format!(
+                "{lag} leaves behind, for {}",
+                show_duration(seconds.saturating_mul(1_000))
+            )
+        }
+        (_, _, _) => "not known to the node that answered".to_owned(),
+    };
+    let trouble = match witness.trouble.as_str() {
+        "" => String::new(),
+        trouble => format!(" ({trouble})"),
+    };
+    format!("witness {name}: {standing}{trouble}")
+}
+
+fn witness_json(witness: &WitnessReport) -> Value {
+    json!({
+        "name": witness.name,
+        "signed_size": witness.signed_size.map(number),
+        "lag": witness.lag.map(number),
+        "lag_seconds": witness.lag_seconds.map(number),
+        "trouble": witness.trouble,
+    })
 }
 
 fn members(answer: Answer, report: &NodeReport) -> Answer {
@@ -202,6 +235,10 @@ fn members(answer: Answer, report: &NodeReport) -> Answer {
         .member("pending_approvals", number(report.pending_approval_count))
         .member("conflicts", number(report.conflict_count))
         .member("in_doubt", report.in_doubt_count)
+        .member(
+            "witnesses",
+            report.witnesses.iter().map(witness_json).collect::<Value>(),
+        )
         .member("time_lead_ms", number(report.time_lead_ms))
         .member("cluster_id", report.cluster_id.to_string())
         .member("node_id", number(report.node_id.get()))

@@ -132,6 +132,8 @@ const FOREIGN: &[(&str, Owners)] = &[
     ("getrandom", AboveTheLine),
     ("granit-parser", Only(&["holdpoint-policy"], BUNDLES)),
     ("http", AboveTheLine),
+    ("http-body-util", Only(&["holdpoint-server"], SERVES)),
+    ("hyper", Only(&["holdpoint-server"], SERVES)),
     (
         "hyper-util",
         Only(&["holdpoint-server", "holdpoint-client"], SERVES),

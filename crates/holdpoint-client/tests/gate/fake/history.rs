@@ -44,6 +44,7 @@ impl FakeNode {
 
 #[tonic::async_trait]
 impl v1::history_server::History for FakeNode {
+    type ExportLogStream = tokio_stream::Empty<Result<v1::ExportLogResponse, Status>>;
     type WatchStream = Messages;
 
     async fn watch(
@@ -86,6 +87,41 @@ impl v1::history_server::History for FakeNode {
         &self,
         _: Request<v1::ListDecisionsRequest>,
     ) -> Result<Response<v1::ListDecisionsResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
+
+    async fn receipt_at(
+        &self,
+        _: Request<v1::ReceiptAtRequest>,
+    ) -> Result<Response<v1::ReceiptAtResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
+
+    async fn log_checkpoint(
+        &self,
+        _: Request<v1::LogCheckpointRequest>,
+    ) -> Result<Response<v1::LogCheckpointResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
+
+    async fn prove_inclusion(
+        &self,
+        _: Request<v1::ProveInclusionRequest>,
+    ) -> Result<Response<v1::ProofResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
+
+    async fn prove_consistency(
+        &self,
+        _: Request<v1::ProveConsistencyRequest>,
+    ) -> Result<Response<v1::ProofResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
+
+    async fn export_log(
+        &self,
+        _: Request<v1::ExportLogRequest>,
+    ) -> Result<Response<Self::ExportLogStream>, Status> {
         Err(Status::unimplemented("not part of the fake"))
     }
 }
