@@ -86,6 +86,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// Microseconds of processor time for each decision.
+struct Cost {
+    all: u64,
+    /// By the thread that applies entries.
+    applying: u64,
+}
+
+impl Cost {
+    /// By the threads of the store.
+    fn merges(&self) -> u64 {
+        self.all.saturating_sub(self.applying)
+    }
+}
+
 /// A state that entries are applied to.
 struct Node {
     state: RocksState,
@@ -118,7 +132,8 @@ fn run(folder: &Path, marks: &[u64]) -> Result<(), Box<dyn Error>> {
     };
     node.found()?;
     println!(
-        " retained   CPU us per life   CPU us per filled decision   resident MiB   on disk MiB"
+        " retained   CPU us per life   of it merges   CPU us per filled decision   of it merges   \
+         resident MiB   on disk MiB"
     );
     for mark in marks {
         // As slow as removes a decision for each one made once so many are retained.
@@ -129,8 +144,12 @@ fn run(folder: &Path, marks: &[u64]) -> Result<(), Box<dyn Error>> {
         let end = node.decisions.saturating_add(MEASURED);
         let life = node.cost_until(end, Node::live)?;
         println!(
-            "{:>9}   {life:>15}   {filled:>26}   {:>12}   {:>11}",
+            "{:>9}   {:>15}   {:>12}   {:>26}   {:>12}   {:>12}   {:>11}",
             node.decisions.saturating_sub(node.removed),
+            life.all,
+            life.merges(),
+            filled.all,
+            filled.merges(),
             process::resident_mib()?,
             process::size_mib(folder)?,
         );
@@ -164,12 +183,14 @@ impl Node {
         &mut self,
         end: u64,
         step: impl Fn(&mut Self) -> Result<(), Box<dyn Error>>,
-    ) -> Result<u64, Box<dyn Error>> {
+    ) -> Result<Cost, Box<dyn Error>> {
         let (before, at) = (process::cpu_micros()?, self.decisions);
+        let applying = process::own_cpu_micros()?;
         while self.decisions < end {
             step(self)?;
         }
         self.state.flush()?;
+        let applying = process::own_cpu_micros()?.saturating_sub(applying);
         let mut spent = process::cpu_micros()?;
         loop {
             thread::sleep(QUIET);
@@ -180,8 +201,11 @@ impl Node {
             spent = now;
         }
         let decided = self.decisions.saturating_sub(at);
-        let each = spent.saturating_sub(before).checked_div(decided);
-        Ok(each.unwrap_or_default())
+        let each = |micros: u64| micros.checked_div(decided).unwrap_or_default();
+        Ok(Cost {
+            all: each(spent.saturating_sub(before)),
+            applying: each(applying),
+        })
     }
 
     /// One entry: so many permits that are left to expire.

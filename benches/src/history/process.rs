@@ -4,9 +4,20 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
+use rustix::time::ClockId;
+
 /// Processor time of all threads so far, in microseconds.
 pub(crate) fn cpu_micros() -> Result<u64, Box<dyn Error>> {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    micros(ClockId::ProcessCPUTime)
+}
+
+/// Processor time of this thread so far, in microseconds.
+pub(crate) fn own_cpu_micros() -> Result<u64, Box<dyn Error>> {
+    micros(ClockId::ThreadCPUTime)
+}
+
+fn micros(clock: ClockId) -> Result<u64, Box<dyn Error>> {
+    let time = rustix::time::clock_gettime(clock);
     let seconds = u64::try_from(time.tv_sec)?;
     let nanos = u64::try_from(time.tv_nsec)?;
     Ok(seconds

@@ -6,9 +6,9 @@
 //!
 //! ```text
 //! default      what is in force now         small, and stays so: often merged, all of it warm
-//! statements   by leaf, only at the end     merged few times; nobody asks for what is not there
+//! statements   by leaf, only at the end     hardly ever merged; nobody asks for what is not there
 //! disclosures  by leaf, only at the end     the same, apart from what stays longer
-//! indexes      by fence, by place in a tree the same
+//! indexes      by fence, by place in a tree merged few times
 //! history      by names that come in any    merged few times; filters say of a new name that it is
 //!              order                        not there
 //! applied      one row                      how far the log is applied
@@ -43,6 +43,13 @@ const LEVELS: usize = 7;
 const FLUSHES_MERGED: i32 = 2;
 /// Flushed files that are merged at once where rows go seldom.
 const RUNS_MERGED: i32 = 8;
+/// Flushed files that are merged at once where rows only come at the end. A look-up of a leaf meets only
+/// those whose span has it: one, where there is one namespace.
+const APPENDED_RUNS_MERGED: i32 = 24;
+/// Writes wait when so many times as many files are there as are merged at once.
+const RUNS_SLOWING: i32 = 3;
+/// Writes stop at so many times as many.
+const RUNS_STOPPING: i32 = 4;
 /// What the filter of keys may take of a family's writes in memory.
 const MEMORY_FILTER_RATIO: f64 = 0.02;
 
@@ -105,9 +112,10 @@ impl Family {
                 options.set_memtable_prefix_bloom_ratio(MEMORY_FILTER_RATIO);
                 options.set_memtable_whole_key_filtering(true);
             }
-            Self::Statements | Self::Disclosures | Self::Indexes => in_runs(&mut options),
+            Self::Statements | Self::Disclosures => in_runs(&mut options, APPENDED_RUNS_MERGED),
+            Self::Indexes => in_runs(&mut options, RUNS_MERGED),
             Self::History => {
-                in_runs(&mut options);
+                in_runs(&mut options, RUNS_MERGED);
                 options.set_memtable_prefix_bloom_ratio(MEMORY_FILTER_RATIO);
                 options.set_memtable_whole_key_filtering(true);
             }
@@ -118,18 +126,20 @@ impl Family {
     }
 }
 
-/// Merges runs of a like size: a row is written again as often as its family grows eightfold, not ten
-/// times for each level. Files handed down as they are would cost less still where rows only come at
+/// Merges `runs` of a like size: a row is written again as often as its family grows so many times, not
+/// ten times for each level. Files handed down as they are would cost less still where rows only come at
 /// the end, but then there would be one more with every flush, for ever.
 ///
 /// The first level holds what was flushed, and is gone soon: to compress it pays nothing back.
-fn in_runs(options: &mut Options) {
+fn in_runs(options: &mut Options, runs: i32) {
     let mut levels = [DBCompressionType::Lz4; LEVELS];
     if let Some(first) = levels.first_mut() {
         *first = DBCompressionType::None;
     }
     options.set_compression_per_level(&levels);
-    options.set_level_zero_file_num_compaction_trigger(RUNS_MERGED);
+    options.set_level_zero_file_num_compaction_trigger(runs);
+    options.set_level_zero_slowdown_writes_trigger(runs.saturating_mul(RUNS_SLOWING));
+    options.set_level_zero_stop_writes_trigger(runs.saturating_mul(RUNS_STOPPING));
     options.set_compaction_style(DBCompactionStyle::Universal);
 }
 
