@@ -45,7 +45,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PER_ENTRY: usize = 64;
 
 /// Whole lives that one figure is an average of.
-const MEASURED: u64 = 50_000;
+const MEASURED: u64 = 100_000;
 
 /// Decisions made before the first mark, so that it too has merges and removals behind it.
 const WARM: u64 = 300_000;
