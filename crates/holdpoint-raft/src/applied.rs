@@ -51,7 +51,8 @@ impl Applied {
     }
 }
 
-/// Sees each entry with commands after its rows are in the state: its index and what it meant.
+/// Sees each entry with commands, and each set of voters that comes into force, after its rows are in
+/// the state: its index and what it meant.
 pub type AppliedHook = Arc<dyn Fn(u64, &holdpoint_core::Applied) + Send + Sync>;
 
 /// Tells how far the log is applied.
@@ -86,7 +87,7 @@ impl Teller {
         self.told.send_replace(applied);
     }
 
-    /// The entry at `index` is applied; `meant` if it had commands.
+    /// The entry at `index` is applied; `meant` if it had commands or set who votes.
     pub(crate) fn entry(&self, index: u64, meant: Option<&holdpoint_core::Applied>) {
         if let (Some(hook), Some(meant)) = (self.hook.get(), meant) {
             hook(index, meant);

@@ -208,8 +208,8 @@ impl Group {
         self.inner.progress.teller.subscribe()
     }
 
-    /// Calls `hook` for each entry with commands that this node applies from now on, leader or not.
-    /// The first hook stays; returns whether this is it.
+    /// Calls `hook` for each entry with commands that this node applies from now on, leader or not, and
+    /// for each that sets who votes. The first hook stays; returns whether this is it.
     ///
     /// It runs on the task that applies, after the entry's rows are in the state and before any
     /// caller is answered: it may read the state and must not wait for anything. What a snapshot brings

@@ -4,6 +4,7 @@
 //! What a command means is decided in `holdpoint-core`; an error here is a fault of this node's own
 //! storage and stops the node. Every responder is called, or dropped with the node that stops.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -168,7 +169,7 @@ impl StateMachine {
         let applied = encode_applied(&id, &self.membership, &self.former);
         let writes = meant.as_ref().map_or(&[][..], |meant| &meant.writes);
         self.state.commit(writes, &applied).map_err(fault)?;
-        if let Some(meant) = &meant {
+        if let (Payload::Normal(_), Some(meant)) = (&entry.payload, &meant) {
             self.progress.see(meant.now);
         }
         self.progress.teller.entry(id.index, meant.as_ref());
@@ -197,11 +198,17 @@ impl StateMachine {
         if membership.get_joint_config().len() != 1 {
             return Ok(None);
         }
-        let voters: Vec<NodeId> = membership
-            .voter_ids()
-            .filter_map(|voter| NodeId::new(voter).ok())
-            .collect();
-        meaning_of_voters(&*self.state, self.group, id, &voters)
+        let voters = membership.voter_ids();
+        let voters: BTreeSet<NodeId> = voters.filter_map(|it| NodeId::new(it).ok()).collect();
+        let voters: Vec<NodeId> = voters.into_iter().collect();
+        let (term, index) = (term_of(&id), id.index);
+        let meant = self
+            .state
+            .read(|view| holdpoint_core::apply_membership(&view, self.group, term, index, &voters));
+        meant
+            .map_err(fault)?
+            .map(Some)
+            .map_err(|error| io::Error::other(error.to_string()))
     }
 
     fn judge(&self, id: LogId, proposal: &Proposal) -> io::Result<holdpoint_core::Applied> {
@@ -270,16 +277,6 @@ impl StateMachine {
             last: self.snapshot.clone(),
         }
     }
-}
-
-/// What it means to the state that `voters` vote from the entry `id` on.
-fn meaning_of_voters(
-    _state: &dyn StateDisk,
-    _group: GroupId,
-    _id: LogId,
-    _voters: &[NodeId],
-) -> io::Result<Option<holdpoint_core::Applied>> {
-    Ok(None)
 }
 
 impl RaftStateMachine<TypeConfig> for StateMachine {

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use holdpoint_core::{GroupId, Query};
 use holdpoint_raft::{ChangeMembersError, Group, GroupFault, GroupMembership, MemberPlace};
-use holdpoint_receipt::NodeId;
+use holdpoint_receipt::{Name, NodeId};
 use tokio::time::timeout;
 
-use crate::support::commands::announce;
+use crate::support::commands::{activate_policy, announce, put_policy};
 use crate::support::{Cluster, PATIENCE, WAIT, node_id, peer_address, until};
 
 fn ids(nodes: &[u64]) -> BTreeSet<NodeId> {
@@ -309,6 +310,50 @@ async fn removal_that_lost_its_leader_half_way_is_finished_by_the_next() {
         (told(&cluster, gone).own == MemberPlace::Removed).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn voters_in_the_state_and_those_who_sign_follow_the_membership_on_every_node() {
+    let mut cluster = Cluster::of_three().await;
+    cluster.propose(&put_policy()).await;
+    cluster.propose(&activate_policy()).await;
+    for node in 1..=4 {
+        cluster.propose(&announce(node)).await;
+    }
+    cluster.settled().await;
+    cluster.start(4).await;
+    add(&cluster, 4).await;
+    cluster.settled().await;
+    let signers = |group: &Group| {
+        let read = group.local_view(|view| {
+            let query = Query::new(&view, GroupId::FIRST);
+            let voters = query.group().unwrap().unwrap().voters;
+            let log = query.namespace(&Name::new("default").unwrap()).unwrap();
+            let log = log.unwrap();
+            let (_, epoch) = log.epochs().unwrap().pop().unwrap();
+            let signers: Vec<NodeId> = epoch.signers.iter().map(|it| it.node).collect();
+            assert_eq!(signers, voters, "who votes and is announced signs");
+            (voters, log.head().unwrap().size)
+        });
+        read.unwrap()
+    };
+    let (before, size) = signers(cluster.group(1));
+    assert_eq!(before, [1, 2, 3].map(node_id), "a learner does not sign");
+    promote(&cluster, 4).await;
+    remove(&cluster, 4).await;
+    cluster.stop(4).await;
+    cluster.propose(&announce(5)).await;
+    cluster.settled().await;
+    for group in cluster.groups.values() {
+        let (after, grown) = signers(group);
+        assert_eq!(
+            (&after, grown),
+            (&before, size + 2),
+            "each change is stated"
+        );
+        let told = group.applied().borrow().clone();
+        assert_eq!(told.tree_sizes.values().copied().max(), Some(grown));
+    }
 }
 
 /// Begins a change that reaches only `kept`, which has it in its log and cannot commit it.

@@ -10,7 +10,8 @@ use holdpoint_core::{Command, GroupId, Outcome, Query};
 use holdpoint_raft::{Committed, Group};
 use holdpoint_receipt::request::digest_of_canonical;
 use holdpoint_receipt::{
-    Caller, ClusterTime, Digest, IdempotencyKey, Name, PermitId, PolicyVersion, Salt, sha256,
+    Caller, ClusterTime, Digest, IdempotencyKey, Name, PermitId, PolicyVersion, Salt, SecretKey,
+    sha256,
 };
 
 use super::node_id;
@@ -25,14 +26,19 @@ fn caller() -> Caller {
     Caller::new("loopback:test").unwrap()
 }
 
-/// Changes one row; proposing it again changes nothing.
+/// Changes the row of a node, and where it votes also who signs; proposing it again changes nothing.
 pub(crate) fn announce(node: u64) -> Command {
     let byte = u8::try_from(node).unwrap();
+    let key = |kind: u8| {
+        let mut seed = [byte; 32];
+        seed[0] = kind;
+        *SecretKey::from_seed(&seed).public().as_bytes()
+    };
     Command::AnnounceNode(AnnounceNode {
         node: node_id(node),
         incarnation: [byte; 16],
-        log_key: [byte; 32],
-        cosign_key: [byte; 32],
+        log_key: key(b'l'),
+        cosign_key: key(b'c'),
         feature_level_max: 1,
         evaluator_version: 1,
     })
