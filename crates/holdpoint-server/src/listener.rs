@@ -4,26 +4,22 @@
 //! Reads no more of a connection than shows what it speaks. Never closes one on which a call is being
 //! answered.
 
+mod connection;
 mod sort;
 
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::stream::unfold;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
-use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use crate::stop::Stop;
 
+pub(crate) use connection::{Connection, Peer};
 pub(crate) use sort::sort;
 
 /// How long to wait after the system had no descriptor left, which only time can mend.
@@ -190,19 +186,13 @@ impl Accept {
         let activity = Arc::new(Activity::new());
         self.open.add(&activity);
         let (mut cut, evicted) = (self.cut.clone(), Arc::clone(&activity));
-        let cut = Box::pin(async move {
+        let cut = async move {
             tokio::select! {
                 () = cut.stopped() => (),
                 () = evicted.evicted.notified() => (),
             }
-        });
-        Connection {
-            stream,
-            opening: Bytes::new(),
-            cut,
-            activity,
-            _place: place,
-        }
+        };
+        Connection::new(stream, cut, activity, place)
     }
 }
 
@@ -217,131 +207,12 @@ fn concerns_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// One client connection, which gives its place back when it closes.
-pub(crate) struct Connection {
-    stream: TcpStream,
-    /// What was read to learn what it speaks, and is to be read again.
-    opening: Bytes,
-    /// Once this resolves, the connection reads as closed by the client.
-    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
-    activity: Arc<Activity>,
-    _place: OwnedSemaphorePermit,
-}
-
-/// What a client speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spoken {
-    /// HTTP/1.1, as far as its first bytes show.
-    Http1,
-    /// HTTP/2.
-    Http2,
-}
-
-/// How HTTP/2 begins. No method of HTTP/1.1 does: the word is reserved (RFC 9113 section 3.4).
-const HTTP2_BEGINS: &[u8] = b"PRI ";
-
-impl Connection {
-    /// What is going on on it.
-    pub(crate) fn activity(&self) -> &Arc<Activity> {
-        &self.activity
-    }
-
-    /// Reads as much as shows what the client speaks; it is read again later.
-    async fn spoken(&mut self) -> io::Result<Spoken> {
-        let mut opening = BytesMut::with_capacity(HTTP2_BEGINS.len());
-        let spoken = loop {
-            if !HTTP2_BEGINS.starts_with(&opening) {
-                break Spoken::Http1;
-            }
-            let missing = HTTP2_BEGINS.len().saturating_sub(opening.len());
-            if missing == 0 {
-                break Spoken::Http2;
-            }
-            let mut rest = (&mut *self).take(u64::try_from(missing).unwrap_or(0));
-            if rest.read_buf(&mut opening).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        };
-        self.opening = opening.freeze();
-        Ok(spoken)
-    }
-}
-
-/// What each call knows of its connection.
-#[derive(Clone, Debug)]
-pub(crate) struct Peer {
-    /// Its addresses.
-    pub(crate) tcp: TcpConnectInfo,
-    /// What is going on on it.
-    pub(crate) activity: Arc<Activity>,
-}
-
-impl Connected for Connection {
-    type ConnectInfo = Peer;
-
-    fn connect_info(&self) -> Peer {
-        Peer {
-            tcp: self.stream.connect_info(),
-            activity: Arc::clone(&self.activity),
-        }
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.cut.as_mut().poll(context).is_ready() {
-            // The future must not be polled again after it has resolved.
-            self.cut = Box::pin(std::future::ready(()));
-            return Poll::Ready(Ok(()));
-        }
-        if !self.opening.is_empty() {
-            let fitting = self.opening.len().min(buffer.remaining());
-            buffer.put_slice(&self.opening.split_to(fitting));
-            return Poll::Ready(Ok(()));
-        }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use futures_util::StreamExt as _;
-    use tokio::io::AsyncWriteExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+    use super::connection::Spoken;
     use super::*;
 
     #[tokio::test]
@@ -353,7 +224,7 @@ mod tests {
         let _first_client = TcpStream::connect(address).await.unwrap();
         let _second_client = TcpStream::connect(address).await.unwrap();
         let first = connections.next().await.unwrap().unwrap();
-        let _call = first.activity.begin();
+        let _call = first.activity().begin();
         assert!(futures_util::poll!(connections.next()).is_pending());
         drop(first);
         assert!(connections.next().await.unwrap().is_ok());
@@ -373,7 +244,7 @@ mod tests {
         let mut first = connections.next().await.unwrap().unwrap();
         let mut second = connections.next().await.unwrap().unwrap();
         // The first was used last.
-        drop(first.activity.begin());
+        drop(first.activity().begin());
         let newcomer = async { connections.next().await.unwrap().unwrap() };
         let closing = async {
             let mut buffer = [0; 1];

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Connection, Spoken};
+use super::connection::{Connection, Spoken};
 use crate::limits::{HTTP_CONNECTIONS_MAX, OPENING_WAIT};
 use crate::stop::Stop;
 

@@ -16,6 +16,7 @@ mod doors;
 mod doubt;
 mod history;
 mod life;
+mod log;
 mod policies;
 mod public_log;
 mod reads;
