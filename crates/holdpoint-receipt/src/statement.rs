@@ -24,7 +24,8 @@ use crate::names::{ClusterId, ClusterTime, Name, NumberError, check_number};
 
 pub use body::{Body, DecisionStatement, Grant, PermitStep, Verdict};
 pub use commitment::{
-    BOUNDS_MAX, BoundCommitments, BoundsError, Salt, approvals_digest, commit, subject_digest,
+    BOUNDS_MAX, BoundCommitments, BoundsError, MemberSalt, Salt, approvals_digest, commit,
+    subject_digest,
 };
 pub use standing::{
     ApprovalStatement, DrainStatement, ErasedStatement, FrozenStatement, KeysStatement,

@@ -9,13 +9,16 @@
 //!                                        TIMESTAMP, KEY_REVOKED, NOT_ENOUGH_SIGNATURES,
 //!                                        SURPLUS_SIGNATURES
 //! the statement is a leaf under it       INCLUSION_PROOF
+//! it is what its holder asks for         WRONG_KIND, DEV_MODE, BINDING_MISMATCH, EXPIRED
 //! ```
 //!
-//! The checks run in this order and the first that fails is the answer. This is an audit: it says
-//! what was decided, not whether a permit is live now. It needs the published keys, and never a
-//! network or a clock.
+//! The checks run in this order and the first that fails is the answer. Up to the last line this is
+//! an audit: it says what was decided. [`verify_execute`] asks the rest too, at a time that is passed
+//! in: whether this is a permit for these bytes that has not expired. It needs the published keys, and
+//! never a network or a clock.
 
 mod binding;
+mod execute;
 mod heads;
 mod signatures;
 
@@ -28,6 +31,8 @@ use crate::receipt::Receipt;
 use crate::statement::{Statement, StatementError};
 
 pub use binding::verify_permit_for;
+pub use execute::{Execution, Live, verify_execute};
+pub(crate) use heads::parse_head;
 pub use heads::{verify_handover, verify_head_signature, verify_note, verify_published};
 
 /// Why a receipt is not believed: the first check that failed.
@@ -137,11 +142,20 @@ pub enum VerifyError {
         /// What was asked for.
         expected: &'static str,
     },
+    /// The receipt is genuine, but only a development node's.
+    #[error("the receipt is genuine, but a development node's, whose word nobody else should take")]
+    DevMode,
     /// The receipt is genuine, but about something else.
     #[error("the receipt is genuine, but its `{member}` is another")]
     BindingMismatch {
         /// The statement's member that differs.
         member: &'static str,
+    },
+    /// The permit was granted, and is not live any more at the given time.
+    #[error("the permit is genuine, but it expired {ago_ms} ms ago")]
+    Expired {
+        /// How long ago.
+        ago_ms: u64,
     },
 }
 
@@ -170,7 +184,9 @@ impl VerifyError {
             Self::SurplusSignatures { .. } => "SURPLUS_SIGNATURES",
             Self::InclusionProof(_) => "INCLUSION_PROOF",
             Self::WrongKind { .. } => "WRONG_KIND",
+            Self::DevMode => "DEV_MODE",
             Self::BindingMismatch { .. } => "BINDING_MISMATCH",
+            Self::Expired { .. } => "EXPIRED",
         }
     }
 }
@@ -258,7 +274,7 @@ pub fn verify_parsed(receipt: Receipt, keys: &KeySet) -> Result<Verified, Verify
             found: statement.namespace.to_string(),
         });
     }
-    let head = heads::parse_head(&receipt.checkpoint)?;
+    let head = parse_head(&receipt.checkpoint)?;
     if head.origin != keys.origin() {
         return Err(VerifyError::WrongLog {
             found: head.origin.to_string(),

@@ -128,6 +128,15 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// What is granted; none for a DENY.
+    #[must_use]
+    pub const fn grant(&self) -> Option<&Grant> {
+        match self {
+            Self::Permit(grant) => Some(grant),
+            Self::Deny { .. } => None,
+        }
+    }
+
     /// The decision.
     #[must_use]
     pub const fn decision(&self) -> Decision {
@@ -199,6 +208,38 @@ impl Body {
             Self::Frozen(_) => Kind::Frozen,
             Self::Drain(_) => Kind::Drain,
             Self::Erased(_) => Kind::Erased,
+        }
+    }
+
+    /// The decision, if it is one.
+    #[must_use]
+    pub const fn decision(&self) -> Option<&DecisionStatement> {
+        if let Self::Decision(decision) = self {
+            Some(decision)
+        } else {
+            None
+        }
+    }
+
+    /// What every later step of a permit says, if it is one.
+    #[must_use]
+    pub const fn step(&self) -> Option<&PermitStep> {
+        match self {
+            Self::Redeemed { step, .. }
+            | Self::Completed { step, .. }
+            | Self::Conflict { step, .. }
+            | Self::Released { step, .. }
+            | Self::Revoked(step)
+            | Self::Superseded(step) => Some(step),
+            Self::Decision(_)
+            | Self::Policy(_)
+            | Self::Keys(_)
+            | Self::Approved(_)
+            | Self::ApprovalRevoked(_)
+            | Self::SessionClosed(_)
+            | Self::Frozen(_)
+            | Self::Drain(_)
+            | Self::Erased(_) => None,
         }
     }
 

@@ -1,6 +1,8 @@
 //! Values that could be guessed appear in statements only as salted commitments.
 //!
 //! Who holds the value and the salt can show that the statement is about it; nobody else can tell.
+//! Each member has a salt of its own, derived from the statement's: handing it out opens that member
+//! and leaves the others closed (see [`mod@crate::open`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,6 +12,9 @@ use crate::names::Name;
 
 /// Separates commitments from every other digest.
 const COMMITMENT_DOMAIN: &str = "holdpoint/commitment/v1";
+
+/// Separates the salts of members from every other digest.
+const SALT_DOMAIN: &str = "holdpoint/salt/v1";
 
 /// Separates digests of approvals from every other digest.
 const APPROVALS_DOMAIN: &str = "holdpoint/approvals/v1";
@@ -44,17 +49,58 @@ impl fmt::Debug for Salt {
     }
 }
 
-/// Commits to `value` as the statement's member `member`.
+/// The salt of one member of one statement. Whoever has it can open that member, and no other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct MemberSalt([u8; 32]);
+
+impl Salt {
+    /// The salt of a member, such as `caller_commitment` or `bound.workspace`.
+    ///
+    /// ```text
+    /// sha256_domain("holdpoint/salt/v1", [member, salt])
+    /// ```
+    #[must_use]
+    pub fn of_member(&self, member: &str) -> MemberSalt {
+        MemberSalt(*sha256_domain(SALT_DOMAIN, &[member.as_bytes(), &self.0]).as_bytes())
+    }
+}
+
+impl MemberSalt {
+    /// Takes the 32 bytes that were handed out.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The commitment to `value`.
+    ///
+    /// ```text
+    /// sha256_domain("holdpoint/commitment/v1", [member salt, value])
+    /// ```
+    #[must_use]
+    pub fn commit(&self, value: &[u8]) -> Digest {
+        sha256_domain(COMMITMENT_DOMAIN, &[&self.0, value])
+    }
+}
+
+impl fmt::Debug for MemberSalt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemberSalt")
+    }
+}
+
+/// Commits to `value` as the statement's member `member`, under the salt of that member.
 ///
-/// ```text
-/// sha256_domain("holdpoint/commitment/v1", [member, salt, value])
-/// ```
-///
-/// `member` is the member's name, such as `caller_commitment` or `bound.workspace`, so that equal
-/// values of two members cannot be seen to be equal.
+/// The member's name is in its salt, so that equal values of two members cannot be seen to be equal.
 #[must_use]
 pub fn commit(salt: &Salt, member: &str, value: &[u8]) -> Digest {
-    sha256_domain(COMMITMENT_DOMAIN, &[member.as_bytes(), &salt.0, value])
+    salt.of_member(member).commit(value)
 }
 
 /// The digest of what a quorum binds, by its canonical bytes: what an approver signs off.
@@ -131,6 +177,12 @@ impl BoundCommitments {
         }
         self.0.insert(name, commitment);
         Ok(())
+    }
+
+    /// The commitment of one bound.
+    #[must_use]
+    pub fn get(&self, name: &Name) -> Option<&Digest> {
+        self.0.get(name)
     }
 
     /// The commitments in the order of the bounds' names.

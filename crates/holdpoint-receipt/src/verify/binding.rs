@@ -27,6 +27,15 @@ pub fn verify_permit_for(
 }
 
 impl Verified {
+    /// What this PERMIT grants, whatever it is for.
+    pub(super) fn grant(&self) -> Result<Grant, VerifyError> {
+        let decision = self.statement().body.decision();
+        let grant = decision.and_then(|decision| decision.verdict.grant());
+        grant.copied().ok_or(VerifyError::WrongKind {
+            expected: "a PERMIT",
+        })
+    }
+
     /// The PERMIT for the request with this digest.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ fn head_of(note: &Note, keys: &KeySet) -> Result<Checkpoint, VerifyError> {
     Ok(head)
 }
 
-pub(super) fn parse_head(note: &Note) -> Result<Checkpoint, VerifyError> {
+pub(crate) fn parse_head(note: &Note) -> Result<Checkpoint, VerifyError> {
     let head = note.text().parse();
     head.map_err(|error| VerifyError::CheckpointMalformed(format!("{error}")))
 }

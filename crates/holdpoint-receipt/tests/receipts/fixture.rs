@@ -267,7 +267,7 @@ fn fuller_bodies() -> Vec<Body> {
     ]
 }
 
-fn approval() -> ApprovalStatement {
+pub(crate) fn approval() -> ApprovalStatement {
     ApprovalStatement {
         surface: Name::new("infra.apply").unwrap(),
         quorum: Name::new("plan-review").unwrap(),
@@ -289,7 +289,7 @@ fn frozen() -> FrozenStatement {
     }
 }
 
-fn erased() -> ErasedStatement {
+pub(crate) fn erased() -> ErasedStatement {
     ErasedStatement {
         permit_id: Some(grant().permit_id),
         request_digest: request_digest(),

@@ -7,14 +7,19 @@
     reason = "tests: a failed assumption should end them, and they may look at their environment"
 )]
 
+mod chain;
+mod execute;
+mod export;
 mod fixture;
 mod heads;
 mod keys;
 mod kinds;
+mod open;
 mod receipt;
 mod registry;
 mod script;
 mod statement;
+mod story;
 mod tiles;
 mod trust;
 mod vectors;

@@ -15,7 +15,7 @@ fn canonical_statement_and_its_hash_never_change() {
     // `head -1 statements.jsonl | tr -d '\n' | sha256sum`
     assert_eq!(
         permit.receipt_hash().to_string(),
-        "bdfbaf99d1bc3fa66ef39ee524d465b2debfcb6fcb977475cbd7680a77bcdc53"
+        "3080980ddf22fe029291f164de70b9275c8263ea0ef5300d9c7c68f6c76e965c"
     );
     let all: Vec<String> = bodies()
         .into_iter()
