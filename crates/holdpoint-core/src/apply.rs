@@ -199,8 +199,8 @@ fn touched<V: View>(
     group: GroupId,
     commands: &[Command],
 ) -> Result<BTreeSet<Name>, ApplyError<V::Error>> {
-    let named = commands.iter().filter_map(Command::namespace).cloned();
-    let mut names: BTreeSet<Name> = named.collect();
+    let of_commands = commands.iter().filter_map(Command::namespace);
+    let mut names: BTreeSet<Name> = of_commands.cloned().collect();
     if commands.iter().any(|command| command.namespace().is_none()) {
         names.extend(Query::new(after, group).all_namespaces()?);
     }

@@ -28,6 +28,7 @@ mod gate;
 mod handover;
 mod keys;
 mod lifecycle;
+mod marks;
 mod outline;
 mod pending;
 mod places;
@@ -191,7 +192,7 @@ fn in_group<V: View>(
         }
         Command::RotateKeys(command) => keys::rotate(&mut draft, group, command)?,
         Command::RetireKeys(command) => keys::retire(&mut draft, group, command)?,
-        Command::RevokeKeys(command) => keys::revoke(&mut draft, group, command)?,
+        Command::RevokeKeys(command) => marks::revoke(&mut draft, group, command)?,
         Command::RequireSigners(command) => keys::require(&mut draft, group, command)?,
         Command::PutPolicy(_)
         | Command::ActivatePolicy(_)

@@ -73,9 +73,10 @@ fn asked(body: &Body) -> Option<Digest> {
 
 /// Until when the attempt can be evaluated again.
 fn retried_until(statement: &Statement) -> ClusterTime {
-    match &statement.body {
-        Body::Decision(decision) => decision.not_after,
-        _ => ClusterTime::default(),
+    if let Body::Decision(decision) = &statement.body {
+        decision.not_after
+    } else {
+        ClusterTime::default()
     }
 }
 

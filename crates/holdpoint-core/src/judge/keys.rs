@@ -3,12 +3,13 @@
 //! ```text
 //! rotate    other keys for a node        refused: KEYS_MOVED, KEYS_UNFIT
 //! retire    a voter signs no more                 TOO_FEW_SIGNERS
-//! revoke    a mark on a pair of keys              UNKNOWN_KEY; TOO_FEW_SIGNERS if it signs with them
 //! require   how many must sign                    TOO_FEW_SIGNERS
 //! ```
 //!
+//! Marks on compromised keys are [`super::marks`].
+//!
 //! One change at a time: each waits until the signers before it have handed over to those after it
-//! (KEYS_PENDING). So an old and a new majority are never more than one step apart.
+//! (`KEYS_PENDING`). So an old and a new majority are never more than one step apart.
 
 use std::collections::BTreeSet;
 
@@ -20,23 +21,24 @@ use holdpoint_receipt::{ClusterId, Name, NodeId, Reason};
 use super::Verdict;
 use super::draft::{Draft, decoded};
 use super::epochs::{Cause, Lineup, names, open_epochs, within};
-use crate::command::{RequireSigners, RetireKeys, RevokeKeys, RotateKeys};
-use crate::epochs::{epochs, marks, pair};
+use super::marks::is_marked;
+use crate::command::{RequireSigners, RetireKeys, RotateKeys};
+use crate::epochs::{epochs, pair};
 use crate::fault::ApplyError;
 use crate::key::{KeySpace, Kind, StateKey};
-use crate::limits::{KEY_REVOCATIONS_MAX, NODES_MAX, VOTERS_MAX};
+use crate::limits::{NODES_MAX, VOTERS_MAX};
 use crate::outcome::{KeysOutcome, Outcome, Statement};
-use crate::record::{GroupRecord, KeyRevocationRecord, NodeRecord, SignerRecord};
+use crate::record::{GroupRecord, NodeRecord, SignerRecord};
 use crate::rejection::Rejection;
 use crate::view::View;
 
 type Statements = Vec<(Name, Statement)>;
 
-fn refused(reason: Reason) -> Verdict {
+pub(super) fn refused(reason: Reason) -> Verdict {
     Verdict::Unchanged(Outcome::Keys(KeysOutcome::Refused { reason }))
 }
 
-fn replayed() -> Verdict {
+pub(super) fn replayed() -> Verdict {
     Verdict::Unchanged(done(Vec::new(), true))
 }
 
@@ -44,7 +46,7 @@ pub(super) fn done(statements: Statements, replay: bool) -> Outcome {
     Outcome::Keys(KeysOutcome::Done { statements, replay })
 }
 
-fn node_key<V: View>(draft: &Draft<'_, V>, node: NodeId) -> StateKey {
+pub(super) fn node_key<V: View>(draft: &Draft<'_, V>, node: NodeId) -> StateKey {
     KeySpace::group(draft.at.group).node(node)
 }
 
@@ -58,7 +60,7 @@ pub(super) const fn present(node: NodeId, record: &NodeRecord) -> SignerRecord {
 }
 
 /// Why no change of keys can be made now, whatever it is.
-fn stands_still<V: View>(
+pub(super) fn stands_still<V: View>(
     draft: &mut Draft<'_, V>,
     group: &GroupRecord,
 ) -> Result<Option<Reason>, ApplyError<V::Error>> {
@@ -195,144 +197,6 @@ pub(super) fn require<V: View>(
     };
     let statements = open_epochs(draft, &group, &cause)?;
     Ok(Verdict::Changed(done(statements, false)))
-}
-
-pub(super) fn revoke<V: View>(
-    draft: &mut Draft<'_, V>,
-    group: &GroupRecord,
-    command: &RevokeKeys,
-) -> Result<Verdict, ApplyError<V::Error>> {
-    let node = command.node;
-    let key = node_key(draft, node);
-    let Some(known) = draft.read::<NodeRecord>(&key)? else {
-        return Ok(refused(Reason::UnknownNode));
-    };
-    let mark = KeyRevocationRecord {
-        signer: SignerRecord {
-            node,
-            log_key: command.log_key,
-            cosign_key: command.cosign_key,
-        },
-        valid_to: command.valid_to,
-    };
-    let mut wanted = Vec::new();
-    for name in names(draft)? {
-        match marking(draft, &name, &mark)? {
-            Marking::Unknown => {}
-            Marking::Known => wanted.push((name, false)),
-            Marking::Beyond(size_max) => {
-                let size = mark.valid_to;
-                return Ok(Verdict::reject(Rejection::BeyondLog { size, size_max }));
-            }
-            Marking::Full => return Ok(refused(Reason::TooManyEpochs)),
-            Marking::Fresh => wanted.push((name, true)),
-        }
-    }
-    if wanted.is_empty() {
-        return Ok(refused(Reason::UnknownKey));
-    }
-    wanted.retain(|(_, is_fresh)| *is_fresh);
-    if wanted.is_empty() {
-        return Ok(replayed());
-    }
-    let signs_with_them = present(node, &known) == mark.signer && !known.retired;
-    match stands_still(draft, group)? {
-        // A mark on keys of the past opens no epoch.
-        Some(Reason::TooManyEpochs) if !signs_with_them => {}
-        Some(reason) => return Ok(refused(reason)),
-        None => {}
-    }
-    if signs_with_them {
-        let record = NodeRecord {
-            retired: true,
-            ..known
-        };
-        draft.write(key, &record)?;
-        let is_voter = group.voters.contains(&node);
-        if is_voter && !Lineup::of(draft, group)?.is_enough() {
-            return Ok(refused(Reason::TooFewSigners));
-        }
-    }
-    let cause = Cause {
-        change: KeysChange::Revoked,
-        node: Some(node),
-        by: Some((command.salt, command.principal.clone())),
-    };
-    let lineup = Lineup::of(draft, group)?;
-    let mut statements = Vec::new();
-    for (name, _) in wanted {
-        let statement = within(draft, group, &name, |gate| {
-            let leaf = gate.leaves()?;
-            let key = gate.keys.at_leaf(Kind::KeyRevocation, leaf);
-            gate.draft.write(key, &mark)?;
-            if signs_with_them {
-                gate.open_epoch(&lineup)?;
-            }
-            gate.state_keys(&cause)
-        })?;
-        statements.push((name, statement));
-    }
-    // Elsewhere nobody signed with them, and others may sign from now on.
-    statements.extend(open_epochs(draft, group, &cause)?);
-    Ok(Verdict::Changed(done(statements, false)))
-}
-
-/// What a mark would be in one namespace.
-enum Marking {
-    /// Nobody ever signed with these keys.
-    Unknown,
-    /// One that says at least as much is there.
-    Known,
-    /// It is about a head that the log has not reached; this is how long it is.
-    Beyond(u64),
-    /// There are as many as there may be.
-    Full,
-    /// It is to be made.
-    Fresh,
-}
-
-fn marking<V: View>(
-    draft: &Draft<'_, V>,
-    name: &Name,
-    mark: &KeyRevocationRecord,
-) -> Result<Marking, ApplyError<V::Error>> {
-    let keys = KeySpace::namespace(draft.at.group, name);
-    let all = epochs(draft.view(), &keys)?;
-    let mut signers = all.iter().flat_map(|(_, epoch)| &epoch.signers);
-    if !signers.any(|signer| *signer == mark.signer) {
-        return Ok(Marking::Unknown);
-    }
-    let known = marks(draft.view(), &keys)?;
-    let is_said = |known: &KeyRevocationRecord| {
-        known.signer == mark.signer && known.valid_to <= mark.valid_to
-    };
-    if known.iter().any(|(_, known)| is_said(known)) {
-        return Ok(Marking::Known);
-    }
-    let tree = draft.read::<crate::record::TreeRecord>(&keys.single(Kind::Tree))?;
-    let size_max = tree.map_or(0, |tree| tree.size);
-    Ok(if mark.valid_to > size_max {
-        Marking::Beyond(size_max)
-    } else if known.len() >= KEY_REVOCATIONS_MAX {
-        Marking::Full
-    } else {
-        Marking::Fresh
-    })
-}
-
-/// Whether these keys are marked in some namespace.
-fn is_marked<V: View>(
-    draft: &Draft<'_, V>,
-    signer: &SignerRecord,
-) -> Result<bool, ApplyError<V::Error>> {
-    for name in names(draft)? {
-        let keys = KeySpace::namespace(draft.at.group, &name);
-        let marks = marks(draft.view(), &keys)?;
-        if marks.iter().any(|(_, mark)| mark.signer == *signer) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Whether fresh keys can be those of a node: they are keys, nobody has had one of them in any role,

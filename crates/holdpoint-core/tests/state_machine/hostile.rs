@@ -1,6 +1,7 @@
 //! What no correct leader, disk or library gives: judged all the same, or refused by name.
 
 mod extremes;
+mod signers;
 
 use std::cell::Cell;
 
@@ -501,6 +502,7 @@ fn touching(world: &mut World) -> Vec<Command> {
     commands.push(Command::Complete(world.complete(2, "alice", aborted)));
     commands.push(Command::Revoke(world.revoke(3, "alice")));
     commands.push(world.activate("p", None));
+    commands.extend(signers::touching());
     commands
 }
 

@@ -239,7 +239,7 @@ fn kind(name: &str, answer: &str) -> String {
 }
 
 /// Histories that are drawn for it, and how often each kind must be among their answers.
-const KINDS_CASES: u32 = 1_500;
+const KINDS_CASES: u32 = 2_000;
 const KINDS_MIN: u64 = 2;
 
 const EXPECTED: &str = include_str!("properties/answers.txt");

@@ -14,8 +14,8 @@ use crate::names::{ClusterId, Name, NodeId, TreeSize};
 /// What every key set of this form says in its member `schema`.
 pub const KEYS_SCHEMA: &str = "holdpoint.keys/1";
 
-/// The longest key set.
-pub const KEYS_BYTES_MAX: usize = 1024 * 1024;
+/// The longest key set: 1,024 changes of keys in a cluster of 31 voters, twice.
+pub const KEYS_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// The most nodes of one epoch; a note has room for two signatures of each.
 const NODES_MAX: usize = crate::note::SIGNATURES_MAX / 2;

@@ -314,41 +314,52 @@ fn about_the_past() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn ops() -> impl Strategy<Value = Drawn> {
+fn ops() -> impl Strategy<Value = Op> {
     let leave = (
         prop::sample::select(CALLERS),
         0..8_u64,
         prop::bool::weighted(0.1),
     );
-    let op = prop_oneof![
+    prop_oneof![
         6 => waits(),
         24 => authorizes(),
         18 => steps(),
-        4 => approvals(),
+        6 => approvals(),
         7 => settings(),
         5 => Just(Op::Sweep),
-        6 => keys(),
-        3 => about_the_past(),
+        1 => keys(),
+        2 => about_the_past(),
         1 => leave.prop_map(|(by, key, is_off)| Op::Leave { by, key, off: u64::from(is_off) }),
-    ];
+    ]
+}
+
+/// Where keys are what it is about.
+fn ops_with_keys() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        1 => waits(),
+        3 => authorizes(),
+        1 => steps(),
+        20 => keys(),
+        1 => about_the_past(),
+    ]
+}
+
+fn place(op: impl Strategy<Value = Op>) -> impl Strategy<Value = Drawn> {
     let back = prop_oneof![1 => Just(0_u64), 12 => 1..4_u64, 1 => 4..9_u64];
     (op, back, any::<u8>()).prop_map(|(op, back, odd)| Drawn { op, back, odd })
 }
 
-pub(super) fn histories() -> impl Strategy<Value = History> {
+fn batches(op: impl Strategy<Value = Op>, membership: f64) -> impl Strategy<Value = Vec<Batch>> {
     let step_ms = prop_oneof![2 => Just(0), 1 => 0..2_000_u64];
     // Time goes on while there is no leader, and the next one catches up with it first.
     let elected = prop::option::weighted(0.1, prop::sample::select(&[3_000, 10_000_u64][..]));
     let voters = prop::collection::btree_set(1..6_u64, 1..5);
     let voters = voters.prop_map(|voters| voters.into_iter().collect());
-    let voters = prop::option::weighted(0.04, voters);
-    let entry = (elected, step_ms, prop::collection::vec(ops(), 1..5), voters);
+    let voters = prop::option::weighted(membership, voters);
+    let ops = prop::collection::vec(place(op), 1..5);
+    let entry = (elected, step_ms, ops, voters);
     let entry = entry.prop_map(|(elected, step_ms, mut ops, voters)| {
-        let outage = elected.map(|outage_ms| Drawn {
-            op: Op::Wait(outage_ms),
-            back: 0,
-            odd: 0,
-        });
+        let outage = elected.map(|outage_ms| at_once(Op::Wait(outage_ms)));
         ops.splice(0..0, outage);
         Batch {
             is_elected: elected.is_some(),
@@ -357,7 +368,35 @@ pub(super) fn histories() -> impl Strategy<Value = History> {
             voters,
         }
     });
-    let entries = prop::collection::vec(entry, 1..40);
+    prop::collection::vec(entry, 1..40)
+}
+
+fn at_once(op: Op) -> Drawn {
+    Drawn {
+        op,
+        back: 0,
+        odd: 0,
+    }
+}
+
+/// The first voters make themselves known.
+fn founded(mut entries: Vec<Batch>) -> Vec<Batch> {
+    let announce = |node| at_once(Op::Announce { node, keys: node });
+    let first = Batch {
+        is_elected: false,
+        step_ms: 0,
+        ops: (1..4).map(announce).collect(),
+        voters: None,
+    };
+    entries.insert(0, first);
+    entries
+}
+
+pub(super) fn histories() -> impl Strategy<Value = History> {
+    let entries = prop_oneof![
+        8 => batches(ops(), 0.01),
+        1 => batches(ops_with_keys(), 0.1).prop_map(founded),
+    ];
     let start = prop::option::weighted(0.9, 0..POLICIES.len());
     (start, entries).prop_map(|(start, entries)| History { start, entries })
 }

@@ -67,6 +67,22 @@ pub(super) fn drawn(drawn: &Drawn, model: &Model) -> Op {
                 (*quorum, *subject, *by) = (known.quorum, known.subject, known.by);
             }
         }
+        // Half of the activations are of the neighbour, which live permits mostly allow.
+        Op::Activate { policy, .. } if odd.is_multiple_of(2) => {
+            *policy = model
+                .activations
+                .last()
+                .map_or(*policy, |active| active ^ 1);
+        }
+        _ => place_keys(&mut op, drawn, model, about),
+    }
+    op
+}
+
+/// What is about keys, and about decisions that were made.
+fn place_keys(op: &mut Op, drawn: &Drawn, model: &Model, about: u64) {
+    let odd = drawn.odd;
+    match op {
         Op::Rotate { node, expected, .. } if !odd.is_multiple_of(8) => {
             *expected = model.signing.keys_of(*node).unwrap_or(*expected);
         }
@@ -99,6 +115,7 @@ pub(super) fn drawn(drawn: &Drawn, model: &Model) -> Op {
                 let grant = model.grant(*fence).filter(|_| !is_erased);
                 grant.is_some_and(|grant| !grant.is_live(model.now_ms))
             };
+            let newest = model.grants.len() as u64 + 1;
             let ended = (1..newest)
                 .find(has_ended)
                 .filter(|_| !odd.is_multiple_of(4));
@@ -110,16 +127,8 @@ pub(super) fn drawn(drawn: &Drawn, model: &Model) -> Op {
             let found = decisions.find(known).filter(|_| !odd.is_multiple_of(4));
             *leaf = found.copied().unwrap_or_else(|| u64::from(odd) % 20);
         }
-        // Half of the activations are of the neighbour, which live permits mostly allow.
-        Op::Activate { policy, .. } if odd.is_multiple_of(2) => {
-            *policy = model
-                .activations
-                .last()
-                .map_or(*policy, |active| active ^ 1);
-        }
         _ => {}
     }
-    op
 }
 
 /// An epoch, the head at hand, and as many of its signers as hand it over, mostly.

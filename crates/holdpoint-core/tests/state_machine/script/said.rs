@@ -78,13 +78,22 @@ pub(crate) fn said(outcome: &Outcome) -> String {
         Outcome::Approved(approval) | Outcome::ApprovalRevoked(approval) => approval_said(approval),
         Outcome::Changed(changed) => changed_said(changed),
         Outcome::Swept(swept) => swept_said(swept),
-        Outcome::Keys(KeysOutcome::Done { statements, replay }) => {
-            let leaves = statements.iter().map(|(_, statement)| statement.leaf);
-            let leaves: String = leaves.map(|leaf| format!(" stated at {leaf}")).collect();
-            format!("done{leaves}{}", replayed(*replay))
-        }
-        Outcome::Keys(KeysOutcome::Refused { reason }) => format!("refused {reason}"),
+        Outcome::Keys(keys) => keys_said(keys),
         Outcome::Rejected(rejection) => format!("rejected: {rejection}"),
+    }
+}
+
+fn keys_said(outcome: &KeysOutcome) -> String {
+    match outcome {
+        KeysOutcome::Done { statements, replay } => {
+            let mut text = "done".to_owned();
+            for (_, statement) in statements {
+                write!(text, " stated at {}", statement.leaf).unwrap();
+            }
+            text.push_str(replayed(*replay));
+            text
+        }
+        KeysOutcome::Refused { reason } => format!("refused {reason}"),
     }
 }
 

@@ -239,3 +239,43 @@ fn retention_takes_away_what_an_erasure_left() {
         "#]],
     );
 }
+
+#[test]
+fn what_a_forgotten_permit_disclosed_is_erased_leaf_by_leaf() {
+    check(
+        "
+        put p pay account!
+        activate p
+        authorize k1 pay account=1 ; end 60s
+        redeem 1
+        complete 1 committed
+        retain permits 30h
+        wait 40h
+        sweep all
+        erase 1
+        statements
+        erase leaf 1
+        erase leaf 2
+        erase leaf 2
+        statements
+        stated 4 kind previous
+        ",
+        &expect![[r#"
+            1: put
+            2: activated version=1
+            3: PERMIT fence=1 ISSUED until +10s v1
+            4: fence=1 REDEEMED complete by +60s
+            5: fence=1 COMMITTED
+            6: done
+            7: time +144000s
+            8: swept rows=2
+            9: refused UNKNOWN_PERMIT
+            10: kept [0,1,2,3], disclosed [0,1,2,3] of 4
+            11: done
+            12: done
+            13: done (replay)
+            14: kept [0,1,2,3,4,5], disclosed [0,3,4,5] of 6
+            15: kind=erased previous=…
+        "#]],
+    );
+}

@@ -20,18 +20,7 @@ pub(super) fn command(world: &mut World, op: &Op) -> Command {
             node,
             keys,
             expected,
-        } => {
-            let (fresh, expected) = (world::signer(*node, *keys), world::signer(*node, *expected));
-            Command::RotateKeys(RotateKeys {
-                node: fresh.node,
-                log_key: fresh.log_key,
-                cosign_key: fresh.cosign_key,
-                expected_log_key: expected.log_key,
-                expected_cosign_key: expected.cosign_key,
-                principal,
-                salt,
-            })
-        }
+        } => Command::RotateKeys(rotate(world, *node, *keys, *expected)),
         Op::Retire(id) => Command::RetireKeys(RetireKeys {
             node: node(*id),
             principal,
@@ -86,5 +75,18 @@ pub(super) fn command(world: &mut World, op: &Op) -> Command {
             salt,
         }),
         other => unreachable!("{other:?} is proposed elsewhere"),
+    }
+}
+
+fn rotate(world: &mut World, id: u64, keys: u64, expected: u64) -> RotateKeys {
+    let (fresh, expected) = (world::signer(id, keys), world::signer(id, expected));
+    RotateKeys {
+        node: fresh.node,
+        log_key: fresh.log_key,
+        cosign_key: fresh.cosign_key,
+        expected_log_key: expected.log_key,
+        expected_cosign_key: expected.cosign_key,
+        principal: caller("root"),
+        salt: world.salt(),
     }
 }
