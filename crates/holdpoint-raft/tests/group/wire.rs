@@ -3,10 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::{self, BoxFuture};
 use holdpoint_core::GroupId;
+use holdpoint_proto::peer::v1::{WantHead, WantHeadAnswer, want_head_answer};
 use holdpoint_raft::{
-    Founder, Group, GroupConfig, GroupSpec, LocalNode, Member, SystemClock, TonicNet, serve_peers,
+    Founder, Group, GroupConfig, GroupSpec, LocalNode, Member, NodeAnswer, NodeQuestion,
+    NodeService, SystemClock, TonicNet, serve_peers,
 };
+use holdpoint_receipt::NodeId;
 use holdpoint_storage::{DataDir, FaultLatch, Identity, Incarnation, LogOptions};
 use tokio::net::TcpListener;
 
@@ -55,6 +60,17 @@ async fn start(folder: &Path, own: &Founder, founders: &[Founder], listener: Tcp
     group
 }
 
+/// Answers with who asks.
+struct Echo;
+
+impl NodeService for Echo {
+    fn answer(&self, from: NodeId, _question: NodeQuestion) -> BoxFuture<'static, NodeAnswer> {
+        let note = from.to_string().into();
+        let answer = Some(want_head_answer::Answer::Note(note));
+        future::ready(NodeAnswer::WantHead(WantHeadAnswer { answer })).boxed()
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn three_nodes_elect_and_commit_over_tcp() {
     let folder = tempfile::tempdir().unwrap();
@@ -94,6 +110,19 @@ async fn three_nodes_elect_and_commit_over_tcp() {
             .then_some(())
     })
     .await;
+    // Questions of other nodes have a connection of their own.
+    for other in groups.iter().filter(|it| it.local() != leader.local()) {
+        assert!(other.serve_nodes(Arc::new(Echo)));
+        let question = NodeQuestion::WantHead(WantHead::default());
+        let node = other.local().node;
+        let answer = leader.ask_node(node, question, WAIT).await.unwrap();
+        let from = leader.local().node;
+        assert_eq!(
+            answer,
+            Echo.answer(from, NodeQuestion::WantHead(WantHead::default()))
+                .await
+        );
+    }
     for group in &groups {
         group.shutdown().await;
     }
