@@ -63,7 +63,7 @@ statement_hash=$(jq -cSj .statement "$receipt" | sha256sum)
   invalid RECEIPT_HASH_MISMATCH "the statement is not the one that was signed"
 [[ $(field .statement.schema) == holdpoint.statement/1 ]] ||
   invalid STATEMENT_MALFORMED "the statement is of another form"
-[[ $(key_field .schema) == holdpoint.keys/1 ]] || { echo "not a key set: $keys" >&2; exit 2; }
+[[ $(key_field .schema) == holdpoint.keys/1 && $(key_field '.revoked | type') == array ]] || { echo "not a key set: $keys" >&2; exit 2; }
 authority=$(key_field .authority) namespace=$(key_field .namespace)
 [[ $(field .statement.authority) == "$authority" ]] ||
   invalid WRONG_AUTHORITY "the receipt is of another cluster than the keys"

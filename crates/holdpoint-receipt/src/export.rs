@@ -109,8 +109,7 @@ impl<'a> LogVerifier<'a> {
             return Err(LogError::Whole);
         }
         let leaf = self.frontier.size();
-        let malformed = |problem: String| LogError::Line { leaf, problem };
-        match lines::read(line).map_err(malformed)? {
+        match lines::read(line, leaf)? {
             Line::Head(note) => self.close(&note),
             Line::Leaf {
                 leaf_hash,
@@ -123,7 +122,10 @@ impl<'a> LogVerifier<'a> {
                     self.absent_count = self.absent_count.saturating_add(1);
                 }
                 let appended = self.frontier.append(leaf_hash);
-                appended.map_err(|full| malformed(full.to_string()))?;
+                appended.map_err(|full| LogError::Line {
+                    leaf,
+                    problem: full.to_string(),
+                })?;
                 self.compare_saved()
             }
         }

@@ -20,6 +20,9 @@ pub enum LogError {
         /// Why.
         problem: String,
     },
+    /// The file is of a form that is not known here.
+    #[error("the file is of a form that this program does not know; a newer one may")]
+    UnknownSchema,
     /// A statement is not the one of its leaf: it was changed.
     #[error("the statement of leaf {leaf} was changed: its hash is not the leaf's")]
     Changed {
@@ -102,6 +105,7 @@ impl LogError {
         match self {
             Self::Saved => "LOG_SAVED",
             Self::Line { .. } => "LOG_LINE",
+            Self::UnknownSchema => "UNKNOWN_SCHEMA",
             Self::Changed { .. } => "LOG_CHANGED",
             Self::Statement { .. } => "LOG_STATEMENT",
             Self::Place { .. } => "LOG_PLACE",
@@ -130,7 +134,7 @@ impl LogError {
             | Self::Count { leaf, .. } => Some(*leaf..leaf.saturating_add(1)),
             Self::Shorter { size, saved } => Some(*size..*saved),
             Self::Root { leaves, .. } => Some(leaves.clone()),
-            Self::Saved | Self::Whole | Self::Head(_) => None,
+            Self::Saved | Self::UnknownSchema | Self::Whole | Self::Head(_) => None,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The lines of an exported log, written and read side by side.
 
-use super::{LINE_BYTES_MAX, LOG_SCHEMA};
+use super::{LINE_BYTES_MAX, LOG_SCHEMA, LogError};
 use crate::digest::Digest;
-use crate::json::{Json, Limits, Members, parse};
+use crate::json::{Json, Limits, Members, Misfit, parse};
 use crate::note::Note;
 
 const LIMITS: Limits = Limits {
@@ -45,32 +45,34 @@ fn line_of(members: Vec<(&str, Json)>) -> String {
     line
 }
 
-/// Reads a line without its newline, in its one encoding.
-pub(super) fn read(line: &[u8]) -> Result<Line, String> {
-    let value = parse(line, LIMITS).map_err(|error| error.to_string())?;
+/// Reads the line where leaf `leaf` or the head must stand, without its newline, in its one encoding.
+pub(super) fn read(line: &[u8], leaf: u64) -> Result<Line, LogError> {
+    let malformed = |problem: String| LogError::Line { leaf, problem };
+    let misfit = |Misfit(member)| malformed(format!("`{member}` is missing or malformed"));
+    let value = parse(line, LIMITS).map_err(|error| malformed(error.to_string()))?;
     if value.to_canonical().as_bytes() != line {
-        return Err("it is not in its one encoding (RFC 8785)".to_owned());
+        return Err(malformed(
+            "it is not in its one encoding (RFC 8785)".to_owned(),
+        ));
     }
-    let misfit = |misfit: crate::json::Misfit| format!("`{}` is missing or malformed", misfit.0);
-    let is_head = value
-        .as_object()
-        .is_some_and(|line| line.contains_key("checkpoint"));
-    let has_statement = value
-        .as_object()
-        .is_some_and(|line| line.contains_key("statement"));
+    let has = |member: &str| {
+        value
+            .as_object()
+            .is_some_and(|line| line.contains_key(member))
+    };
+    let (is_head, has_statement) = (has("checkpoint"), has("statement"));
     let mut members = Members::of(value, "the line").map_err(misfit)?;
     let read = if is_head {
         if members.text("schema").map_err(misfit)? != LOG_SCHEMA {
-            return Err(format!(
-                "`schema` is not `{LOG_SCHEMA}`; a newer program may know it"
-            ));
+            return Err(LogError::UnknownSchema);
         }
         Line::Head(members.parsed("checkpoint").map_err(misfit)?)
     } else {
         let leaf_hash = Digest::from_base64(&members.text("leaf_hash").map_err(misfit)?);
+        let leaf_hash = leaf_hash.ok_or_else(|| misfit(Misfit("leaf_hash".to_owned())))?;
         let statement = has_statement.then(|| members.text("statement"));
         Line::Leaf {
-            leaf_hash: leaf_hash.ok_or("`leaf_hash` is not 32 bytes in base64")?,
+            leaf_hash,
             statement: statement.transpose().map_err(misfit)?,
         }
     };

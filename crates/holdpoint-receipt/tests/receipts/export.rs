@@ -129,7 +129,7 @@ fn line_that_was_deleted_inserted_or_changed_is_found_under_the_head_alone() {
     let spaced = with(&|lines| lines[4] = lines[4].replacen(',', ", ", 1));
     assert_eq!((spaced.code(), spaced.leaves()), ("LOG_LINE", Some(4..5)));
     let unknown = with(&|lines| lines[12] = lines[12].replace("log/1", "log/2"));
-    assert_eq!(unknown.code(), "LOG_LINE");
+    assert_eq!(unknown, LogError::UnknownSchema);
     assert_eq!(verify::<&str>([], &keys(), &[]), Err(LogError::Whole));
 }
 

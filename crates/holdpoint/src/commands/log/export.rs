@@ -12,16 +12,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use holdpoint_client::{LogHead, LogLeaf};
-use serde_json::json;
+use holdpoint_receipt::export::{head_line, leaf_line};
 
 use super::members;
 use crate::exit::Exit;
 use crate::gate::{GateArgs, Reached, block_on, read_failed};
 use crate::output::{Answer, Failure, number};
 use crate::progress::showing;
-
-/// The schema that the last line names.
-pub(super) const SCHEMA: &str = "holdpoint.log/1";
 
 /// Fetch the whole log into a file: every leaf, every statement that is kept, and the head over them
 ///
@@ -75,8 +72,8 @@ fn fresh(out: &Path) -> PathBuf {
 async fn write(reached: &Reached, path: &Path) -> Result<Written, Failure> {
     let file = File::create(path).map_err(|error| unwritten(path, &error))?;
     let mut file = BufWriter::new(file);
-    let mut put = |line: String| {
-        let written = writeln!(file, "{line}").and_then(|()| file.flush());
+    let mut put = |line: &str| {
+        let written = file.write_all(line.as_bytes()).and_then(|()| file.flush());
         written.map_err(|error| unwritten(path, &error))
     };
     let mut export = reached.gate.export_log().await;
@@ -84,14 +81,13 @@ async fn write(reached: &Reached, path: &Path) -> Result<Written, Failure> {
     let mut statement_count = 0_u64;
     while let Some(leaf) = export.next().await.map_err(|error| read_failed(&error))? {
         statement_count = statement_count.saturating_add(u64::from(leaf.statement.is_some()));
-        put(line(leaf)?)?;
+        put(&line(leaf)?)?;
     }
     let head = export
         .head()
         .cloned()
         .ok_or_else(|| Failure::says(Exit::Failure, "the log came without a head"))?;
-    let note = head.note.to_string();
-    put(json!({ "checkpoint": note, "schema": SCHEMA }).to_string())?;
+    put(&head_line(&head.note))?;
     Ok(Written {
         head,
         statement_count,
@@ -99,14 +95,8 @@ async fn write(reached: &Reached, path: &Path) -> Result<Written, Failure> {
 }
 
 fn line(leaf: LogLeaf) -> Result<String, Failure> {
-    let leaf_hash = leaf.leaf_hash.to_base64();
-    Ok(match leaf.statement {
-        Some(bytes) => {
-            let statement = String::from_utf8(bytes)?;
-            json!({ "leaf_hash": leaf_hash, "statement": statement }).to_string()
-        }
-        None => json!({ "leaf_hash": leaf_hash }).to_string(),
-    })
+    let statement = leaf.statement.map(String::from_utf8).transpose()?;
+    Ok(leaf_line(&leaf.leaf_hash, statement.as_deref()))
 }
 
 fn unwritten(path: &Path, error: &std::io::Error) -> Failure {
