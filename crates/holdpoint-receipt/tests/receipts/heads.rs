@@ -5,9 +5,11 @@ use holdpoint_receipt::note::{Note, NoteError, NoteSignature};
 use holdpoint_receipt::verify::{
     Signer, verify_handover, verify_head_signature, verify_note, verify_published,
 };
-use holdpoint_receipt::{KeySet, cosignature, sha256};
+use holdpoint_receipt::{KeySet, cosignature, sha256, verify};
 
-use crate::fixture::{SIGNED_AT_S, cluster, epoch, key_set_of, log, namespace, node, secret_keys};
+use crate::fixture::{
+    Log, SIGNED_AT_S, cluster, epoch, key_set_of, log, namespace, node, secret_keys, whole_log,
+};
 
 #[test]
 fn checkpoint_has_one_text() {
@@ -286,4 +288,51 @@ fn one_nodes_signature_is_verified_under_its_own_keys_alone() {
     short.log.signature.pop();
     assert_eq!(short.signed(), None);
     assert_eq!(check(&head, &public, &short), Err("SIGNATURE_INVALID"));
+}
+
+/// An epoch from a tree size on, of nodes with the keys of these seeds.
+fn generation(from: u64, signers: &[(u64, u8)]) -> Epoch {
+    let mut epoch = epoch(from, 2, &[]);
+    let keys = |(id, seed): &(u64, u8)| (node(*id), secret_keys(*seed).public());
+    epoch.nodes.extend(signers.iter().map(keys));
+    epoch
+}
+
+#[test]
+fn receipts_from_before_three_rotations_and_a_replacement_of_all_nodes_verify() {
+    let generations: [(u64, [(u64, u8); 3]); 5] = [
+        (0, [(1, 1), (2, 2), (3, 3)]),
+        (5, [(1, 11), (2, 2), (3, 3)]),
+        (9, [(1, 11), (2, 12), (3, 3)]),
+        (13, [(1, 11), (2, 12), (3, 13)]),
+        (17, [(4, 21), (5, 22), (6, 23)]),
+    ];
+    let epochs = generations.iter();
+    let epochs = epochs.map(|(from, signers)| generation(*from, signers));
+    let keys = key_set_of(epochs.collect());
+    let whole = whole_log();
+    for (place, (from, signers)) in generations.iter().enumerate() {
+        // The last head of each epoch's time, signed by the first and the last of its nodes.
+        let size = usize::try_from(from + 3).unwrap();
+        let log = Log::of(whole.statements[..size].to_vec());
+        let signed_by = |signers: &[(u64, u8)]| {
+            let sign = |(id, seed): &(u64, u8)| {
+                secret_keys(*seed).sign_head(&cluster(), node(*id), &log.head(), SIGNED_AT_S)
+            };
+            let mut receipt = log.receipt(1, &[1]);
+            let signatures = signers.iter().map(sign).collect();
+            receipt.checkpoint = log.head().to_note(signatures).unwrap();
+            let found = verify(receipt.to_file().as_bytes(), &keys);
+            found.map(|_| ()).map_err(|error| error.code())
+        };
+        assert_eq!(signed_by(&[signers[0], signers[2]]), Ok(()), "size {size}");
+        for (other, (_, foreign)) in generations.iter().enumerate() {
+            let signers_too = [foreign[0], foreign[1], foreign[2]];
+            let is_same = [foreign[0], foreign[1]] == [signers[0], signers[1]];
+            if other != place && !is_same {
+                let found = signed_by(&signers_too[..2]);
+                assert_eq!(found, Err("UNKNOWN_KEY"), "{place} by {other}");
+            }
+        }
+    }
 }
