@@ -106,7 +106,11 @@ pub(crate) fn parse_size(body: &[u8]) -> Option<u64> {
 
 /// The body that carries lines of signatures.
 pub(crate) fn lines_body(lines: &[NoteSignature]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().fold(String::new(), |mut body, line| {
+        body.push_str(&line.to_string());
+        body.push('\n');
+        body
+    })
 }
 
 /// Reads such a body: one line or more, and nothing else.

@@ -195,14 +195,14 @@ mod tests {
         lines.map(|line| line.name.as_str()).collect()
     }
 
-    fn sign(seen: &Seen, place: usize, size: u64, signer: &str, at: Instant) {
+    fn sign(seen: &Seen, place: usize, size: u64, name: &str, at: Instant) {
         let signed = Signed {
             note: note(size),
             size,
-            line: line(signer),
+            line: line(name),
             at,
         };
-        seen.learn_signed(&name(), place, signed);
+        seen.learn_signed(&Name::new("default").unwrap(), place, signed);
     }
 
     #[test]

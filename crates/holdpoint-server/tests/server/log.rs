@@ -25,8 +25,8 @@ async fn checkpoint(node: &Dev) -> Checkpoint {
     let asked = v1::LogCheckpointRequest::default();
     let answer = node.history().log_checkpoint(asked).await;
     let answer = answer.unwrap().into_inner();
-    let note: Note = answer.note.parse().unwrap();
-    verify_published(&note, &node.keys().await).unwrap().0
+    let signed: Note = answer.note.parse().unwrap();
+    verify_published(&signed, &node.keys().await).unwrap().0
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,11 +91,11 @@ async fn exported_log_adds_up_to_its_head() {
     }
     let asked = v1::ExportLogRequest::default();
     let mut stream = node.history().export_log(asked).await.unwrap().into_inner();
-    let (mut tree, mut note) = (Frontier::new(), String::new());
+    let (mut tree, mut signed) = (Frontier::new(), String::new());
     while let Some(part) = stream.next().await {
         let part = part.unwrap();
         assert_eq!(
-            (part.refusal, note.as_str()),
+            (part.refusal, signed.as_str()),
             (None, ""),
             "nothing follows the head"
         );
@@ -104,9 +104,9 @@ async fn exported_log_adds_up_to_its_head() {
             assert_eq!(leaf_of(&sha256(&leaf.statement)), leaf_hash);
             tree.append(leaf_hash).unwrap();
         }
-        note = part.note;
+        signed = part.note;
     }
-    let head = head(&note);
+    let head = head(&signed);
     assert_eq!((tree.size(), tree.root()), (head.size.get(), head.root));
     node.stop().await;
 }

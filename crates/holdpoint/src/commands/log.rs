@@ -100,12 +100,12 @@ fn checkpoint(args: &CheckpointArgs) -> Result<Answer, Failure> {
         return Ok(answer.line(note.trim_end()));
     };
     write(out, note.as_bytes())?;
-    let witnessed = match witnesses.as_slice() {
+    let behind = match witnesses.as_slice() {
         [] => String::new(),
         names => format!(", lines of {}", names.join(", ")),
     };
     Ok(answer.line(format!(
-        "head of {} with {} leaves saved to {}{witnessed}",
+        "head of {} with {} leaves saved to {}{behind}",
         head.head.origin,
         head.head.size,
         out.display()

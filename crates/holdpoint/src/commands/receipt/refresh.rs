@@ -52,11 +52,11 @@ pub(super) fn perform(args: &RefreshArgs) -> Result<Answer, Failure> {
                 old.statement.namespace,
                 keys.origin()
             );
-            return Err(Failure::says(Exit::Failure, message).into());
+            return Err(Failure::says(Exit::Failure, message));
         }
         showing("fetching the proof", reached.gate.receipt_at(leaf))
             .await
-            .map_err(|error| read_failed(&error).into())
+            .map_err(|error| read_failed(&error))
     })?;
     if fresh.hash() != old.statement.receipt_hash() {
         let message = format!(
