@@ -4,9 +4,10 @@ use holdpoint_core::codec::records::{Present, Record};
 use holdpoint_core::codec::{self, CodecError};
 use holdpoint_core::outline::SurfaceOutline;
 use holdpoint_core::record::{
-    ActivationRecord, ApprovalRecord, AttemptRecord, BundleRecord, ClockRecord, DisclosureRecord,
-    GroupRecord, LeafRecord, NamespaceRecord, NodeRecord, OnceRecord, PendingRecord, PermitRecord,
-    QueueRecord, SessionRecord, TombstoneRecord, TreeRecord, UsageRecord, WaiterRecord,
+    ActivationRecord, ApprovalRecord, AttemptRecord, BundleRecord, BundleUseRecord, ClockRecord,
+    DisclosureRecord, DisputeRecord, EpochRecord, GroupRecord, KeyRevocationRecord, LeafRecord,
+    NamespaceRecord, NodeRecord, OnceRecord, PendingRecord, PermitRecord, QueueRecord,
+    SessionRecord, TombstoneRecord, TreeRecord, UsageRecord, WaiterRecord,
 };
 use holdpoint_core::{Entry, GroupId, MapView, StateKey, apply};
 use holdpoint_receipt::{ClusterTime, Digest, PermitId, Statement};
@@ -72,6 +73,10 @@ fn decode_records(data: &[u8]) {
     record::<TreeRecord>(data);
     record::<LeafRecord>(data);
     record::<DisclosureRecord>(data);
+    record::<EpochRecord>(data);
+    record::<KeyRevocationRecord>(data);
+    record::<DisputeRecord>(data);
+    record::<BundleUseRecord>(data);
     record::<ApprovalRecord>(data);
     record::<PendingRecord>(data);
     record::<SessionRecord>(data);

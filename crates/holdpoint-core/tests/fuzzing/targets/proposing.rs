@@ -3,6 +3,7 @@
 mod deciding;
 mod policies;
 mod settling;
+mod signing;
 
 use holdpoint_core::codec::{decode_command, encode_command};
 use holdpoint_core::command::{Bootstrap, StepTime};
@@ -80,7 +81,11 @@ impl<'a> Leader<'a> {
     }
 
     fn command(&mut self, source: &mut Source<'_>) -> Command {
-        match source.byte() % 32 {
+        let kind = source.byte();
+        if kind >= 248 {
+            return self.about_signers(source);
+        }
+        match kind % 32 {
             0 | 1 => Self::put(source),
             2 | 3 => self.activate(source),
             4..=12 => Command::Authorize(Box::new(self.authorize(source))),
