@@ -7,6 +7,8 @@
 //! The modules under `src/gen` are made by `cargo xtask codegen`, which a test compares with the
 //! protocol files.
 
+pub use prost::Message;
+
 pub mod convert;
 pub mod hint;
 

@@ -1,80 +1,109 @@
-//! Signs heads of this node's own applied trees, and makes receipts under them.
+//! Proves statements: heads of the log of statements that enough nodes sign, and receipts under them.
 //!
 //! ```text
-//! requests ──▶ queue ──▶ one thread: take all that wait ─▶ one view ─▶ one head a namespace
-//!                                     ─▶ remembered durably ─▶ signed ─▶ a receipt for each
+//! wants ─▶ prover (one round a namespace at a time)
+//!            ├─ this node: own tree ─▶ remembered durably ─▶ signed          thread `cosign`
+//!            ├─ other nodes: the same, each from its own applied state       questions between nodes
+//!            └─ the first k that are valid ─▶ proven head ─▶ receipts         thread `prove`
 //! ```
 //!
-//! One signature serves everybody who waits. A head is signed only if it is this node's own, and
-//! consistent with the last one that this node signed, which is on disk before the signature leaves.
-//! A tree that contradicts what was signed means divergence or a lost disk: then nothing is ever
-//! signed again by this process.
+//! One round serves everybody who waits. A node signs only heads of its own applied tree, consistent
+//! with everything that it signed before; so a leader whose state was tampered with, that was deposed,
+//! or whose key was stolen, proves nothing.
 //!
-//! Never decides anything, and never waits for another node (k = 1 in this version).
+//! Never decides anything. Without enough signatures there is no answer, and what was decided stands.
 
-pub(crate) mod memory;
-mod newest;
+mod attempt;
+pub(crate) mod channel;
+mod epochs;
+mod error;
+mod heads;
+mod install;
+mod keyring;
+mod memory;
+mod nodes;
+mod passage;
+mod past;
+mod prover;
+mod reader;
+mod refresh;
+mod round;
+mod service;
 mod signer;
+mod standing;
+mod threads;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use holdpoint_receipt::Name;
+use holdpoint_core::GroupId;
+use holdpoint_raft::{Applied, Clock, Leadership, ProofGate};
 use holdpoint_receipt::note::Note;
+use holdpoint_receipt::{ClusterId, Name, NodeId};
 use holdpoint_storage::{LogStore, StateStore};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
-pub(crate) use signer::{Identity, NOT_ANNOUNCED, SignError, Signer};
+pub(crate) use error::{NOT_ANNOUNCED, SignError};
+pub(crate) use heads::{Proven, ProvenHeads};
+pub(crate) use keyring::Keyring;
+pub(crate) use nodes::Nodes;
+pub(crate) use service::Service;
+pub(crate) use standing::Standing;
 
-use crate::limits::{SIGN_BATCH_MAX, SIGN_QUEUE_MAX};
+use attempt::Attempt;
+use passage::Passage;
+use prover::{Prover, Want};
+use reader::Reader;
+use signer::{Identity, Signer};
+use threads::Desk;
 
-use newest::Newest;
+use crate::limits::SIGN_QUEUE_MAX;
 
-/// A receipt to make: the statement at a leaf of a namespace's log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    /// The namespace.
-    pub(crate) namespace: Name,
-    /// The leaf.
-    pub(crate) leaf: u64,
+/// What signing rests on.
+pub(crate) struct Ground<S, L> {
+    /// The group of the namespaces.
+    pub(crate) group: GroupId,
+    /// The cluster.
+    pub(crate) cluster: ClusterId,
+    /// This node.
+    pub(crate) node: NodeId,
+    /// Its keys.
+    pub(crate) keys: Keyring,
+    /// Its applied state.
+    pub(crate) state: Arc<S>,
+    /// Where it remembers what it signed.
+    pub(crate) log: Arc<L>,
+    /// Its clocks.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The other nodes.
+    pub(crate) nodes: Arc<dyn Nodes>,
+    /// How far it has applied the log.
+    pub(crate) applied: watch::Receiver<Applied>,
+    /// Who leads.
+    pub(crate) leadership: watch::Receiver<Leadership>,
 }
 
-type Answer = Result<Vec<u8>, SignError>;
+/// What others of this node ask: other nodes, and its own raft.
+pub(crate) type Doors = (Service, Arc<dyn ProofGate>);
 
-/// Asks the signing thread. Cheap to clone; the thread ends with the last handle.
+/// Asks for proofs. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Cosigner {
-    queue: mpsc::Sender<(Wanted, oneshot::Sender<Answer>)>,
-    trouble: Trouble,
-    heads: Newest,
+    wants: mpsc::Sender<Want>,
+    heads: ProvenHeads,
+    standing: Standing,
+    keys: Keyring,
 }
 
-/// What kept the node from signing when it last tried; none if it signed.
-#[derive(Clone, Debug, Default)]
-struct Trouble(Arc<Mutex<Option<SignError>>>);
-
-impl Trouble {
-    fn get(&self) -> Option<SignError> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn learn(&self, answer: &Answer) {
-        // Asking for what does not exist says nothing of the node, and whether it is announced is in
-        // the state.
-        if matches!(
-            answer,
-            Err(SignError::NoStatement { .. } | SignError::NotAnnounced)
-        ) {
-            return;
-        }
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = answer.as_ref().err().cloned();
-    }
+/// What serves a [`Cosigner`], to be run as long as the node takes part.
+pub(crate) struct Work {
+    prover: Prover,
+    wants: mpsc::Receiver<Want>,
+    refresh: (watch::Receiver<Applied>, ProvenHeads, mpsc::Sender<Want>),
+    past: (Arc<dyn Nodes>, Desk, Vec<Name>),
 }
 
 impl fmt::Debug for Cosigner {
@@ -83,37 +112,121 @@ impl fmt::Debug for Cosigner {
     }
 }
 
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Work")
+    }
+}
+
+impl Work {
+    /// Serves until nobody can ask any more.
+    pub(crate) async fn run(self) {
+        let Self {
+            prover,
+            wants,
+            refresh: (applied, heads, refresh_wants),
+            past: (nodes, desk, namespaces),
+        } = self;
+        tokio::join!(
+            tell(heads.clone(), Arc::clone(&nodes)),
+            prover.run(wants),
+            refresh::run(applied, heads, refresh_wants),
+            past::learn(nodes, desk, namespaces),
+        );
+    }
+}
+
+/// Tells raft whenever a larger head is proven.
+async fn tell(heads: ProvenHeads, nodes: Arc<dyn Nodes>) {
+    let mut moved = heads.moved();
+    while moved.changed().await.is_ok() {
+        nodes.proof_moved();
+    }
+}
+
 impl Cosigner {
-    /// Starts the thread.
+    /// Starts the threads, and returns what is to be run and what answers other nodes.
     ///
     /// # Errors
     ///
     /// The system gives no thread.
-    pub(crate) fn start<S: StateStore, L: LogStore>(signer: Signer<S, L>) -> std::io::Result<Self> {
-        let (queue, wanted) = mpsc::channel(SIGN_QUEUE_MAX);
-        let (trouble, heads) = (Trouble::default(), Newest::default());
-        std::thread::Builder::new()
-            .name("cosign".to_owned())
-            .spawn({
-                let (trouble, heads) = (trouble.clone(), heads.clone());
-                move || run(signer, wanted, &trouble, &heads)
-            })?;
-        Ok(Self {
-            queue,
-            trouble,
+    pub(crate) fn start<S: StateStore, L: LogStore>(
+        ground: Ground<S, L>,
+        namespaces: Vec<Name>,
+    ) -> std::io::Result<(Self, Work, Doors)> {
+        let (heads, standing) = (ProvenHeads::default(), Standing::default());
+        let desk = desk(&ground, &heads, &standing)?;
+        let passage = Passage {
+            group: ground.group,
+            cluster: ground.cluster,
+            state: Arc::clone(&ground.state),
+            log: Arc::clone(&ground.log),
+            heads: heads.clone(),
+        };
+        let Ground {
+            cluster,
+            node,
+            keys,
+            clock,
+            nodes,
+            applied,
+            leadership,
+            ..
+        } = ground;
+        let (wants, wanted) = mpsc::channel(SIGN_QUEUE_MAX);
+        let service = Service {
+            desk: desk.clone(),
+            heads: heads.clone(),
+            standing: standing.clone(),
+            applied: applied.clone(),
+            wants: wants.clone(),
+            leadership,
+        };
+        let attempt = Attempt {
+            cluster,
+            node,
+            desk: desk.clone(),
+            nodes: Arc::clone(&nodes),
+            clock,
+            heads: heads.clone(),
+            standing: standing.clone(),
+            applied: applied.clone(),
+        };
+        let work = Work {
+            prover: Prover::new(desk.clone(), Arc::new(attempt)),
+            wants: wanted,
+            refresh: (applied, heads.clone(), wants.clone()),
+            past: (nodes, desk, namespaces),
+        };
+        let cosigner = Self {
+            wants,
             heads,
-        })
+            standing,
+            keys,
+        };
+        Ok((cosigner, work, (service, Arc::new(passage))))
     }
 
-    /// What kept the node from signing when it last tried; none if it signed, or never tried.
-    pub(crate) fn trouble(&self) -> Option<SignError> {
-        self.trouble.get()
+    /// How this node stands with the log.
+    pub(crate) const fn standing(&self) -> &Standing {
+        &self.standing
     }
 
-    /// The newest head of `namespace` that is proven, which with k = 1 this node's own signature does;
-    /// none before the first.
+    /// The newest proven head of `namespace`, as this node knows it; none before the first.
     pub(crate) fn newest(&self, namespace: &Name) -> Option<Note> {
-        self.heads.of(namespace)
+        let proven = self.heads.newest(namespace)?;
+        Some(proven.note.clone())
+    }
+
+    /// How many leaves of `namespace` are proven, as this node knows.
+    pub(crate) fn proven_size(&self, namespace: &Name) -> Option<u64> {
+        let proven = self.heads.newest(namespace)?;
+        Some(proven.head.size)
+    }
+
+    /// This node's keys.
+    pub(crate) const fn keys(&self) -> &Keyring {
+        &self.keys
     }
 
     /// The receipt file of a statement that is in this node's applied state.
@@ -124,42 +237,79 @@ impl Cosigner {
     ///
     /// # Cancellation
     ///
-    /// Dropping the future gives up the receipt.
-    pub(crate) async fn receipt(&self, namespace: &Name, leaf: u64) -> Answer {
+    /// Waits until enough nodes have signed, however long that takes: the caller bounds it. Dropping the
+    /// future gives up the receipt.
+    pub(crate) async fn receipt(&self, namespace: &Name, leaf: u64) -> Result<Vec<u8>, SignError> {
         let (reply, answer) = oneshot::channel();
-        let wanted = Wanted {
+        let want = Want::Receipt {
             namespace: namespace.clone(),
             leaf,
+            reply,
         };
-        self.queue
-            .send((wanted, reply))
+        self.wants
+            .send(want)
+            .await
+            .map_err(|_| SignError::Stopped)?;
+        answer.await.map_err(|_| SignError::Stopped)?
+    }
+
+    /// A proven head of at least `size` leaves.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cosigner::receipt`].
+    ///
+    /// # Cancellation
+    ///
+    /// As [`Cosigner::receipt`].
+    pub(crate) async fn cover(
+        &self,
+        namespace: &Name,
+        size: u64,
+    ) -> Result<Arc<Proven>, SignError> {
+        if let Some(proven) = self.heads.covering(namespace, size) {
+            return Ok(proven);
+        }
+        let (reply, answer) = oneshot::channel();
+        let want = Want::Cover {
+            namespace: namespace.clone(),
+            size,
+            reply,
+        };
+        self.wants
+            .send(want)
             .await
             .map_err(|_| SignError::Stopped)?;
         answer.await.map_err(|_| SignError::Stopped)?
     }
 }
 
-/// The thread's life: waits for one request, takes all others that wait, answers them together.
-fn run<S: StateStore, L: LogStore>(
-    mut signer: Signer<S, L>,
-    mut queue: mpsc::Receiver<(Wanted, oneshot::Sender<Answer>)>,
-    trouble: &Trouble,
-    heads: &Newest,
-) {
-    let mut batch = Vec::new();
-    while queue.blocking_recv_many(&mut batch, SIGN_BATCH_MAX) > 0 {
-        let (wanted, replies): (Vec<_>, Vec<_>) = batch
-            .drain(..)
-            .filter(|(_, reply)| !reply.is_closed())
-            .unzip();
-        let answers = signer.receipts(&wanted);
-        for (namespace, note) in signer.notes() {
-            heads.learn(namespace, note.clone());
-        }
-        for (reply, answer) in replies.into_iter().zip(answers) {
-            trouble.learn(&answer);
-            // Whoever stopped waiting has given up the receipt.
-            let _ = reply.send(answer);
-        }
-    }
+fn desk<S: StateStore, L: LogStore>(
+    ground: &Ground<S, L>,
+    heads: &ProvenHeads,
+    standing: &Standing,
+) -> std::io::Result<Desk> {
+    let identity = Identity {
+        cluster: ground.cluster,
+        node: ground.node,
+        keys: ground.keys.clone(),
+    };
+    let signer = Signer::new(
+        ground.group,
+        identity,
+        (Arc::clone(&ground.state), Arc::clone(&ground.log)),
+        Arc::clone(&ground.clock),
+        standing.clone(),
+    );
+    let reader = Reader {
+        group: ground.group,
+        cluster: ground.cluster,
+        state: Arc::clone(&ground.state),
+        log: Arc::clone(&ground.log),
+        clock: Arc::clone(&ground.clock),
+        heads: heads.clone(),
+        standing: standing.clone(),
+        remembered_at: Mutex::default(),
+    };
+    Desk::start(signer, reader)
 }

@@ -39,7 +39,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
 pub(crate) use authorize::Asked;
-pub(crate) use read::{ReceiptSubject, key_set};
+pub(crate) use read::ReceiptSubject;
 pub(crate) use status::OwnIdentity;
 
 use crate::admit::{Admission, Admitted, Lane};
@@ -326,12 +326,26 @@ impl Gate {
         let receipt = self.parts.cosigner.receipt(namespace, leaf);
         match timeout_at(admitted.deadline(), receipt).await {
             Ok(Ok(file)) => Ok(file),
-            Ok(Err(SignError::Fault(fault))) => Err(self::fault(&fault)),
-            Ok(Err(error)) => Err(Refused::never(Reason::NoSignatures).saying(format!(
-                "The decision cannot be proved by this node: {error}; repeat with the same key to \
-                 learn of it."
-            ))),
-            Err(_) => Err(Refused::never(Reason::NoSignatures)),
+            Ok(Err(error)) => Err(self.unproven(Some(&error))),
+            Err(_) => Err(self.unproven(None)),
+        }
+    }
+
+    /// Why a statement has no proof in time: `error`, or what keeps heads from being signed now.
+    fn unproven(&self, error: Option<&SignError>) -> Refused {
+        if let Some(SignError::Fault(fault)) = error {
+            return self::fault(fault);
+        }
+        let refused = Refused::never(Reason::NoSignatures);
+        let trouble = error
+            .cloned()
+            .or_else(|| self.parts.cosigner.standing().trouble());
+        match trouble {
+            Some(trouble) => refused.saying(format!(
+                "The decision cannot be proved yet: {trouble}; repeat with the same key to learn of \
+                 it."
+            )),
+            None => refused,
         }
     }
 

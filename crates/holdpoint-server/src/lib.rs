@@ -22,6 +22,7 @@ mod listener;
 mod members;
 mod neighbours;
 mod node;
+mod node_service;
 mod policies;
 mod pool;
 mod quorum;

@@ -37,6 +37,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The same while this node itself is not announced: nobody gets a receipt until it is.
 const PAUSE_SELF: Duration = Duration::from_millis(100);
 
+/// How long a leader of a new cluster waits for every other node before it announces those that there
+/// are.
+const TOGETHER: Duration = Duration::from_secs(10);
+
 /// Age up to which an answer counts.
 const SEEN_AGE: Duration = Duration::from_secs(4);
 
@@ -98,13 +102,22 @@ pub(crate) async fn run(gate: Arc<Gate>, pool: Pool, clock: Arc<dyn Clock>) {
         // Nodes that said in this term who they are: what they say changes with a restart only, and
         // what matters of it never does.
         let mut announced = BTreeSet::new();
+        let since = Instant::now();
         while leadership.borrow_and_update().leads() == term {
             let own = gate.own();
-            if !announced.contains(&own.node) && announce(&gate, &pool, own.announcement()).await {
-                announced.insert(own.node);
+            let answers = ask_all(&gate, &*clock, &others).await;
+            // The first who are announced sign alone until the others have joined them: all at once
+            // leaves no moment in which the loss of one of them stops every proof.
+            let is_complete = answers.len() == others.len() || since.elapsed() >= TOGETHER;
+            if is_complete || gate.can_prove().await {
+                if !announced.contains(&own.node)
+                    && announce(&gate, &pool, own.announcement()).await
+                {
+                    announced.insert(own.node);
+                }
+                announce_all(&gate, &pool, answers, &mut announced).await;
             }
             if announced.contains(&own.node) {
-                round(&gate, &pool, &*clock, &others, &mut announced).await;
                 tokio::time::sleep(PAUSE).await;
             } else {
                 tokio::time::sleep(PAUSE_SELF).await;
@@ -113,20 +126,19 @@ pub(crate) async fn run(gate: Arc<Gate>, pool: Pool, clock: Arc<dyn Clock>) {
     }
 }
 
-/// Asks every other node once, and announces those that answer for the first time in this term.
-async fn round(
+/// Asks every other node once who it is.
+async fn ask_all(
     gate: &Gate,
-    pool: &Pool,
     clock: &dyn Clock,
     others: &[(NodeEntry, Channel)],
-    announced: &mut BTreeSet<NodeId>,
-) {
+) -> Vec<(NodeId, Box<v1::StatusResponse>)> {
     let answers = join_all(
         others
             .iter()
             .map(|(entry, channel)| ask(gate, entry, channel)),
     )
     .await;
+    let mut answered = Vec::new();
     for ((entry, _), answer) in others.iter().zip(answers) {
         let answer = match answer {
             Asked::Answered(answer) => answer,
@@ -138,14 +150,27 @@ async fn round(
         };
         let seen = seen(entry.id, &answer, clock.wall_ms());
         gate.neighbours().saw(entry.id, seen);
-        if announced.contains(&entry.id) {
+        answered.push((entry.id, answer));
+    }
+    answered
+}
+
+/// Announces those that answered for the first time in this term.
+async fn announce_all(
+    gate: &Gate,
+    pool: &Pool,
+    answers: Vec<(NodeId, Box<v1::StatusResponse>)>,
+    announced: &mut BTreeSet<NodeId>,
+) {
+    for (node, answer) in answers {
+        if announced.contains(&node) {
             continue;
         }
-        let Some(said) = announcement(entry.id, *answer) else {
+        let Some(said) = announcement(node, *answer) else {
             continue;
         };
         if announce(gate, pool, said).await {
-            announced.insert(entry.id);
+            announced.insert(node);
         }
     }
 }

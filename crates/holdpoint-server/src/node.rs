@@ -35,6 +35,7 @@ use crate::recognition;
 use crate::stop::{StopSender, stop};
 use crate::tasks::{self, Listeners};
 
+pub(crate) use parts::Beside;
 use parts::{build_gate, group_spec, open_home};
 
 /// How often a state that is about to come is looked for.
@@ -143,18 +144,24 @@ impl Node {
         let net = Arc::new(TonicNet::new());
         let (log_store, state_store) = (Arc::clone(&home.log), Arc::clone(&home.state));
         let group = Group::start(spec, net, Arc::clone(&clock), log_store, state_store).await?;
-        let gate = build_gate(&cluster, group.clone(), home, Arc::clone(&clock))?;
+        let (gate, beside) = build_gate(&cluster, group.clone(), home, Arc::clone(&clock))?;
         // What was committed is applied by now, so most of what can be wrong is seen here.
         if let Err(refused) = recognition::recognise(&group, gate.own()) {
             group.shutdown().await;
-            drop((gate, group));
+            drop((gate, beside, group));
             released(&root).await;
             return Err(refused.into());
         }
         let gate = Arc::new(gate);
         let told = (address(&client, entry.client), address(&peer, entry.peer));
         let ((stop_sender, stopped), (cut_sender, cut)) = (stop(), stop());
-        let tasks = tasks::spawn(&gate, clock, Listeners { client, peer }, &stopped, cut);
+        let tasks = tasks::spawn(
+            &gate,
+            beside,
+            clock,
+            Listeners { client, peer },
+            (&stopped, cut),
+        );
         events.tell(Event::Listening {
             client: told.0,
             peer: told.1,

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::error::RunError;
 use crate::gate::Gate;
+use crate::node::Beside;
 use crate::stop::Stop;
 use crate::{housekeeping, neighbours, recognition, transport, witnesses};
 
@@ -24,10 +25,10 @@ pub(crate) struct Listeners {
 /// `cut`. One that ends before is a fault, which it returns.
 pub(crate) fn spawn(
     gate: &Arc<Gate>,
+    beside: Beside,
     clock: Arc<dyn Clock>,
     listeners: Listeners,
-    stop: &Stop,
-    cut: Stop,
+    (stop, cut): (&Stop, Stop),
 ) -> JoinSet<RunError> {
     let mut tasks = JoinSet::new();
     let clients = transport::serve(listeners.client, Arc::clone(gate), stop.clone(), cut);
@@ -61,6 +62,11 @@ pub(crate) fn spawn(
     tasks.spawn(until(stop, async move {
         witnessing.await;
         RunError::Task("the task that asks witnesses")
+    }));
+    let Beside { proving } = beside;
+    tasks.spawn(until(stop, async move {
+        proving.run().await;
+        RunError::Task("proving")
     }));
     let refused = recognition::refused(Arc::clone(gate));
     tasks.spawn(until(stop, async move { RunError::from(refused.await) }));

@@ -521,8 +521,8 @@ pub struct SignHead {
 /// What the addressee says to a head.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SignHeadAnswer {
-    /// One of four.
-    #[prost(oneof = "sign_head_answer::Answer", tags = "1, 2, 3, 4")]
+    /// One of five.
+    #[prost(oneof = "sign_head_answer::Answer", tags = "1, 2, 3, 4, 5")]
     pub answer: ::core::option::Option<sign_head_answer::Answer>,
 }
 /// Nested message and enum types in `SignHeadAnswer`.
@@ -560,7 +560,14 @@ pub mod sign_head_answer {
         #[prost(uint64, tag = "1")]
         pub applied_size: u64,
     }
-    /// One of four.
+    /// Its own tree of that size has another root.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Mismatch {
+        /// That root, 32 bytes.
+        #[prost(bytes = "bytes", tag = "1")]
+        pub root: ::prost::bytes::Bytes,
+    }
+    /// One of five.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Answer {
         /// It signed.
@@ -575,6 +582,9 @@ pub mod sign_head_answer {
         /// It does not sign.
         #[prost(message, tag = "4")]
         Declined(super::Declined),
+        /// Its own tree of that size has another root.
+        #[prost(message, tag = "5")]
+        Mismatch(Mismatch),
     }
 }
 /// A node asks the leader for a proven head.
@@ -816,6 +826,26 @@ pub mod snapshot_answer {
         #[prost(message, tag = "2")]
         Refusal(super::Refusal),
     }
+}
+/// What `SnapshotHead.proof` holds.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SnapshotProof {
+    /// One for each log of statements that has any.
+    #[prost(message, repeated, tag = "1")]
+    pub logs: ::prost::alloc::vec::Vec<ProvenLog>,
+}
+/// That the end of one log leads to a head that enough nodes signed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProvenLog {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The note of the proven head.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub note: ::prost::bytes::Bytes,
+    /// The consistency proof from the end of the log in the snapshot to that head, 32 bytes each.
+    #[prost(bytes = "bytes", repeated, tag = "3")]
+    pub consistency: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
 /// Generated client implementations.
 pub mod peer_client {

@@ -3117,6 +3117,22 @@ pub struct StatusResponse {
     /// Permits in doubt, at most 1,000 are counted.
     #[prost(uint32, tag = "24")]
     pub in_doubt: u32,
+    /// Leaves of `default` that enough nodes have signed, as the answering node knows.
+    #[prost(uint64, tag = "25")]
+    pub proven_size: u64,
+    /// How many nodes must sign a head of `default` now; 0 before enough are announced.
+    #[prost(uint32, tag = "26")]
+    pub signers_needed: u32,
+    /// How many may sign it.
+    #[prost(uint32, tag = "27")]
+    pub signers: u32,
+    /// Roots that differed from another node's, since the answering node was started. More than 0 is an
+    /// alarm: see docs/runbooks/diverged-node.md.
+    #[prost(uint64, tag = "28")]
+    pub root_mismatches: u64,
+    /// Rounds of signatures that the answering node began while it led, since it was started.
+    #[prost(uint64, tag = "29")]
+    pub signing_rounds: u64,
     /// The witnesses of the cluster file; what they signed is known by the leader only.
     #[prost(message, repeated, tag = "30")]
     pub witnesses: ::prost::alloc::vec::Vec<WitnessStatus>,

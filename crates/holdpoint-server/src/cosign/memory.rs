@@ -1,27 +1,22 @@
-//! The last head that this node signed, durable in its log database before a signature leaves.
+//! What this node remembers of heads, in its log database.
 //!
 //! ```text
-//! version 1 (1) | size (8, big endian) | root (32)
+//! signed-head/…   version 1 (1) | size (8, big endian) | root (32)     durable before a signature leaves
+//! proven-head/…   the signed note, as text                             written when there is time
 //! ```
 //!
 //! It belongs to this node alone: no snapshot carries it.
 
 use bytes::Bytes;
 use holdpoint_core::GroupId;
+use holdpoint_receipt::note::Note;
 use holdpoint_receipt::{Digest, Name, sha256};
 use holdpoint_storage::{LogStore, StoreError, wait};
 
+use super::heads::Head;
+
 const VERSION: u8 = 1;
 const RECORD_BYTES: usize = 1 + 8 + 32;
-
-/// A head: how many leaves, and the root over them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
-    /// Leaves.
-    pub(crate) size: u64,
-    /// The root of RFC 6962 over them.
-    pub(crate) root: Digest,
-}
 
 /// Why the last signed head is not known or not remembered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,10 +30,13 @@ pub(crate) enum MemoryError {
 }
 
 /// The name of the record of a namespace: names of records are shorter than names of namespaces.
-fn record_name(namespace: &Name) -> String {
+fn record_name(kind: &str, namespace: &Name) -> String {
     let digest = sha256(namespace.as_str().as_bytes()).to_string();
-    format!("signed-head/{}", digest.get(..40).unwrap_or_default())
+    format!("{kind}/{}", digest.get(..40).unwrap_or_default())
 }
+
+const SIGNED: &str = "signed-head";
+const PROVEN: &str = "proven-head";
 
 /// The last signed head of `namespace`; none before the first.
 pub(crate) fn read(
@@ -46,7 +44,7 @@ pub(crate) fn read(
     group: GroupId,
     namespace: &Name,
 ) -> Result<Option<Head>, MemoryError> {
-    let Some(bytes) = log.local(group, &record_name(namespace))? else {
+    let Some(bytes) = log.local(group, &record_name(SIGNED, namespace))? else {
         return Ok(None);
     };
     decode(&bytes)
@@ -62,8 +60,27 @@ pub(crate) fn write(
     head: Head,
 ) -> Result<(), MemoryError> {
     let value = encode(head);
-    wait(|done| log.put_local(group, &record_name(namespace), value, done))?;
+    wait(|done| log.put_local(group, &record_name(SIGNED, namespace), value, done))?;
     Ok(())
+}
+
+/// The last proven head of `namespace` that this node remembers; none if there is none that it can read:
+/// then it learns one from the others.
+pub(crate) fn read_proven(
+    log: &impl LogStore,
+    group: GroupId,
+    namespace: &Name,
+) -> Result<Option<Note>, StoreError> {
+    let bytes = log.local(group, &record_name(PROVEN, namespace))?;
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+    Ok(text.and_then(|text| text.parse().ok()))
+}
+
+/// Remembers a proven head. Nothing waits for it: who loses it learns it again.
+pub(crate) fn write_proven(log: &impl LogStore, group: GroupId, namespace: &Name, note: &Note) {
+    let value = Bytes::from(note.to_string());
+    let name = record_name(PROVEN, namespace);
+    log.put_local(group, &name, value, Box::new(|_| ()));
 }
 
 fn encode(head: Head) -> Bytes {
@@ -109,6 +126,8 @@ mod tests {
     #[test]
     fn record_of_the_longest_namespace_has_a_name_that_fits() {
         let longest = Name::new("n".repeat(64)).unwrap();
-        assert!(record_name(&longest).len() <= holdpoint_storage::log::LOCAL_NAME_BYTES_MAX);
+        assert!(
+            record_name(SIGNED, &longest).len() <= holdpoint_storage::log::LOCAL_NAME_BYTES_MAX
+        );
     }
 }

@@ -1,128 +1,83 @@
-//! The signing itself: synchronous, one batch at a time, over one view.
+//! Signs heads of this node's own applied trees: synchronous, one at a time.
+//!
+//! A head is signed only if this node's own tree has it, it continues the last head that this node
+//! signed, and that it does is on disk before the signature leaves. A tree that contradicts what was
+//! signed means divergence or a lost disk: then nothing is ever signed again by this process.
+//!
+//! It never asks another node, and never signs what it has not applied.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use holdpoint_core::query::{LogHead, NamespaceQuery, Query};
+use holdpoint_core::limits::SKEW_MS_MAX;
+use holdpoint_core::query::{NamespaceQuery, Query};
 use holdpoint_core::{GroupId, View};
 use holdpoint_raft::Clock;
 use holdpoint_receipt::checkpoint::{Checkpoint, Origin};
-use holdpoint_receipt::merkle::verify_consistency;
-use holdpoint_receipt::note::Note;
-use holdpoint_receipt::{
-    ClusterId, Name, NodeId, NodeSecretKeys, Proof, Receipt, Statement, TreeSize,
-};
+use holdpoint_receipt::keys::HeadSignature;
+use holdpoint_receipt::{ClusterId, ClusterTime, Digest, Name, NodeId, TreeSize};
 use holdpoint_storage::{LogStore, StateStore, StoreError};
 
-use super::Wanted;
-use super::memory::{self, Head, MemoryError};
-use crate::evaluate::ReadFault;
+use super::epochs::Due;
+use super::error::SignError;
+use super::heads::Head;
+use super::keyring::Keyring;
+use super::memory;
+use super::standing::Standing;
 
-/// Why a statement has no receipt now.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SignError {
-    /// This node's tree contradicts what it signed earlier: it has diverged, or its disk is not the
-    /// one that it was. It never signs again; an operator must look.
-    #[error(
-        "this node's log of `{0}` contradicts a head that it signed; it signs nothing any more"
-    )]
-    Diverged(Name),
-    /// This node has applied less than it once signed. It catches up, or lost a part of its log.
-    #[error(
-        "this node signed a head of `{namespace}` with {signed} leaves and has applied {applied}"
-    )]
-    Behind {
-        /// The namespace.
-        namespace: Name,
-        /// Leaves of the last signed head.
-        signed: u64,
-        /// Leaves applied.
-        applied: u64,
-    },
-    /// The cluster does not know this node's keys yet, so nobody could verify what it signs.
-    #[error("this node's keys are not announced to the cluster yet")]
-    NotAnnounced,
-    /// There is no such statement.
-    #[error("the log of `{namespace}` has no statement at leaf {leaf}")]
-    NoStatement {
-        /// The namespace.
-        namespace: Name,
-        /// The leaf.
-        leaf: u64,
-    },
-    /// The state or the log cannot be read or written.
-    #[error("{0}")]
-    Fault(String),
-    /// The signing thread has ended.
-    #[error("this node is stopping")]
-    Stopped,
+/// How far the log may be ahead of this node's clock: the leader's clock may be off by the skew, and
+/// this node's too.
+const AHEAD_MS_MAX: u64 = 2 * SKEW_MS_MAX;
+
+/// A head that this node is asked to sign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SignHead {
+    /// The namespace.
+    pub(crate) namespace: Name,
+    /// The head, as the leader's tree has it.
+    pub(crate) head: Head,
+    /// Which epoch's keys are to sign, by the first size that they sign.
+    pub(crate) epoch_from: u64,
 }
 
-impl SignError {
-    /// The same in a word or two, as the status shows it.
-    pub(crate) const fn word(&self) -> &'static str {
-        match self {
-            Self::Diverged(_) => "diverged",
-            Self::Behind { .. } => "behind",
-            Self::NotAnnounced => NOT_ANNOUNCED,
-            Self::NoStatement { .. } | Self::Fault(_) => "fault",
-            Self::Stopped => "stopping",
-        }
-    }
-}
-
-/// How the status says that nobody could verify what a node signs.
-pub(crate) const NOT_ANNOUNCED: &str = "keys not announced";
-
-impl From<StoreError> for SignError {
-    fn from(error: StoreError) -> Self {
-        Self::Fault(error.to_string())
-    }
-}
-
-impl From<ReadFault> for SignError {
-    fn from(fault: ReadFault) -> Self {
-        Self::Fault(fault.to_string())
-    }
-}
-
-impl From<MemoryError> for SignError {
-    fn from(error: MemoryError) -> Self {
-        Self::Fault(error.to_string())
-    }
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Signed {
+    /// It is signed.
+    Signature(HeadSignature),
+    /// This node has signed a larger head.
+    Larger(Head),
+    /// This node has applied no more than so many leaves.
+    NotYet(u64),
+    /// This node's own tree of that size has another root.
+    Mismatch(Digest),
 }
 
 /// Who signs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Identity {
     /// The cluster.
     pub(crate) cluster: ClusterId,
     /// The node.
     pub(crate) node: NodeId,
-    /// Its two keys.
-    pub(crate) keys: NodeSecretKeys,
+    /// Its keys.
+    pub(crate) keys: Keyring,
 }
 
-/// Makes receipts under heads of one node's applied state.
+/// Signs heads of one node's applied state.
 pub(crate) struct Signer<S, L> {
     group: GroupId,
     identity: Identity,
     state: Arc<S>,
     log: Arc<L>,
     clock: Arc<dyn Clock>,
+    standing: Standing,
     /// The last signed head of each namespace, as on disk.
     // INVARIANT: what stands here is durable.
-    signed: BTreeMap<Name, Signed>,
-    /// Set once, at the first contradiction.
-    diverged: Option<Name>,
-}
-
-/// A head that was signed, and the note if this process signed it.
-#[derive(Clone)]
-struct Signed {
-    head: Head,
-    note: Option<Note>,
+    signed: BTreeMap<Name, Head>,
+    /// Whether others said what this node signed before it was started.
+    knows_past: bool,
 }
 
 impl<S, L> fmt::Debug for Signer<S, L> {
@@ -137,225 +92,177 @@ impl<S: StateStore, L: LogStore> Signer<S, L> {
     pub(crate) fn new(
         group: GroupId,
         identity: Identity,
-        state: Arc<S>,
-        log: Arc<L>,
+        (state, log): (Arc<S>, Arc<L>),
         clock: Arc<dyn Clock>,
+        standing: Standing,
     ) -> Self {
-        let signed = BTreeMap::new();
         Self {
             group,
             identity,
             state,
             log,
             clock,
-            signed,
-            diverged: None,
+            standing,
+            signed: BTreeMap::new(),
+            knows_past: false,
         }
     }
 
-    /// The receipts of `wanted`, in its order, from one view and with one head for each namespace.
-    pub(crate) fn receipts(&mut self, wanted: &[Wanted]) -> Vec<Result<Vec<u8>, SignError>> {
+    /// Signs `asked`, if it is this node's own and continues what it signed before.
+    ///
+    /// # Errors
+    ///
+    /// [`SignError`]; no signature was made.
+    pub(crate) fn sign(&mut self, asked: &SignHead) -> Result<Signed, SignError> {
+        if let Some(diverged) = self.standing.diverged() {
+            return Err(SignError::Diverged(diverged));
+        }
+        if !self.knows_past {
+            return Err(SignError::Starting);
+        }
         let state = Arc::clone(&self.state);
         let group = self.group;
-        let answers = state.read(|view| {
-            let state = Query::new(view, group);
-            let mut notes = BTreeMap::new();
-            let receipt = |wanted: &Wanted| {
-                let note = notes
-                    .entry(wanted.namespace.clone())
-                    .or_insert_with(|| self.signed_head(&state, &wanted.namespace));
-                self.receipt(&state, wanted, note.as_ref().map_err(Clone::clone)?)
-            };
-            wanted.iter().map(receipt).collect::<Vec<_>>()
-        });
-        answers.unwrap_or_else(|error| vec![Err(error.into()); wanted.len()])
+        state.read(|view| self.sign_in(&Query::new(view, group), asked))?
     }
 
-    /// The newest head of each namespace that this process signed.
-    pub(super) fn notes(&self) -> impl Iterator<Item = (&Name, &Note)> {
-        let signed = self.signed.iter();
-        signed.filter_map(|(namespace, signed)| Some((namespace, signed.note.as_ref()?)))
+    /// What others know that this node signed before it was started: it signs nothing that does not
+    /// continue it. Until this is called it signs nothing at all.
+    ///
+    /// # Errors
+    ///
+    /// The disk does not take it.
+    pub(crate) fn learn_past(&mut self, past: &[(Name, Head)]) -> Result<(), SignError> {
+        for (namespace, head) in past {
+            let own = self.last_signed(namespace)?;
+            if own.is_none_or(|own| own.size < head.size) {
+                tracing::warn!(
+                    %namespace, size = head.size, own = own.map(|own| own.size),
+                    "others know a larger head that this node signed than it does itself"
+                );
+                self.remember(namespace, *head)?;
+            }
+        }
+        self.knows_past = true;
+        Ok(())
     }
 
-    /// The head of `namespace` in `look`, signed. Durable before it is returned.
-    fn signed_head<V: View<Error = StoreError>>(
+    fn sign_in<V: View<Error = StoreError>>(
         &mut self,
         state: &Query<'_, V>,
-        namespace: &Name,
-    ) -> Result<(Head, Note), SignError> {
-        if let Some(diverged) = &self.diverged {
-            return Err(SignError::Diverged(diverged.clone()));
-        }
-        self.require_announced(state)?;
-        let log = open(state, namespace)?;
-        let LogHead { size, root } = log.head()?;
-        let head = Head { size, root };
-        let last = self.last_signed(namespace)?;
-        if let Some(Signed {
-            head: signed,
-            note: Some(note),
-        }) = &last
-            && *signed == head
-        {
-            return Ok((head, note.clone()));
-        }
-        if let Some(last) = &last {
-            self.require_consistent(&log, namespace, last.head, head)?;
-        }
-        if last.is_none_or(|last| last.head != head) {
-            memory::write(&*self.log, self.group, namespace, head)?;
-        }
-        let note = self.sign(namespace, head)?;
-        let signed = Signed {
+        asked: &SignHead,
+    ) -> Result<Signed, SignError> {
+        let SignHead {
+            namespace,
             head,
-            note: Some(note.clone()),
-        };
-        self.signed.insert(namespace.clone(), signed);
-        Ok((head, note))
-    }
-
-    fn last_signed(&mut self, namespace: &Name) -> Result<Option<Signed>, SignError> {
-        if let Some(signed) = self.signed.get(namespace) {
-            return Ok(Some(signed.clone()));
+            epoch_from,
+        } = asked;
+        let log = open(state, namespace)?;
+        let applied = log.head()?.size;
+        if applied < head.size {
+            return Ok(Signed::NotYet(applied));
         }
-        let head = memory::read(&*self.log, self.group, namespace)?;
-        Ok(head.map(|head| Signed { head, note: None }))
+        let own = root_at(&log, head.size)?;
+        if own != head.root {
+            return Ok(Signed::Mismatch(own));
+        }
+        self.require_in_time(state.now()?)?;
+        let due = Due::of(&log, head.size)?.ok_or(SignError::NotAnnounced)?;
+        let public = due
+            .keys_of(self.identity.node, *epoch_from)
+            .ok_or(SignError::NotSigner)?;
+        let keys = self.identity.keys.find(&public);
+        let keys = keys.ok_or(SignError::NotSigner)?;
+        if let Some(last) = self.last_signed(namespace)? {
+            self.require_consistent(&log, namespace, last, applied)?;
+            if last.size > head.size {
+                return Ok(Signed::Larger(last));
+            }
+        }
+        self.remember(namespace, *head)?;
+        let checkpoint = Checkpoint {
+            origin: Origin::new(&self.identity.cluster, namespace),
+            size: TreeSize::new(head.size).map_err(SignError::fault)?,
+            root: head.root,
+        };
+        let at_s = self.clock.wall_ms() / 1_000;
+        let Identity { cluster, node, .. } = &self.identity;
+        let signature = keys.sign_head(cluster, *node, &checkpoint, at_s);
+        Ok(Signed::Signature(signature))
     }
 
-    /// That `head` continues `last`: no smaller, and over the same leaves.
+    /// That nothing under the head happened later than this node's clock shows.
+    fn require_in_time(&self, now: ClusterTime) -> Result<(), SignError> {
+        let ahead_ms = now.get().saturating_sub(self.clock.wall_ms());
+        if ahead_ms > AHEAD_MS_MAX {
+            return Err(SignError::AheadOfClock { ahead_ms });
+        }
+        Ok(())
+    }
+
+    /// That this node's tree still has the head that it signed last.
     fn require_consistent<V: View<Error = StoreError>>(
-        &mut self,
+        &self,
         log: &NamespaceQuery<'_, V>,
         namespace: &Name,
         last: Head,
-        head: Head,
+        applied: u64,
     ) -> Result<(), SignError> {
-        if head.size < last.size {
-            let (signed, applied) = (last.size, head.size);
-            tracing::warn!(%namespace, signed, applied, "the applied log is behind a signed head");
+        if last.size > applied {
+            tracing::warn!(%namespace, signed = last.size, applied, "the applied log is behind a signed head");
             return Err(SignError::Behind {
                 namespace: namespace.clone(),
-                signed,
+                signed: last.size,
                 applied,
             });
         }
-        let is_consistent = if head.size == last.size {
-            head.root == last.root
-        } else if last.size == 0 {
-            true
-        } else {
-            let proof = log.consistency(last.size, head.size)?.unwrap_or_default();
-            verify_consistency(last.size, head.size, &last.root, &head.root, &proof).is_ok()
-        };
-        if is_consistent {
+        let root = root_at(log, last.size)?;
+        if root == last.root {
             return Ok(());
         }
         tracing::error!(
-            %namespace, signed_size = last.size, signed_root = %last.root,
-            size = head.size, root = %head.root,
+            %namespace, size = last.size, signed_root = %last.root, %root,
             "ALARM: the log of statements contradicts a head that this node signed; it stops signing"
         );
-        self.diverged = Some(namespace.clone());
-        Err(SignError::Diverged(namespace.clone()))
+        Err(self.standing.diverge(namespace))
     }
 
-    fn require_announced<V: View<Error = StoreError>>(
-        &self,
-        state: &Query<'_, V>,
-    ) -> Result<(), SignError> {
-        let public = self.identity.keys.public();
-        let known = state.node(self.identity.node)?;
-        let is_announced = known.is_some_and(|known| {
-            known.log_key == *public.log.as_bytes() && known.cosign_key == *public.cosign.as_bytes()
-        });
-        if is_announced {
-            Ok(())
-        } else {
-            Err(SignError::NotAnnounced)
+    /// The last head of `namespace` that this node signed.
+    pub(crate) fn last_signed(&mut self, namespace: &Name) -> Result<Option<Head>, SignError> {
+        if let Some(head) = self.signed.get(namespace) {
+            return Ok(Some(*head));
         }
+        let head = memory::read(&*self.log, self.group, namespace)?;
+        if let Some(head) = head {
+            self.signed.insert(namespace.clone(), head);
+        }
+        Ok(head)
     }
 
-    /// Signs a head that is remembered.
-    fn sign(&self, namespace: &Name, head: Head) -> Result<Note, SignError> {
-        let Identity {
-            cluster,
-            node,
-            keys,
-        } = &self.identity;
-        let checkpoint = Checkpoint {
-            origin: Origin::new(cluster, namespace),
-            size: TreeSize::new(head.size).map_err(|error| SignError::Fault(error.to_string()))?,
-            root: head.root,
-        };
-        let signature = keys.sign_head(cluster, *node, &checkpoint, self.clock.wall_ms() / 1_000);
-        Note::new(checkpoint.to_text(), vec![signature.log, signature.cosign])
-            .map_err(|error| SignError::Fault(error.to_string()))
-    }
-
-    /// The receipt file of one statement under a signed head of the same view.
-    fn receipt<V: View<Error = StoreError>>(
-        &self,
-        state: &Query<'_, V>,
-        wanted: &Wanted,
-        signed: &(Head, Note),
-    ) -> Result<Vec<u8>, SignError> {
-        let Wanted { namespace, leaf } = wanted;
-        let (head, note) = signed;
-        let missing = || SignError::NoStatement {
-            namespace: namespace.clone(),
-            leaf: *leaf,
-        };
-        let log = open(state, namespace)?;
-        let statement = log.statement(*leaf)?.ok_or_else(missing)?;
-        let statement = Statement::parse(&statement.bytes)
-            .map_err(|error| SignError::Fault(error.to_string()))?;
-        let tree_size =
-            TreeSize::new(head.size).map_err(|error| SignError::Fault(error.to_string()))?;
-        let hashes = log.inclusion(*leaf, head.size)?.ok_or_else(missing)?;
-        let proof = Proof {
-            leaf_index: *leaf,
-            tree_size,
-            hashes,
-        };
-        let receipt = Receipt {
-            statement,
-            proof,
-            checkpoint: note.clone(),
-        };
-        self.check(&receipt);
-        Ok(receipt.to_file().into_bytes())
-    }
-
-    /// In debug builds: what leaves verifies under this node's own keys.
-    fn check(&self, receipt: &Receipt) {
-        debug_assert!(
-            verify_own(&self.identity, receipt).is_ok(),
-            "a receipt that this node makes verifies under its own keys"
-        );
+    /// Makes `head` the last signed one, durably.
+    fn remember(&mut self, namespace: &Name, head: Head) -> Result<(), SignError> {
+        if self.signed.get(namespace) == Some(&head) {
+            return Ok(());
+        }
+        memory::write(&*self.log, self.group, namespace, head)?;
+        self.signed.insert(namespace.clone(), head);
+        Ok(())
     }
 }
 
-/// The namespace, which whoever wants a receipt of it has seen.
-fn open<'a, V: View<Error = StoreError>>(
+/// The root over the first `size` leaves.
+pub(super) fn root_at<V: View<Error = StoreError>>(
+    log: &NamespaceQuery<'_, V>,
+    size: u64,
+) -> Result<Digest, SignError> {
+    let root = log.root_at(size)?;
+    root.ok_or_else(|| SignError::fault(format!("the log has no {size} leaves")))
+}
+
+/// The namespace, which whoever asks has seen.
+pub(super) fn open<'a, V: View<Error = StoreError>>(
     state: &Query<'a, V>,
     namespace: &Name,
 ) -> Result<NamespaceQuery<'a, V>, SignError> {
     let unknown = || SignError::Fault(format!("there is no namespace `{namespace}`"));
     state.namespace(namespace)?.ok_or_else(unknown)
-}
-
-/// Verifies a receipt with a key set of this node alone.
-fn verify_own(identity: &Identity, receipt: &Receipt) -> Result<(), String> {
-    use holdpoint_receipt::keys::{Epoch, KeySet};
-    let epoch = Epoch {
-        tree_size_from: TreeSize::new(0).map_err(|error| error.to_string())?,
-        signers_needed: 1,
-        nodes: BTreeMap::from([(identity.node, identity.keys.public())]),
-    };
-    let namespace = receipt.statement.namespace.clone();
-    let keys = KeySet::new(identity.cluster, namespace, vec![epoch], vec![])
-        .map_err(|error| error.to_string())?;
-    holdpoint_receipt::verify::verify_parsed(receipt.clone(), &keys)
-        .map(|_| ())
-        .map_err(|error| error.to_string())
 }

@@ -1,356 +1,360 @@
+//! Several nodes prove one log to each other, over stores in memory.
+
+mod sim;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdpoint_core::command::{
-    ActivatePolicy, ActivationMode, AnnounceNode, Bootstrap, Command, PutPolicy,
-};
-use holdpoint_core::outline::{Executor, PolicyOutline, SurfaceOutline};
-use holdpoint_core::{Entry, GroupId, Outcome, apply};
-use holdpoint_raft::Clock;
-use holdpoint_receipt::keys::Epoch;
-use holdpoint_receipt::{
-    Caller, ClusterId, ClusterTime, KeySet, Name, NodeId, NodeSecretKeys, PolicyVersion, Salt,
-    SecretKey, TreeSize, sha256, verify,
-};
-use holdpoint_storage::{Applied, MemLog, MemState, StateStore as _, Syncs};
+use holdpoint_core::command::{Command, RotateKeys};
+use holdpoint_receipt::{Caller, Salt, sha256};
+use holdpoint_storage::{MemLog, Syncs};
 
-use super::memory::{self, Head};
-use super::{Cosigner, Identity, SignError, Signer, Wanted};
+use super::error::SignError;
+use super::heads::Head;
+use super::memory;
+use super::nodes::Answer;
+use super::signer::SignHead;
+use sim::{GROUP, Sim, default, founded, freeze, freeze_by, id, keys, start};
 
-const GROUP: GroupId = GroupId::FIRST;
+fn signers(verified: &holdpoint_receipt::Verified) -> Vec<u64> {
+    let signers = verified.signers().iter();
+    signers.map(|signer| signer.node.get()).collect()
+}
 
-#[derive(Debug)]
-struct At(u64);
+/// Polls until `holds` does.
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let found = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), found)
+        .await
+        .unwrap_or_else(|_| panic!("{what}"));
+}
 
-impl Clock for At {
-    fn wall_ms(&self) -> u64 {
-        self.0
+#[tokio::test(flavor = "multi_thread")]
+async fn receipt_carries_exactly_as_many_signers_as_a_majority_has() {
+    for (nodes, needed) in [(1, 1), (2, 2), (3, 2), (5, 3)] {
+        let sim = start(nodes).await;
+        let leaf = sim.state_something();
+        let verified = sim.receipt(1, leaf).await;
+        assert_eq!(verified.signers().len(), needed, "of {nodes}");
+        assert_eq!(verified.signers_needed() as usize, needed);
     }
+}
 
-    fn monotonic(&self) -> Duration {
-        Duration::from_millis(self.0)
+#[tokio::test(flavor = "multi_thread")]
+async fn node_that_does_not_lead_gets_its_proofs_from_who_does() {
+    let sim = start(3).await;
+    let leaf = sim.state_something();
+    let at_leader = sim.receipt(1, leaf).await;
+    let at_follower = sim.receipt(3, leaf).await;
+    assert_eq!(at_leader.receipt_hash(), at_follower.receipt_hash());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_voter_away_stops_nothing_and_two_stop_all_proofs_until_one_is_back() {
+    let sim = start(3).await;
+    sim.cut(&[3]);
+    let first = sim.state_something();
+    assert_eq!(signers(&sim.receipt(1, first).await), [1, 2]);
+    sim.cut(&[2, 3]);
+    let second = sim.state_something();
+    sim.no_receipt(1, second).await;
+    sim.cut(&[2]);
+    assert_eq!(signers(&sim.receipt(1, second).await), [1, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leader_that_was_deposed_and_is_cut_off_proves_nothing() {
+    let sim = start(3).await;
+    sim.cut(&[1]);
+    let leaf = sim.state_something();
+    sim.no_receipt(1, leaf).await;
+    sim.lead(Some(2));
+    assert_eq!(signers(&sim.receipt(2, leaf).await), [2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn follower_with_another_history_is_left_out_and_stops_when_it_hears_of_the_proven_one() {
+    let sim = start(3).await;
+    // Node 3 was tampered with: it has a statement that nobody else has.
+    sim.node(3).apply(freeze_by("loopback:intruder", true));
+    let leaf = sim.state_something();
+    assert_eq!(signers(&sim.receipt(1, leaf).await), [1, 2]);
+    let next = sim.state_something();
+    assert_eq!(signers(&sim.receipt(1, next).await), [1, 2]);
+    let standing = sim.node(3).cosigner().standing().clone();
+    until("node 3 diverged", || standing.diverged().is_some()).await;
+    assert!(sim.node(1).cosigner().standing().diverged().is_none());
+    // It counted, unless enough others had answered before it did.
+    assert!(sim.node(3).cosigner().standing().mismatches() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leader_with_another_history_proves_nothing_and_gives_leadership_up() {
+    let sim = start(3).await;
+    sim.node(1).apply(freeze_by("loopback:intruder", true));
+    let leaf = sim.node(1).head().size - 1;
+    sim.apply_on_others();
+    sim.no_receipt(1, leaf).await;
+    let diverged = sim.node(1).cosigner().standing().diverged();
+    assert_eq!(diverged, Some(default()));
+    assert!(sim.stepped_down.lock().unwrap().contains(&id(1)));
+    // The others go on without it.
+    sim.lead(Some(2));
+    let leaf = sim.node(2).head().size - 1;
+    let file = sim
+        .node(2)
+        .cosigner()
+        .receipt(&default(), leaf)
+        .await
+        .unwrap();
+    let verified = holdpoint_receipt::verify(&file, &sim.node(2).published()).unwrap();
+    assert_eq!(signers(&verified), [2, 3]);
+}
+
+impl Sim {
+    /// Nodes 2 and 3 apply what node 1 does not have.
+    fn apply_on_others(&self) {
+        for node in [2, 3] {
+            self.node(node).apply(freeze(true));
+            self.node(node).apply(freeze(false));
+        }
     }
 }
 
-/// One node's stores, and a log of statements in them.
-struct Node {
-    state: Arc<MemState>,
-    log: Arc<MemLog>,
-    index: u64,
+#[tokio::test(flavor = "multi_thread")]
+async fn round_after_a_larger_head_asks_everybody_for_one_at_least_as_large() {
+    let sim = start(3).await;
+    let first = sim.state_something();
+    sim.receipt(1, first).await;
+    // Node 2 has signed a larger head for another leader; node 3 is away.
+    sim.cut(&[3]);
+    let second = sim.state_something();
+    let larger = sim.node(2).head();
+    let asked = SignHead {
+        namespace: default(),
+        head: larger,
+        epoch_from: sim.epoch_from(),
+    };
+    let answer = sim.ask(2, asked).await;
+    assert!(matches!(answer, Answer::Signature(_)), "{answer:?}");
+    let third = sim.state_something();
+    assert_eq!(signers(&sim.receipt(1, second).await), [1, 2]);
+    assert_eq!(signers(&sim.receipt(1, third).await), [1, 2]);
 }
 
-fn cluster() -> ClusterId {
-    ClusterId::from_bytes([7; 16])
+#[tokio::test(flavor = "multi_thread")]
+async fn smaller_head_than_the_one_signed_is_refused_and_the_larger_one_is_named() {
+    let sim = start(3).await;
+    let small = sim.node(2).head();
+    let leaf = sim.state_something();
+    sim.receipt(1, leaf).await;
+    let large = sim.node(2).head();
+    let from = sim.epoch_from();
+    let ask = |head: Head| SignHead {
+        namespace: default(),
+        head,
+        epoch_from: from,
+    };
+    assert!(matches!(sim.ask(2, ask(large)).await, Answer::Signature(_)));
+    assert_eq!(sim.ask(2, ask(small)).await, Answer::Larger(large));
 }
 
-fn node() -> NodeId {
-    NodeId::new(1).unwrap()
+#[tokio::test(flavor = "multi_thread")]
+async fn head_that_is_not_applied_in_time_is_not_signed() {
+    let sim = start(3).await;
+    let beyond = Head {
+        size: sim.node(2).head().size + 5,
+        root: sha256(b"beyond"),
+    };
+    let asked = SignHead {
+        namespace: default(),
+        head: beyond,
+        epoch_from: sim.epoch_from(),
+    };
+    assert_eq!(sim.ask(2, asked).await, Answer::NotYet(beyond.size - 5));
 }
 
-fn default() -> Name {
-    Name::new("default").unwrap()
+#[tokio::test(flavor = "multi_thread")]
+async fn head_that_is_later_than_a_nodes_clock_is_not_signed_by_it() {
+    let sim = start(3).await;
+    // Entries carry cluster time a little beyond zero: each moves it by a bounded step.
+    *sim.node(2).clock.0.lock().unwrap() = 0;
+    let leaf = sim.state_something();
+    assert_eq!(signers(&sim.receipt(1, leaf).await), [1, 3]);
+    let standing = sim.node(2).cosigner().standing().clone();
+    until("node 2 says why it does not sign", || {
+        matches!(standing.trouble(), Some(SignError::AheadOfClock { .. }))
+    })
+    .await;
 }
 
-fn keys() -> NodeSecretKeys {
-    NodeSecretKeys::new(
-        SecretKey::from_seed(&[1; 32]),
-        SecretKey::from_seed(&[2; 32]),
-    )
-    .unwrap()
-}
-
-impl Node {
-    /// A bootstrapped cluster of one, with no statement.
-    fn new() -> Self {
-        let log = Arc::new(MemLog::new(Syncs::AtOnce));
-        let mut node = Self {
-            state: Arc::new(MemState::new(GROUP)),
-            log,
-            index: 0,
-        };
-        node.apply(Command::Bootstrap(Bootstrap {
-            cluster: cluster(),
-            epoch: 0,
-            voters: vec![self::node()],
-            is_dev: false,
-        }));
-        node
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_signed_before_enough_nodes_are_announced() {
+    let sim = founded(3);
+    for node in 1..=3 {
+        sim.run(node);
     }
+    sim.lead(Some(1));
+    sim.announce(1);
+    sim.apply(&freeze(true));
+    let leaf = sim.node(1).head().size - 1;
+    sim.no_receipt(1, leaf).await;
+    sim.announce(2);
+    assert_eq!(signers(&sim.receipt(1, leaf).await), [1, 2]);
+}
 
-    fn announced() -> Self {
-        let mut node = Self::new();
-        let public = keys().public();
-        node.apply(Command::AnnounceNode(AnnounceNode {
-            node: self::node(),
-            incarnation: [9; 16],
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_rotated_are_handed_over_before_anything_leaves_under_them() {
+    let sim = start(3).await;
+    let first = sim.state_something();
+    sim.receipt(1, first).await;
+    for node in [2, 3, 1] {
+        let (old, new) = (keys(node, 0).public(), keys(node, 1));
+        let public = new.public();
+        sim.node(node).keys.add(new);
+        sim.apply(&Command::RotateKeys(RotateKeys {
+            node: id(node),
             log_key: *public.log.as_bytes(),
             cosign_key: *public.cosign.as_bytes(),
-            feature_level_max: 1,
-            evaluator_version: 1,
+            expected_log_key: *old.log.as_bytes(),
+            expected_cosign_key: *old.cosign.as_bytes(),
+            principal: Caller::new("loopback:ops").unwrap(),
+            salt: Salt::from_bytes([2; 32]),
         }));
-        node
+        let leaf = sim.state_something();
+        sim.receipt(1, leaf).await;
+        assert!(sim.is_handed_over(), "the newest epoch was handed over");
+    }
+    // What was proved before the rotations verifies with the keys of today.
+    assert_eq!(sim.receipt(1, first).await.signers().len(), 2);
+    assert!(sim.node(1).published().epochs().len() >= 4);
+}
+
+impl Sim {
+    fn epoch_from(&self) -> u64 {
+        let epochs = self.node(1).published();
+        epochs
+            .epochs()
+            .last()
+            .map_or(0, |epoch| epoch.tree_size_from.get())
     }
 
-    fn apply(&mut self, command: Command) -> Outcome {
-        self.index += 1;
-        let time = ClusterTime::new(1_000).unwrap();
-        let entry = Entry {
-            group: GROUP,
-            time,
-            commands: vec![command],
-        };
-        let applied = self
-            .state
-            .read(|view| apply(view, 1, self.index, &entry))
-            .unwrap()
-            .unwrap();
-        let done = Applied {
-            index: self.index,
-            bytes: Vec::new(),
-        };
-        self.state.commit(&applied.writes, &done).unwrap();
-        applied.outcomes.into_iter().next().unwrap()
-    }
-
-    /// Appends a statement: the activation of a bundle, which differs by `salt`.
-    fn state_something(&mut self, salt: u8) -> u64 {
-        let caller = Caller::new("loopback:dev").unwrap();
-        let surface = SurfaceOutline {
-            surface: Name::new("demo.echo").unwrap(),
-            actions: vec![Name::new("echo").unwrap()],
-            bounds: Vec::new(),
-            executors: vec![Executor::Caller],
-            permit_for_ms: 60_000,
-            complete_within_ms: 60_000,
-            honor_issued: false,
-            offline: false,
-            release_after_ms: None,
-        };
-        let digest = sha256(b"bundle");
-        self.apply(Command::PutPolicy(PutPolicy {
-            namespace: default(),
-            digest,
-            bundle: b"bundle".to_vec(),
-            outline: PolicyOutline {
-                surfaces: vec![surface],
-            },
-            principal: caller.clone(),
-        }));
-        let size = self.head().size;
-        self.apply(Command::ActivatePolicy(ActivatePolicy {
-            mode: ActivationMode::Refuse,
-            namespace: default(),
-            digest,
-            expected: PolicyVersion::new(size).unwrap(),
-            principal: caller,
-            evaluator_version: 1,
-            salt: Salt::from_bytes([salt; 32]),
-        }));
-        assert_eq!(self.head().size, size + 1, "the activation was recorded");
-        size
-    }
-
-    fn head(&self) -> Head {
-        let head = self.state.read(|view| {
+    fn is_handed_over(&self) -> bool {
+        use holdpoint_storage::StateStore as _;
+        let found = self.node(1).state().read(|view| {
             let state = holdpoint_core::Query::new(view, GROUP);
-            state
-                .namespace(&default())
-                .unwrap()
-                .unwrap()
-                .head()
-                .unwrap()
+            let log = state.namespace(&default()).unwrap().unwrap();
+            let epochs = log.epochs().unwrap();
+            epochs
+                .last()
+                .is_some_and(|(_, epoch)| epoch.handover.is_some())
         });
-        let head = head.unwrap();
-        Head {
-            size: head.size,
-            root: head.root,
-        }
+        found.unwrap()
     }
 
-    fn signer(&self) -> Signer<MemState, MemLog> {
-        let identity = Identity {
-            cluster: cluster(),
-            node: node(),
-            keys: keys(),
-        };
-        let clock = Arc::new(At(1_795_356_725_231));
-        Signer::new(
-            GROUP,
-            identity,
-            Arc::clone(&self.state),
-            Arc::clone(&self.log),
-            clock,
-        )
-    }
-
-    fn remembered(&self) -> Option<Head> {
-        memory::read(&*self.log, GROUP, &default()).unwrap()
+    async fn ask(&self, node: u64, asked: SignHead) -> Answer {
+        self.service_of(node).sign_head(asked, None).await
     }
 }
 
-fn receipt(signer: &mut Signer<MemState, MemLog>, leaf: u64) -> Result<Vec<u8>, SignError> {
-    let wanted = [Wanted {
+#[tokio::test(flavor = "multi_thread")]
+async fn node_signs_nothing_after_a_start_before_a_majority_said_what_it_signed() {
+    let sim = start(3).await;
+    let leaf = sim.state_something();
+    sim.receipt(1, leaf).await;
+    sim.stop(2);
+    sim.cut(&[2]);
+    sim.run(2);
+    let asked = SignHead {
         namespace: default(),
-        leaf,
-    }];
-    signer.receipts(&wanted).into_iter().next().unwrap()
-}
-
-fn published() -> KeySet {
-    let epoch = Epoch {
-        tree_size_from: TreeSize::new(0).unwrap(),
-        signers_needed: 1,
-        nodes: [(node(), keys().public())].into(),
+        head: sim.node(2).head(),
+        epoch_from: sim.epoch_from(),
     };
-    KeySet::new(cluster(), default(), vec![epoch], vec![]).unwrap()
-}
-
-#[test]
-fn receipts_of_one_batch_verify_under_one_head() {
-    let mut node = Node::announced();
-    let leaves: Vec<u64> = (0..5).map(|salt| node.state_something(salt)).collect();
-    let wanted: Vec<_> = leaves
-        .iter()
-        .map(|leaf| Wanted {
-            namespace: default(),
-            leaf: *leaf,
-        })
-        .collect();
-    let receipts = node.signer().receipts(&wanted);
-    let heads = receipts.into_iter().map(|file| {
-        let verified = verify(&file.unwrap(), &published()).unwrap();
-        assert_eq!(
-            verified.signers().first().map(|signer| signer.at_s),
-            Some(1_795_356_725)
-        );
-        verified.receipt().checkpoint.to_string()
-    });
-    let mut heads: Vec<_> = heads.collect();
-    heads.dedup();
-    assert_eq!(heads.len(), 1);
-    assert_eq!(node.remembered(), Some(node.head()));
-}
-
-#[test]
-fn head_is_remembered_on_disk_before_its_signature_leaves() {
-    let mut node = Node::announced();
-    let leaf = node.state_something(1);
-    node.log = Arc::new(MemLog::new(Syncs::WhenTold));
-    let mut signer = node.signer();
-    let log = Arc::clone(&node.log);
-    let syncing = std::thread::spawn(move || {
-        while log.unsynced_count() == 0 {
-            std::thread::yield_now();
+    let answer = sim.ask(2, asked.clone()).await;
+    assert_eq!(answer, Answer::Refused("starting".to_owned()));
+    sim.cut(&[]);
+    let ready = async {
+        while !matches!(sim.ask(2, asked.clone()).await, Answer::Signature(_)) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ready)
+        .await
+        .expect("it signs once a majority has answered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_whose_memory_was_lost_does_not_sign_a_second_history() {
+    let sim = start(3).await;
+    sim.cut(&[3]);
+    let leaf = sim.state_something();
+    assert_eq!(signers(&sim.receipt(1, leaf).await), [1, 2]);
+    let signed = sim.node(2).head();
+    // Node 2 comes back with what it remembered lost, and with another tree of the same size.
+    sim.stop(2);
+    *sim.node(2).log.lock().unwrap() = Arc::new(MemLog::new(Syncs::AtOnce));
+    sim.node(2).replace_state_with_a_fork();
+    sim.run(2);
+    let fork = sim.node(2).head();
+    assert_eq!(fork.size, signed.size);
+    assert_ne!(fork.root, signed.root);
+    let asked = SignHead {
+        namespace: default(),
+        head: fork,
+        epoch_from: sim.epoch_from(),
+    };
+    let refused = async {
+        while sim.ask(2, asked.clone()).await == Answer::Refused("starting".to_owned()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        sim.ask(2, asked.clone()).await
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(20), refused).await;
+    assert_eq!(answer.unwrap(), Answer::Refused("diverged".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_is_remembered_on_disk_before_its_signature_leaves() {
+    let sim = founded(1);
+    sim.announce(1);
+    let log = Arc::new(MemLog::new(Syncs::WhenTold));
+    *sim.node(1).log.lock().unwrap() = Arc::clone(&log);
+    sim.run(1);
+    sim.lead(Some(1));
+    let leaf = sim.state_something();
+    let cosigner = sim.node(1).cosigner();
+    let receipt = tokio::spawn(async move { cosigner.receipt(&default(), leaf).await });
+    until("the head waits for the disk", || log.unsynced_count() > 0).await;
+    assert!(!receipt.is_finished());
+    // From here on everything is durable at once.
+    while !receipt.is_finished() {
         log.sync();
-    });
-    // Returns only because the other thread makes the record durable.
-    assert!(receipt(&mut signer, leaf).is_ok());
-    syncing.join().unwrap();
-    node.log = Arc::new(node.log.crash());
-    assert_eq!(node.remembered(), Some(node.head()));
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    receipt.await.unwrap().unwrap();
+    let head = sim.node(1).head();
+    assert_eq!(
+        memory::read(&log.crash(), GROUP, &default()).unwrap(),
+        Some(head)
+    );
 }
 
-#[test]
-fn smaller_tree_than_the_one_signed_is_not_signed_until_it_has_caught_up() {
-    let mut node = Node::announced();
-    let leaf = node.state_something(1);
-    let later = Head {
-        size: 9,
-        root: sha256(b"later"),
-    };
-    memory::write(&*node.log, GROUP, &default(), later).unwrap();
-    let refused = receipt(&mut node.signer(), leaf);
+#[tokio::test(flavor = "multi_thread")]
+async fn one_round_serves_everybody_who_waits() {
+    let sim = start(3).await;
+    let leaves: Vec<u64> = (0..40).map(|_| sim.state_something()).collect();
+    let cosigner = sim.node(1).cosigner();
+    let before = cosigner.standing().rounds();
+    let name = default();
+    let files = leaves.iter().map(|leaf| cosigner.receipt(&name, *leaf));
+    let files = futures_util::future::join_all(files).await;
+    assert!(files.iter().all(Result::is_ok));
     assert!(
-        matches!(
-            refused,
-            Err(SignError::Behind {
-                signed: 9,
-                applied: 1,
-                ..
-            })
-        ),
-        "{refused:?}"
+        cosigner.standing().rounds() - before <= 3,
+        "not one a receipt"
     );
-    assert_eq!(node.remembered(), Some(later));
-}
-
-#[test]
-fn tree_that_contradicts_a_signed_head_ends_all_signing() {
-    let mut node = Node::announced();
-    let leaf = node.state_something(1);
-    let other = Head {
-        size: 1,
-        root: sha256(b"another history"),
-    };
-    memory::write(&*node.log, GROUP, &default(), other).unwrap();
-    let mut signer = node.signer();
-    assert_eq!(
-        receipt(&mut signer, leaf),
-        Err(SignError::Diverged(default()))
-    );
-    let leaf = node.state_something(2);
-    assert_eq!(
-        receipt(&mut signer, leaf),
-        Err(SignError::Diverged(default()))
-    );
-    assert_eq!(
-        receipt(&mut node.signer(), leaf),
-        Err(SignError::Diverged(default()))
-    );
-    assert_eq!(node.remembered(), Some(other));
-}
-
-#[test]
-fn tree_that_grew_is_signed_after_a_restart() {
-    let mut node = Node::announced();
-    let leaf = node.state_something(1);
-    assert!(receipt(&mut node.signer(), leaf).is_ok());
-    let grown = node.state_something(2);
-    let file = receipt(&mut node.signer(), grown).unwrap();
-    assert_eq!(verify(&file, &published()).unwrap().head().size.get(), 2);
-}
-
-#[test]
-fn node_that_nobody_could_verify_signs_nothing() {
-    let mut node = Node::new();
-    let leaf = node.state_something(1);
-    assert_eq!(
-        receipt(&mut node.signer(), leaf),
-        Err(SignError::NotAnnounced)
-    );
-    assert_eq!(node.remembered(), None);
-}
-
-#[test]
-fn leaf_that_is_not_there_has_no_receipt() {
-    let node = Node::announced();
-    let missing = receipt(&mut node.signer(), 3);
-    assert_eq!(
-        missing,
-        Err(SignError::NoStatement {
-            namespace: default(),
-            leaf: 3
-        })
-    );
-}
-
-#[tokio::test]
-async fn node_that_signs_nothing_any_more_shows_why() {
-    let mut node = Node::announced();
-    let leaf = node.state_something(1);
-    let cosigner = Cosigner::start(node.signer()).unwrap();
-    cosigner.receipt(&default(), leaf).await.unwrap();
-    assert_eq!(cosigner.trouble(), None);
-    assert!(cosigner.receipt(&default(), 99).await.is_err());
-    assert_eq!(cosigner.trouble(), None, "the node is well");
-    let other = Head {
-        root: sha256(b"other"),
-        ..node.head()
-    };
-    memory::write(&*node.log, GROUP, &default(), other).unwrap();
-    let cosigner = Cosigner::start(node.signer()).unwrap();
-    assert!(cosigner.receipt(&default(), leaf).await.is_err());
-    let trouble = cosigner.trouble();
-    assert_eq!(trouble.map(|trouble| trouble.word()), Some("diverged"));
 }

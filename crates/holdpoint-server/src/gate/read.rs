@@ -1,17 +1,13 @@
 //! Reads of permits, receipts and keys: after a read-index round, from one consistent view, so they are
 //! linearizable.
 
-use std::collections::BTreeMap;
-
 use holdpoint_core::View;
 use holdpoint_core::outcome::PermitView;
 use holdpoint_core::query::{DoubtPlace, NamespaceQuery};
-use holdpoint_core::record::NodeRecord;
 use holdpoint_proto::convert::{self, NAMESPACE_DEFAULT, Named};
 use holdpoint_proto::v1;
 use holdpoint_raft::StateView;
-use holdpoint_receipt::keys::{Epoch, KeySet, NodePublicKeys, PublicKey};
-use holdpoint_receipt::{Caller, ClusterId, Fence, Name, NodeId, Reason, TreeSize};
+use holdpoint_receipt::{Caller, Fence, Name, Reason};
 use holdpoint_storage::StoreError;
 
 use super::{Gate, fault};
@@ -138,11 +134,16 @@ impl Gate {
         admitted: &Admitted,
     ) -> Result<v1::ExportKeysResponse, Refused> {
         self.read_index(admitted).await?;
-        let nodes = self.look(admitted, |state| state.nodes(None)).await?;
         let namespace = Name::new(NAMESPACE_DEFAULT).map_err(|error| fault(&error))?;
-        let keys = key_set(self.parts.own.cluster, namespace, nodes).map_err(|problem| {
-            Refused::never(Reason::Internal)
-                .saying(format!("The key set cannot be published: {problem}."))
+        let keys = self.look(admitted, move |state| {
+            match state.namespace(&namespace)? {
+                Some(log) => log.key_set(),
+                None => Ok(None),
+            }
+        });
+        let keys = keys.await?.ok_or_else(|| {
+            Refused::never(Reason::NoSignatures)
+                .saying("Too few nodes have announced their keys yet; ask again in a moment.")
         })?;
         Ok(v1::ExportKeysResponse {
             keys_json: keys.to_file().into_bytes(),
@@ -240,25 +241,4 @@ fn page_of<'p, V: View>(
         cluster_time_ms: log.now().get(),
         refusal: None,
     }
-}
-
-/// One epoch from the first leaf on: every node that was ever announced, one signature needed.
-pub(crate) fn key_set(
-    cluster: ClusterId,
-    namespace: Name,
-    nodes: Vec<(NodeId, NodeRecord)>,
-) -> Result<KeySet, String> {
-    let mut keys = BTreeMap::new();
-    for (node, record) in nodes {
-        let log = PublicKey::from_bytes(&record.log_key).map_err(|error| error.to_string())?;
-        let cosign =
-            PublicKey::from_bytes(&record.cosign_key).map_err(|error| error.to_string())?;
-        keys.insert(node, NodePublicKeys { log, cosign });
-    }
-    let epoch = Epoch {
-        tree_size_from: TreeSize::default(),
-        signers_needed: 1,
-        nodes: keys,
-    };
-    KeySet::new(cluster, namespace, vec![epoch], vec![]).map_err(|error| error.to_string())
 }

@@ -5,7 +5,8 @@ use holdpoint_core::command::{Command, Complete, CompletionResult, Redeem, Relea
 use holdpoint_core::outcome::{PermitView, StepOutcome};
 use holdpoint_proto::convert::{self, CompleteCall, Completed, Named, RedeemCall, ReleaseCall};
 use holdpoint_proto::v1;
-use holdpoint_receipt::{Caller, Name, Reason, Salt};
+use holdpoint_receipt::{Caller, Name, PermitId, Reason, Salt};
+use tokio::time::timeout_at;
 
 use super::{Gate, fault};
 use crate::admit::Admitted;
@@ -47,6 +48,8 @@ impl Gate {
         admitted: &Admitted,
     ) -> Result<v1::RedeemResponse, Refused> {
         let namespace = call.named.namespace.clone();
+        self.require_proven(&namespace, call.named.permit, admitted)
+            .await?;
         let salt = random::salt().map_err(|error| fault(&error))?;
         let command = Command::Redeem(Redeem {
             namespace: call.named.namespace,
@@ -73,6 +76,35 @@ impl Gate {
             refusal: None,
             redemption_salt: salt.map_or_else(Vec::new, |salt| salt.as_bytes().to_vec()),
         })
+    }
+
+    /// That enough nodes have signed the decision that granted `permit`: nothing is redeemed that only
+    /// this node may have seen. A permit that this node does not know is refused later.
+    async fn require_proven(
+        &self,
+        namespace: &Name,
+        permit: PermitId,
+        admitted: &Admitted,
+    ) -> Result<(), Refused> {
+        self.lead(admitted).await?;
+        let name = namespace.clone();
+        let granted = self.look(admitted, move |state| {
+            let Some(namespace) = state.namespace(&name)? else {
+                return Ok(None);
+            };
+            let permit = namespace.permit(&permit)?;
+            Ok(permit.and_then(|permit| Some(permit.record.statements.first()?.leaf)))
+        });
+        let Some(leaf) = granted.await? else {
+            return Ok(());
+        };
+        let cosigner = &self.parts.cosigner;
+        let proven = cosigner.cover(namespace, leaf.saturating_add(1));
+        match timeout_at(admitted.deadline(), proven).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(self.unproven(Some(&error))),
+            Err(_) => Err(self.unproven(None)),
+        }
     }
 
     /// The salt under which the statement at `leaf` was made; none once it is erased.

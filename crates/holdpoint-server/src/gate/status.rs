@@ -93,6 +93,8 @@ struct Applied {
     pending_approvals: u64,
     conflicts: u64,
     in_doubt: u32,
+    signers_needed: u32,
+    signers: u32,
 }
 
 impl Gate {
@@ -114,9 +116,29 @@ impl Gate {
         }
     }
 
-    /// Whether this node's keys are announced in what it has applied: what it signs can be verified.
+    /// Whether enough keys are announced in what this node has applied, its own among them: what is
+    /// decided can be proved.
     pub(crate) async fn can_prove(&self) -> bool {
-        self.recognised().await.unwrap_or(false)
+        if !self.recognised().await.unwrap_or(false) {
+            return false;
+        }
+        let group = self.parts.group.clone();
+        let read = self.parts.reads.run(move || {
+            let found = group.local_view(|view| {
+                let namespace = Name::new(NAMESPACE_DEFAULT).ok();
+                let state = Query::new(&view, GroupId::FIRST);
+                let log = match namespace {
+                    Some(namespace) => state.namespace(&namespace)?,
+                    None => None,
+                };
+                match log {
+                    Some(log) => log.epoch_of(log.head()?.size).map(|found| found.is_some()),
+                    None => Ok(false),
+                }
+            });
+            found.ok().and_then(Result::ok).unwrap_or(false)
+        });
+        read.await.unwrap_or(false)
     }
 
     /// The same, or how the cluster knows this node otherwise.
@@ -169,6 +191,11 @@ impl Gate {
             pending_approvals: applied.pending_approvals,
             conflicts: applied.conflicts,
             in_doubt: applied.in_doubt,
+            proven_size: self.proven_size(),
+            signers_needed: applied.signers_needed,
+            signers: applied.signers,
+            root_mismatches: self.parts.cosigner.standing().mismatches(),
+            signing_rounds: self.parts.cosigner.standing().rounds(),
             witnesses: self.witness_statuses(),
         })
     }
@@ -222,6 +249,13 @@ impl Gate {
 }
 
 impl Gate {
+    fn proven_size(&self) -> u64 {
+        // The name of the first namespace is a constant of ours.
+        let default = Name::new(NAMESPACE_DEFAULT).ok();
+        let proven = default.and_then(|default| self.parts.cosigner.proven_size(&default));
+        proven.unwrap_or(0)
+    }
+
     fn witness_statuses(&self) -> Vec<v1::WitnessStatus> {
         // The name of the first namespace is a constant of ours.
         let Ok(default) = Name::new(NAMESPACE_DEFAULT) else {
@@ -240,7 +274,7 @@ impl Gate {
         if !is_own {
             return seen.map(|seen| seen.signing.clone()).unwrap_or_default();
         }
-        let trouble = self.parts.cosigner.trouble();
+        let trouble = self.parts.cosigner.standing().trouble();
         let word = trouble.map_or(SIGNS, |trouble| trouble.word());
         word.to_owned()
     }
@@ -345,6 +379,10 @@ fn read<V: View<Error = StoreError>>(
         applied.conflicts = record.conflicts;
         applied.in_doubt = u32::try_from(namespace.doubt_count()?).unwrap_or(u32::MAX);
         applied.tree_size = namespace.head()?.size;
+        if let Some((_, epoch)) = namespace.newest_epoch()? {
+            applied.signers_needed = epoch.signers_needed;
+            applied.signers = u32::try_from(epoch.signers.len()).unwrap_or(u32::MAX);
+        }
         applied.policy = namespace
             .record()
             .active

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::path::Resource;
 use super::reply::Keep;
 use crate::evaluate::ReadFault;
-use crate::gate::{Gate, key_set};
+use crate::gate::Gate;
 use crate::limits::{HTTP_READ_WAIT, HTTP_READING_MAX};
 use crate::pool::PoolError;
 
@@ -131,16 +131,12 @@ impl Published {
     }
 
     async fn keys(&self, namespace: Name) -> Result<KeySet, NotShown> {
-        let cluster = self.gate.own().cluster;
         let read = self.look(move |state| {
-            if state.namespace(&namespace)?.is_none() {
+            let Some(log) = state.namespace(&namespace)? else {
                 return Ok(Err(NotShown::UnknownNamespace(namespace)));
-            }
-            let keys = key_set(cluster, namespace, state.nodes(None)?);
-            Ok(keys.map_err(|problem| {
-                tracing::error!(%problem, "the key set cannot be published");
-                NotShown::Fault
-            }))
+            };
+            let keys = log.key_set()?;
+            Ok(keys.ok_or(NotShown::NoHead(namespace)))
         });
         read.await?
     }

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use holdpoint_core::GroupId;
+use holdpoint_core::{GroupId, Query};
+use holdpoint_proto::convert::NAMESPACE_DEFAULT;
 use holdpoint_raft::{Clock, Founder, Group, GroupConfig, GroupSpec, LocalNode, Member};
+use holdpoint_receipt::Name;
 use holdpoint_storage::Owner;
 
 use crate::config::{ClusterFile, NodeEntry};
-use crate::cosign::{Cosigner, Identity, Signer};
+use crate::cosign::channel::nodes_of;
+use crate::cosign::{Cosigner, Ground, Keyring, Work};
 use crate::error::RunError;
 use crate::gate::{Gate, OwnIdentity, Parts};
 use crate::home::{Home, HomeError};
@@ -16,6 +19,7 @@ use crate::limits::{
     WATCHING_MAX, WITNESSES_MAX,
 };
 use crate::members::Members;
+use crate::node_service::Answering;
 use crate::pool::Pool;
 use crate::shadow::Shadows;
 use crate::witnesses::Witnesses;
@@ -61,13 +65,20 @@ pub(super) fn group_spec(
     }
 }
 
+/// What runs beside the gate, for as long as the node takes part.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    /// Has heads proven.
+    pub(crate) proving: Work,
+}
+
 /// The gate over a group that was started.
 pub(super) fn build_gate(
     cluster: &ClusterFile,
     group: Group,
     home: Home,
     clock: Arc<dyn Clock>,
-) -> Result<Gate, RunError> {
+) -> Result<(Gate, Beside), RunError> {
     let Home {
         identity,
         root,
@@ -85,20 +96,32 @@ pub(super) fn build_gate(
         key_paths,
         root,
     };
-    let signer = Identity {
+    let ground = Ground {
+        group: GroupId::FIRST,
         cluster: identity.cluster,
         node: identity.node,
-        keys,
+        keys: Keyring::new(vec![keys]),
+        state,
+        log,
+        clock: Arc::clone(&clock),
+        nodes: nodes_of(&group),
+        applied: group.applied(),
+        leadership: group.leadership(),
     };
-    let signer = Signer::new(GroupId::FIRST, signer, state, log, Arc::clone(&clock));
+    let (cosigner, proving, passage) =
+        Cosigner::start(ground, namespaces(&group)).map_err(RunError::Thread)?;
+    let (heads, gate) = passage;
+    let is_first = group.serve_nodes(Arc::new(Answering::new(heads)));
+    let is_only = group.set_proof_gate(gate);
+    assert!(is_first && is_only, "a group has one gate");
     let pool = |name, threads, queue| Pool::start(name, threads, queue).map_err(RunError::Thread);
     let shadows = Shadows::start(group.clone()).map_err(RunError::Thread)?;
-    Ok(Gate::new(Parts {
+    let gate = Gate::new(Parts {
         own,
         members: Members::new(cluster),
         group,
         clock,
-        cosigner: Cosigner::start(signer).map_err(RunError::Thread)?,
+        cosigner,
         evaluations: pool("evaluate", EVALUATIONS_MAX, ASKING_MAX)?,
         reads: pool(
             "read",
@@ -112,5 +135,16 @@ pub(super) fn build_gate(
         )?,
         shadows,
         witnesses: Witnesses::new(cluster.witnesses.clone()),
-    }))
+    });
+    Ok((gate, Beside { proving }))
+}
+
+/// The namespaces that this node has applied, and the one that every cluster has.
+fn namespaces(group: &Group) -> Vec<Name> {
+    let known = group.local_view(|view| Query::new(&view, GroupId::FIRST).namespaces(None));
+    let mut names = known.ok().and_then(Result::ok).unwrap_or_default();
+    if names.is_empty() {
+        names.extend(Name::new(NAMESPACE_DEFAULT));
+    }
+    names
 }

@@ -99,13 +99,16 @@ async fn watch_from_a_leaf_that_is_no_longer_kept_says_the_first_that_is() {
         .await
         .unwrap()
         .unwrap();
-    let refusal = told.refusal.unwrap();
+    let refusal = told.refusal.clone().unwrap();
     assert_eq!(refusal.reason_name, "NOT_FOUND");
     assert_eq!(
         refusal.sentence,
-        "The statement at leaf 0 is no longer kept; the first that is stands at 2."
+        format!(
+            "The statement at leaf 0 is no longer kept; the first that is stands at {}.",
+            told.next_leaf
+        )
     );
-    assert_eq!(told.next_leaf, 2);
+    assert!(told.next_leaf >= 2, "{told:?}");
     assert_eq!(told.statement, None);
 }
 
@@ -131,7 +134,7 @@ async fn asked(trio: &Trio, key: &str, invoice: &str) -> v1::AuthorizeResponse {
 fn have(answer: &v1::AuthorizeResponse) -> u32 {
     let sentence = &answer.sentence;
     assert_eq!(answer.reason_name, "APPROVAL_REQUIRED", "{sentence}");
-    answer.missing_approvals[0].have
+    answer.missing_approvals.first().unwrap().have
 }
 
 /// Approves what is missing, and says until when that counts.
@@ -185,7 +188,7 @@ async fn permit_and_the_end_of_its_approvals_never_pass_each_other() {
         let missing = first.missing_approvals[0].clone();
         let end_ms = approve(&trio, "alice", &missing).await;
         approve(&trio, "bob", &missing).await;
-        ahead += MAX_AGE - Duration::from_secs(1);
+        ahead += MAX_AGE.saturating_sub(Duration::from_secs(1));
         trio.put_all_forward(ahead);
         let shown_ms = || now_ms() + u64::try_from(ahead.as_millis()).unwrap();
         while shown_ms() + early_ms < end_ms {

@@ -50,16 +50,16 @@ async fn watch_shows_what_was_and_what_comes_without_gaps_and_resumes_anywhere()
     let node = Dev::start(scratch.path().join("dev")).await;
     let granted = authorize(&node, apply("a", "w")).await;
     let mut stream = watch(&node, from(0)).await;
-    assert_eq!(leaves(&mut stream, 2).await, [0, 1]);
+    assert_eq!(leaves(&mut stream, 3).await, [0, 1, 2]);
     let mut newest = watch(&node, v1::WatchRequest::default()).await;
-    assert_eq!(next(&mut newest).await.next_leaf, 2);
+    assert_eq!(next(&mut newest).await.next_leaf, 3);
     node.gate().redeem(redeem(&granted, "r")).await.unwrap();
     let committed = ended(&granted, v1::Completion::Committed);
     node.gate().complete(committed).await.unwrap();
-    assert_eq!(leaves(&mut stream, 4).await, [2, 3]);
-    assert_eq!(leaves(&mut newest, 4).await, [2, 3]);
-    let mut resumed = watch(&node, from(3)).await;
-    assert_eq!(leaves(&mut resumed, 4).await, [3]);
+    assert_eq!(leaves(&mut stream, 5).await, [3, 4]);
+    assert_eq!(leaves(&mut newest, 5).await, [3, 4]);
+    let mut resumed = watch(&node, from(4)).await;
+    assert_eq!(leaves(&mut resumed, 5).await, [4]);
     node.stop().await;
 }
 
@@ -85,7 +85,7 @@ async fn watch_leaves_out_what_is_filtered_and_says_how_far_it_came() {
             break statement;
         }
     };
-    assert_eq!(first.leaf_index, 2);
+    assert_eq!(first.leaf_index, 3);
     let verified = verify(&first.receipt.unwrap().file, &keys).unwrap();
     assert_eq!(
         verified.statement().to_canonical().as_bytes(),
@@ -93,7 +93,7 @@ async fn watch_leaves_out_what_is_filtered_and_says_how_far_it_came() {
     );
     assert!(matches!(verified.statement().body, Body::Decision(_)));
     let last = next(&mut stream).await;
-    assert_eq!((last.statement, last.next_leaf), (None, 4));
+    assert_eq!((last.statement, last.next_leaf), (None, 5));
     let unfit = v1::WatchRequest {
         kinds: vec!["decisions".to_owned()],
         ..from(0)
@@ -120,7 +120,7 @@ async fn decision_is_explained_with_its_policies_its_facts_and_what_would_have_t
         };
         node.history().explain(call).await.unwrap().into_inner()
     };
-    let denied = explain(v1::explain_request::Subject::LeafIndex(1)).await;
+    let denied = explain(v1::explain_request::Subject::LeafIndex(2)).await;
     assert_eq!(denied.refusal, None);
     let [policy] = denied.policies.as_slice() else {
         panic!("{denied:?}");
@@ -146,7 +146,7 @@ async fn decision_is_explained_with_its_policies_its_facts_and_what_would_have_t
     let permit = granted.permit.unwrap().id;
     let permitted = explain(v1::explain_request::Subject::PermitId(permit.clone())).await;
     let decision = permitted.decision.unwrap();
-    assert_eq!((decision.permit_id, decision.leaf_index), (permit, 2));
+    assert_eq!((decision.permit_id, decision.leaf_index), (permit, 3));
     assert!(permitted.changes.is_empty(), "{:?}", permitted.changes);
     let nothing = explain(v1::explain_request::Subject::LeafIndex(0)).await;
     assert_eq!(nothing.refusal.unwrap().reason_name, "NOT_FOUND");
@@ -165,9 +165,9 @@ async fn decision_is_explained_with_its_policies_its_facts_and_what_would_have_t
             .into_inner()
     };
     let first = list(since, 0, 1).await;
-    assert_eq!((first.decisions[0].leaf_index, first.next_leaf), (1, 2));
+    assert_eq!((first.decisions[0].leaf_index, first.next_leaf), (2, 3));
     let second = list(since, first.next_leaf, 1).await;
-    assert_eq!((second.decisions[0].leaf_index, second.next_leaf), (2, 0));
+    assert_eq!((second.decisions[0].leaf_index, second.next_leaf), (3, 0));
     assert_eq!(second.decisions[0].claims.len(), 2);
     assert!(list(now_ms() + 60_000, 0, 0).await.decisions.is_empty());
     node.stop().await;

@@ -123,7 +123,7 @@ async fn shadow_says_what_it_would_change_and_changes_nothing() {
         (difference.decided.as_str(), difference.shadow.as_str()),
         ("GRANTED", "POLICY")
     );
-    assert_eq!(difference.leaf_index, 1);
+    assert_eq!(difference.leaf_index, 2);
     assert_eq!(set(Vec::new()).await.refusal, None);
     assert!(report().await.shadows.is_empty());
     node.stop().await;

@@ -36,7 +36,7 @@ async fn reads_show_permit_operation_receipt_and_policy() {
     };
     let read = node.gate().get_receipt(call).await.unwrap().into_inner();
     let verified = verify(&read.receipt.unwrap().file, &node.keys().await).unwrap();
-    assert_eq!(verified.statement().place.leaf_index(), 1);
+    assert_eq!(verified.statement().place.leaf_index(), 2);
 
     let unknown = v1::GetPermitRequest {
         permit_id: "pmt_aaaaaaaaaaaaaaaaaaaaaaaaaa".to_owned(),

@@ -155,7 +155,7 @@ impl Trio {
     /// Starts a node, which may refuse.
     pub(crate) async fn try_start(&mut self, id: u64) -> Result<(), RunError> {
         let (file, node) = (self.file.clone(), NodeId::new(id).unwrap());
-        let clock = Arc::clone(&self.clocks[&id]);
+        let clock = Arc::clone(self.clocks.get(&id).unwrap());
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -184,7 +184,11 @@ impl Trio {
     /// Puts a node's wall clock forward, so that it is ahead of this machine's by so much.
     pub(crate) fn put_forward(&self, id: u64, by: Duration) {
         let ahead_ms = u64::try_from(by.as_millis()).unwrap();
-        self.clocks[&id].ahead_ms.store(ahead_ms, Ordering::SeqCst);
+        self.clocks
+            .get(&id)
+            .unwrap()
+            .ahead_ms
+            .store(ahead_ms, Ordering::SeqCst);
     }
 
     /// The same of all of them, so that cluster time follows at once.

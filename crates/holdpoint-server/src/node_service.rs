@@ -1,0 +1,69 @@
+//! What this node answers when other nodes ask it above raft.
+//!
+//! It only finds who knows the answer.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use holdpoint_proto::peer::v1 as wire;
+use holdpoint_proto::peer::v1::{dispute_answer, new_keys_answer};
+use holdpoint_raft::{NodeAnswer, NodeQuestion, NodeService};
+use holdpoint_receipt::NodeId;
+
+use crate::cosign::{self, Service};
+
+/// Answers other nodes.
+#[derive(Clone)]
+pub(crate) struct Answering {
+    heads: Arc<Service>,
+}
+
+impl fmt::Debug for Answering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answering")
+    }
+}
+
+impl Answering {
+    pub(crate) fn new(heads: Service) -> Self {
+        Self {
+            heads: Arc::new(heads),
+        }
+    }
+}
+
+impl NodeService for Answering {
+    fn answer(&self, from: NodeId, question: NodeQuestion) -> BoxFuture<'static, NodeAnswer> {
+        let heads = Arc::clone(&self.heads);
+        async move {
+            match question {
+                NodeQuestion::SignHead(question) => {
+                    NodeAnswer::SignHead(cosign::channel::sign_head(&heads, question).await)
+                }
+                NodeQuestion::WantHead(question) => {
+                    NodeAnswer::WantHead(cosign::channel::want_head(&heads, question).await)
+                }
+                NodeQuestion::SignedBefore(question) => NodeAnswer::SignedBefore(
+                    cosign::channel::signed_before(&heads, from, &question),
+                ),
+                NodeQuestion::Dispute(_) => NodeAnswer::Dispute(wire::DisputeAnswer {
+                    answer: Some(dispute_answer::Answer::Declined(not_here())),
+                }),
+                NodeQuestion::NewKeys(_) => NodeAnswer::NewKeys(wire::NewKeysAnswer {
+                    answer: Some(new_keys_answer::Answer::Declined(not_here())),
+                }),
+            }
+        }
+        .boxed()
+    }
+}
+
+/// What a version says that does not know the question.
+fn not_here() -> wire::Declined {
+    wire::Declined {
+        word: "unsupported".to_owned(),
+        detail: "this version does not answer such questions".to_owned(),
+    }
+}
