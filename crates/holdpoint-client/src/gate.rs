@@ -16,6 +16,7 @@ use crate::outcome::Outcome;
 use crate::permit::{Granted, Permit, PermitHandle, PermitReading};
 use crate::random::RandomnessError;
 use crate::refusal::Silence;
+use crate::verifying::{Following, Verifying};
 
 pub use builder::{ConnectError, GateBuilder};
 
@@ -80,11 +81,12 @@ pub struct Gate {
 
 #[derive(Debug)]
 struct Shared {
-    nodes: Nodes,
+    nodes: Arc<Nodes>,
     namespace: Name,
     caller: Caller,
-    // INVARIANT: never replaced while the gate lives.
-    keys: KeySet,
+    verifying: Verifying,
+    /// Follows the cluster's keys; none for keys that the caller gave.
+    _following: Option<Following>,
     attempt_for: Duration,
 }
 
@@ -140,10 +142,16 @@ impl Gate {
         &self.shared.caller
     }
 
-    /// The keys that every receipt is verified against.
+    /// The keys that every receipt is verified against, as they are known now.
+    ///
+    /// Keys that were fetched from the gate follow its changes: see [`GateBuilder::keys`].
     #[must_use]
-    pub fn keys(&self) -> &KeySet {
-        &self.shared.keys
+    pub fn keys(&self) -> Arc<KeySet> {
+        self.shared.verifying.keys()
+    }
+
+    pub(crate) fn verifying(&self) -> &Verifying {
+        &self.shared.verifying
     }
 
     pub(crate) fn nodes(&self) -> &Nodes {

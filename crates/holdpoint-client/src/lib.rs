@@ -75,6 +75,7 @@ pub mod testkit;
 #[cfg(not(feature = "testkit"))]
 #[path = "no_testkit.rs"]
 mod testkit;
+mod verifying;
 mod watch;
 
 pub use approvals::{

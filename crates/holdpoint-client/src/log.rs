@@ -88,7 +88,8 @@ impl Gate {
             let answer = connection.history().receipt_at(message).await?;
             let v1::ReceiptAtResponse { receipt, refusal } = answer.into_inner();
             refused(refusal)?;
-            let receipt = Receipt::believe(receipt, self.keys()).map_err(Failure::disbelieve)?;
+            let receipt =
+                Receipt::believe(receipt, self.verifying()).map_err(Failure::disbelieve)?;
             let found = receipt.statement().place.leaf_index();
             same("leaf_index", found == leaf).map_err(Failure::disbelieve)?;
             Ok(receipt)
@@ -115,7 +116,7 @@ impl Gate {
             let answer = connection.history().log_checkpoint(message).await?;
             let v1::LogCheckpointResponse { note, refusal } = answer.into_inner();
             refused(refusal)?;
-            LogHead::believe(&note, self.keys()).map_err(Failure::disbelieve)
+            LogHead::believe(&note, &self.keys()).map_err(Failure::disbelieve)
         };
         Ok(self.nodes().call(self.deadline(), ask).await?.answer)
     }
@@ -148,7 +149,7 @@ impl Gate {
             let answer = connection.history().prove_inclusion(message).await?;
             let mut answer = answer.into_inner();
             refused(answer.refusal.take())?;
-            let proof = LogProof::read(&answer, tree_size, self.keys());
+            let proof = LogProof::read(&answer, tree_size, &self.keys());
             let proved = proof.and_then(|proof| proof.check_leaf(leaf).map(|()| proof));
             proved.map_err(Failure::disbelieve)
         };
@@ -184,7 +185,7 @@ impl Gate {
             let answer = connection.history().prove_consistency(message).await?;
             let mut answer = answer.into_inner();
             refused(answer.refusal.take())?;
-            let proof = LogProof::read(&answer, second, self.keys());
+            let proof = LogProof::read(&answer, second, &self.keys());
             proof.map_err(Failure::disbelieve)
         };
         Ok(self.nodes().call(self.deadline(), ask).await?.answer)
@@ -331,7 +332,7 @@ impl LogExport<'_> {
     /// The head closes the log: it is over exactly what came before it.
     fn end(&self, note: &str) -> Result<LogHead, AnswerError> {
         same("leaves", self.batch.as_slice().is_empty())?;
-        let head = LogHead::believe(note, self.gate.keys())?;
+        let head = LogHead::believe(note, &self.gate.keys())?;
         same("tree_size", head.head.size.get() == self.tree.size())?;
         same("root", head.head.root == self.tree.root())?;
         Ok(head)

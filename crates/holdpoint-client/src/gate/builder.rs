@@ -17,6 +17,7 @@ use crate::connection::{Connection, Connections};
 use crate::endpoints::{Address, AddressError, Endpoints};
 use crate::operation::NAMESPACE_DEFAULT;
 use crate::steps::refused;
+use crate::verifying::Verifying;
 
 /// The caller's name where connections are believed because they come from this machine.
 const CALLER_DEFAULT: &str = "dev";
@@ -114,11 +115,12 @@ impl GateBuilder {
 
     /// The verification keys, from a file that came by a way you trust (`holdpoint keys export`).
     ///
-    /// Without this, the keys are fetched once from the first node that answers and kept while the
-    /// gate lives. That is worth less: it detects damage, a mixed-up cluster, and a node that changes
-    /// its story later, but not an impostor who was there from the first connection on. Either way the
-    /// set is pinned, so after a rotation of keys a long-lived gate must be built anew; until then its
-    /// calls end in SILENCE with `RECEIPT_INVALID`.
+    /// Without this, the keys are fetched from the first node that answers, and again when a receipt
+    /// names others: newer ones are taken if they continue those that are known. That is worth less: it
+    /// detects damage, a mixed-up cluster, and a node that denies what it said before, but not an impostor
+    /// who was there from the first connection on, nor a node that adds keys of its own. Keys that are
+    /// given here are never changed, so after a change of the cluster's nodes or keys a long-lived gate
+    /// must be built anew; until then its calls end in SILENCE with `RECEIPT_INVALID`.
     #[must_use]
     pub fn keys(mut self, keys: KeySet) -> Self {
         self.keys = Some(keys);
@@ -160,6 +162,7 @@ impl GateBuilder {
         let namespace = Name::new(self.namespace).map_err(ConnectError::Namespace)?;
         within("deadline", self.deadline, DEADLINE_MAX)?;
         within("attempt_for", self.attempt_for, ATTEMPT_FOR_MAX)?;
+        let is_given = self.keys.is_some();
         let keys = match self.keys {
             Some(keys) => keys,
             None => KeySet::parse(
@@ -176,11 +179,13 @@ impl GateBuilder {
             });
         }
         let attempt_for = self.attempt_for;
+        let (nodes, verifying) = (Arc::new(nodes), Verifying::new(keys));
         let shared = Shared {
+            _following: (!is_given).then(|| verifying.follow(Arc::clone(&nodes))),
             nodes,
             namespace,
             caller,
-            keys,
+            verifying,
             attempt_for,
         };
         Ok(Gate {
@@ -224,14 +229,15 @@ pub(crate) fn of_bed(door: crate::testkit::Door, name: &str) -> Result<Gate, Con
     let first = door.first().parse::<Address>()?;
     let (keys, clock) = (door.keys().clone(), Clock::Bed(door.clock().clone()));
     let shared = Shared {
-        nodes: Nodes::new(
+        nodes: Arc::new(Nodes::new(
             clock,
             Endpoints::new(first, []),
             Connections::to_bed(metadata, door),
-        ),
+        )),
         namespace: keys.namespace().clone(),
         caller,
-        keys,
+        verifying: Verifying::new(keys),
+        _following: None,
         attempt_for: ATTEMPT_FOR_DEFAULT,
     };
     Ok(Gate {

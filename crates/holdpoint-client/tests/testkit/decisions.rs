@@ -16,7 +16,7 @@ async fn permit_is_proved_by_a_receipt_of_a_development_cluster() {
     assert!(permit.failed_exit_aborts());
     let receipt = permit.decision_receipt().unwrap();
     assert!(receipt.statement().is_dev);
-    let verified = verify(receipt.file(), gate.keys()).unwrap();
+    let verified = verify(receipt.file(), &gate.keys()).unwrap();
     assert_eq!(verified.receipt_hash(), &receipt.hash());
     permit.set_aside();
 }

@@ -85,7 +85,7 @@ fn checkpoint(args: &CheckpointArgs) -> Result<Answer, Failure> {
         let reached = showing("connecting", args.gate.reach()).await?;
         let head = showing("fetching the head", reached.gate.log_checkpoint()).await;
         let head = head.map_err(|error| read_failed(&error))?;
-        Ok((head, reached.gate.keys().clone()))
+        Ok((head, (*reached.gate.keys()).clone()))
     })?;
     let note = head.note.to_string();
     let witnesses = witnesses(&head.note, &keys);
@@ -149,7 +149,7 @@ fn consistency(args: &ConsistencyArgs) -> Result<Answer, Failure> {
     let saved: Note = saved.ok_or_else(|| unfit("does not hold a signed head"))?;
     let (old, proof) = block_on(async {
         let reached = showing("connecting", args.gate.reach()).await?;
-        let verified = verify_published(&saved, reached.gate.keys());
+        let verified = verify_published(&saved, &reached.gate.keys());
         let (old, ..) = verified.map_err(|error| unfit(&format!("is not believed: {error}")))?;
         let proof = reached.gate.prove_consistency(old.size.get(), None);
         let proof = showing("fetching the proof", proof).await;

@@ -1,7 +1,7 @@
 //! `holdpoint session close`: refuses what is still to come in a session.
 
 use clap::{Args, Subcommand};
-use holdpoint_receipt::{Salt, SessionId};
+use holdpoint_receipt::{Digest, Salt, SessionId};
 
 use crate::gate::{GateArgs, block_on, call_failed};
 use crate::output::{Answer, Failure, optional};
@@ -67,6 +67,6 @@ pub(crate) fn perform(command: &SessionCommand) -> Result<Answer, Failure> {
 
 /// A salt as scripts take it up.
 fn hex(salt: &Salt) -> String {
-    let bytes = salt.as_bytes().iter();
-    bytes.map(|byte| format!("{byte:02x}")).collect()
+    // A digest is written as the same 64 digits.
+    Digest::from_bytes(*salt.as_bytes()).to_string()
 }

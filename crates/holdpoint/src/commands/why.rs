@@ -78,7 +78,7 @@ fn meant(what: &str, gate: &Gate) -> Result<Meant, Failure> {
             "give a receipt's file, a permit (`pmt_…`) or the number of a leaf".to_owned(),
         ))
     })?;
-    let verified = verify(&file, gate.keys()).map_err(|error| {
+    let verified = verify(&file, &gate.keys()).map_err(|error| {
         Failure::says(
             Exit::Degraded,
             format!("{}: `{what}`: {error}", error.code()),
