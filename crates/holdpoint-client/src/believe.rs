@@ -12,14 +12,13 @@ use holdpoint_receipt::request::digest_of_canonical;
 use holdpoint_receipt::statement::{DecisionStatement, Outcome as StatedOutcome, PermitStep};
 use holdpoint_receipt::verify::{Verified, VerifyError, verify};
 use holdpoint_receipt::{
-    Body, Caller, ClusterTime, Digest, Fence, Name, PermitId, RedemptionId, Request, RequestError,
-    Salt, Statement, commit,
+    Body, Caller, ClusterTime, Digest, Fence, KeySet, Name, PermitId, RedemptionId, Request,
+    RequestError, Salt, Statement, commit,
 };
 
 use crate::info::{digest, malformed};
 use crate::operation::{Operation, OperationError};
 use crate::outcome::Outcome;
-use crate::verifying::Verifying;
 
 /// Why an answer is not believed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -97,17 +96,9 @@ impl Receipt {
     }
 
     /// Verifies a receipt as it came.
-    ///
-    /// If newer keys might help they are looked for behind: asking again then finds them.
-    pub(crate) fn believe(
-        wire: Option<v1::Receipt>,
-        verifying: &Verifying,
-    ) -> Result<Self, AnswerError> {
+    pub(crate) fn believe(wire: Option<v1::Receipt>, keys: &KeySet) -> Result<Self, AnswerError> {
         let wire = wire.ok_or(AnswerError::ReceiptMissing)?;
-        let verified = verify(&wire.file, &verifying.keys()).map_err(|error| {
-            verifying.disbelieved(&error);
-            AnswerError::Receipt(error)
-        })?;
+        let verified = verify(&wire.file, keys).map_err(AnswerError::Receipt)?;
         Ok(Self {
             file: wire.file.into(),
             verified: Arc::new(verified),

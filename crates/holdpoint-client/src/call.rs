@@ -13,6 +13,7 @@ use crate::connection::{Connection, Connections};
 use crate::endpoints::{Address, Endpoints, Slot};
 use crate::failure::{Failure, Refused};
 use crate::fault::{Decided, Fault, NodeFault};
+use crate::pinned::{Pinned, Published};
 use crate::random::draw_jitter;
 use crate::refusal::Unanswered;
 use crate::retry::{Retry, Step};
@@ -38,6 +39,8 @@ pub(crate) struct Nodes {
     clock: Clock,
     endpoints: Mutex<Endpoints>,
     connections: Connections,
+    /// What answers are verified against; none while nothing is pinned.
+    keys: Option<Pinned>,
 }
 
 impl Nodes {
@@ -46,6 +49,15 @@ impl Nodes {
             clock,
             endpoints: Mutex::new(endpoints),
             connections,
+            keys: None,
+        }
+    }
+
+    /// The same, for answers that are verified against `keys`.
+    pub(crate) fn with_keys(self, keys: Pinned) -> Self {
+        Self {
+            keys: Some(keys),
+            ..self
         }
     }
 
@@ -159,9 +171,7 @@ impl Nodes {
             }
         };
         let answered_before = connection.answer_count();
-        // The node gives up a little earlier than we do, so that it can say so.
-        let budget = give_up_at.saturating_sub(self.now()) / 10 * 9;
-        let asked = ask(Arc::clone(&connection), budget);
+        let asked = self.ask_and_follow(&connection, give_up_at, ask);
         let Some(answer) = self.clock.within(give_up_at, asked).await else {
             let waited = self.now().saturating_sub(began);
             // Other calls got answers meanwhile, so the node is there and merely slow.
@@ -180,6 +190,35 @@ impl Nodes {
                 self.connections.discard(slot, &connection);
             }
             Ok(_) | Err(_) => connection.answered(),
+        }
+        answer
+    }
+
+    /// Asks over `connection`; where the answer's proof does not verify, and the published keys follow
+    /// from those that it was verified against, asks once more.
+    async fn ask_and_follow<T, F, Fut>(
+        &self,
+        connection: &Arc<Connection>,
+        give_up_at: Duration,
+        ask: &F,
+    ) -> Result<T, Failure>
+    where
+        F: Fn(Arc<Connection>, Duration) -> Fut,
+        Fut: Future<Output = Result<T, Failure>>,
+    {
+        // The node gives up a little earlier than we do, so that it can say so.
+        let budget = || give_up_at.saturating_sub(self.now()) / 10 * 9;
+        let seen = self.keys.as_ref().map(|keys| (keys, keys.now()));
+        let answer = ask(Arc::clone(connection), budget()).await;
+        let (Err(failure), Some((keys, seen))) = (&answer, seen) else {
+            return answer;
+        };
+        if !failure.is_of_receipt() {
+            return answer;
+        }
+        let fetch = || Published::fetch(connection, budget());
+        if keys.follow(&seen, self.now(), fetch).await {
+            return ask(Arc::clone(connection), budget()).await;
         }
         answer
     }

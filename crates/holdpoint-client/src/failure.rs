@@ -96,6 +96,12 @@ impl Failure {
         }
     }
 
+    /// Whether the answer's proof did not verify: the keys may have changed.
+    pub(crate) fn is_of_receipt(&self) -> bool {
+        matches!(self, Self::Again { fault: Fault::NotBelieved(error), .. }
+            if matches!(**error, AnswerError::Receipt(_)))
+    }
+
     /// Whether the submission may have had an effect all the same.
     pub(crate) const fn decided(&self) -> Decided {
         match self {

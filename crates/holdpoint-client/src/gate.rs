@@ -10,17 +10,18 @@ use holdpoint_receipt::{Caller, KeySet, Name, PermitId, Reason};
 use crate::authorize::Authorize;
 use crate::believe::{Expected, Receipt};
 use crate::call::{NoAnswer, Nodes};
+use crate::connection::Connection;
 use crate::failure::Refused;
 use crate::operation::Operation;
 use crate::outcome::Outcome;
 use crate::permit::{Granted, Permit, PermitHandle, PermitReading};
+use crate::pinned::{Pinned, Published};
 use crate::random::RandomnessError;
 use crate::refusal::Silence;
-use crate::verifying::{Following, Verifying};
 
 pub use builder::{ConnectError, GateBuilder};
 
-pub(crate) use builder::fetch_keys;
+pub(crate) use builder::fetch_published;
 #[cfg(feature = "testkit")]
 pub(crate) use builder::of_bed;
 
@@ -81,12 +82,10 @@ pub struct Gate {
 
 #[derive(Debug)]
 struct Shared {
-    nodes: Arc<Nodes>,
+    nodes: Nodes,
     namespace: Name,
     caller: Caller,
-    verifying: Verifying,
-    /// Follows the cluster's keys; none for keys that the caller gave.
-    _following: Option<Following>,
+    keys: Pinned,
     attempt_for: Duration,
 }
 
@@ -142,16 +141,32 @@ impl Gate {
         &self.shared.caller
     }
 
-    /// The keys that every receipt is verified against, as they are known now.
-    ///
-    /// Keys that were fetched from the gate follow its changes: see [`GateBuilder::keys`].
+    /// The keys that every receipt is verified against now. They follow the cluster's changes of keys, as
+    /// far as enough nodes of the earlier keys have signed the later ones.
     #[must_use]
     pub fn keys(&self) -> Arc<KeySet> {
-        self.shared.verifying.keys()
+        self.shared.keys.now()
     }
 
-    pub(crate) fn verifying(&self) -> &Verifying {
-        &self.shared.verifying
+    /// Follows the published keys, where `seen` did not verify what came. Says whether they are others
+    /// now.
+    pub(crate) async fn follow_keys(&self, seen: &Arc<KeySet>) -> bool {
+        let (nodes, deadline) = (self.nodes(), self.deadline());
+        let fetch = || fetch_published(nodes, deadline);
+        let keys = &self.shared.keys;
+        keys.follow(seen, nodes.now(), fetch).await
+    }
+
+    /// The same over one connection.
+    pub(crate) async fn follow_keys_over(
+        &self,
+        seen: &Arc<KeySet>,
+        connection: &Connection,
+        budget: Duration,
+    ) -> bool {
+        let fetch = || Published::fetch(connection, budget);
+        let now = self.nodes().now();
+        self.shared.keys.follow(seen, now, fetch).await
     }
 
     pub(crate) fn nodes(&self) -> &Nodes {

@@ -56,12 +56,14 @@ mod fault;
 mod gate;
 mod history;
 mod info;
+mod keys;
 mod log;
 mod operate;
 mod operation;
 mod outcome;
 mod permit;
 mod permits;
+mod pinned;
 mod policy;
 mod random;
 mod read;
@@ -75,7 +77,6 @@ pub mod testkit;
 #[cfg(not(feature = "testkit"))]
 #[path = "no_testkit.rs"]
 mod testkit;
-mod verifying;
 mod watch;
 
 pub use approvals::{
@@ -95,6 +96,7 @@ pub use history::{
     DecidingPolicy, DecisionOf, DecisionPage, Explanation, RecordedDecision, UsedApproval,
 };
 pub use info::{Bound, PermitInfo, PermitState};
+pub use keys::{KeyList, KeyMark, KeysChanged, NodeKeys, NodeSigning, SignerEpoch};
 pub use log::{LogExport, LogHead, LogLeaf, LogProof};
 pub use operate::{Changed, ClosedSession, FreezeAnswer, Retention, RetentionReading};
 pub use operation::{Operation, OperationError, ParamValue};

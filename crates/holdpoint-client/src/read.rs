@@ -10,7 +10,7 @@ use crate::believe::{AnswerError, Receipt, request_of, same};
 use crate::call::wire_ms;
 use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::gate::{CallError, Gate, fetch_keys};
+use crate::gate::{CallError, Gate, fetch_published};
 use crate::info::{PermitInfo, malformed, time};
 use crate::permit::PermitReading;
 use crate::steps::refused;
@@ -132,7 +132,7 @@ impl Gate {
                 .await?;
             let v1::GetReceiptResponse { receipt, refusal } = answer.into_inner();
             refused(refusal)?;
-            let receipt = Receipt::believe(receipt, self.verifying());
+            let receipt = Receipt::believe(receipt, &self.keys());
             let fits = receipt.and_then(|receipt| {
                 let statement = receipt.statement();
                 match of {
@@ -162,7 +162,8 @@ impl Gate {
     ///
     /// Harmless: nothing changes by reading.
     pub async fn export_keys(&self) -> Result<Vec<u8>, CallError> {
-        fetch_keys(self.nodes(), self.deadline()).await
+        let published = fetch_published(self.nodes(), self.deadline()).await?;
+        Ok(published.file)
     }
 }
 

@@ -15,5 +15,5 @@ mod verifier;
 pub use head::{HeadSignature, NodePublicKeys, SignedHead};
 pub use public::{KeyError, PublicKey, SignatureInvalid};
 pub use secret::{NodeSecretKeys, SecretKey, SecretPem};
-pub use set::{Epoch, KEYS_BYTES_MAX, KEYS_SCHEMA, KeySet, KeySetError, Revocation};
+pub use set::{Epoch, FollowError, KEYS_BYTES_MAX, KEYS_SCHEMA, KeySet, KeySetError, Revocation};
 pub use verifier::{Algorithm, KeyId, KeyName, VerifierKey, VerifierKeyError};

@@ -298,7 +298,7 @@ pub fn verify_parsed(receipt: Receipt, keys: &KeySet) -> Result<Verified, Verify
 }
 
 /// That the statement is the leaf that it says, under the head.
-fn verify_place(
+pub(crate) fn verify_place(
     receipt: &Receipt,
     receipt_hash: &Digest,
     head: &Checkpoint,

@@ -32,6 +32,7 @@ mod cluster;
 mod gate;
 mod gate_calls;
 mod history;
+mod keys;
 mod log_calls;
 mod policy;
 
@@ -42,10 +43,11 @@ use holdpoint_proto::convert::Malformed;
 use tonic::Status;
 
 pub(crate) use approvals::{ApprovalsService, ApproveCall, PendingCall, TakeBackCall};
-pub(crate) use cluster::{ClusterService, FreezeCall, KeysService};
+pub(crate) use cluster::{ClusterService, FreezeCall};
 pub(crate) use gate::GateService;
 pub(crate) use gate_calls::{OperationCall, PermitsCall, PermitsFilter, SessionCall};
 pub(crate) use history::{DecisionName, DecisionsCall, HistoryService, WatchCall};
+pub(crate) use keys::{KeysService, RevokeCall, RotateCall};
 pub(crate) use log_calls::{ConsistencyCall, InclusionCall, LeafCall};
 pub(crate) use policy::{ActivateCall, PolicyService, PutCall};
 

@@ -95,7 +95,6 @@ pub(crate) struct Cosigner {
     wants: mpsc::Sender<Want>,
     heads: ProvenHeads,
     standing: Standing,
-    keys: Keyring,
 }
 
 /// What serves a [`Cosigner`], to be run as long as the node takes part.
@@ -166,7 +165,6 @@ impl Cosigner {
         let Ground {
             cluster,
             node,
-            keys,
             clock,
             nodes,
             applied,
@@ -202,7 +200,6 @@ impl Cosigner {
             wants,
             heads,
             standing,
-            keys,
         };
         Ok((cosigner, work, (service, Arc::new(passage))))
     }
@@ -222,11 +219,6 @@ impl Cosigner {
     pub(crate) fn proven_size(&self, namespace: &Name) -> Option<u64> {
         let proven = self.heads.newest(namespace)?;
         Some(proven.head.size)
-    }
-
-    /// This node's keys.
-    pub(crate) const fn keys(&self) -> &Keyring {
-        &self.keys
     }
 
     /// The receipt file of a statement that is in this node's applied state.

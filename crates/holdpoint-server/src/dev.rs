@@ -114,7 +114,7 @@ async fn prepare(node: &Node, folder: &Path) -> Result<(), RunError> {
     node.tell(active);
     let keys = folder.join(KEYS);
     let admitted = admit(node, &keys)?;
-    let exported = node.gate().export_keys(&admitted).await;
+    let exported = node.gate().published_keys(&admitted).await;
     let exported = exported.map_err(|refused| not_done(&keys, refused))?;
     write(&keys, &exported.keys_json)?;
     let client = format!(

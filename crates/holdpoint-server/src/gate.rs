@@ -13,6 +13,7 @@ mod approvals;
 mod authorize;
 mod change;
 mod history;
+mod keys;
 mod listing;
 mod log;
 mod operation;

@@ -1,22 +1,27 @@
 //! A node's data directory, opened for this process: identity, stores and keys.
 //!
 //! A directory that is absent or empty is made; anything else must be this node's own and whole.
-//! Keys are made once, together with the directory, and never again: a node that lost them must come
-//! back under another id.
+//! The first keys are made once, together with the directory; others only when the cluster asks for
+//! them ([`generations`]). A node that lost its keys must come back under another id.
+
+mod generations;
+mod named;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use holdpoint_core::GroupId;
 use holdpoint_receipt::keys::KeyError as KeyFormatError;
-use holdpoint_receipt::{ClusterId, NodeId, NodeSecretKeys, SecretKey};
+use holdpoint_receipt::{ClusterId, NodeId};
 use holdpoint_storage::{
-    CreateError, DataDir, FaultLatch, Identity, Incarnation, KeyError, KeyFile, LogOptions,
+    CreateError, DataDir, DiskError, FaultLatch, Identity, Incarnation, KeyError, LogOptions,
     LogStore, OpenError, Owner, RocksLog, RocksState, StoreError,
 };
 
 use crate::random::{self, NoRandomness};
-use crate::recognition::KeyPaths;
+
+pub(crate) use generations::{Generations, key_id};
+pub(crate) use named::NamedKeys;
 
 /// A node's data directory.
 #[derive(Debug)]
@@ -32,9 +37,7 @@ pub(crate) struct Home {
     /// The replicated state.
     pub(crate) state: Arc<RocksState>,
     /// The node's keys.
-    pub(crate) keys: NodeSecretKeys,
-    /// Where they are.
-    pub(crate) key_paths: KeyPaths,
+    pub(crate) keys: Generations,
 }
 
 /// Why a data directory cannot be used.
@@ -49,6 +52,9 @@ pub enum HomeError {
     /// A key cannot be read or written.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The disk does not list, or does not forget, key files.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// A key file does not hold a key.
     #[error("`{}` does not hold a key: {problem}", path.display())]
     DamagedKey {
@@ -96,7 +102,9 @@ impl Home {
         let faults = FaultLatch::new();
         let log = dir.open_log(LogOptions::default(), faults.clone())?;
         let state = dir.open_state(GroupId::FIRST, faults)?;
-        let keys = open_keys(&dir, &log)?;
+        let bounds = log.bounds(GroupId::FIRST)?;
+        let is_fresh = bounds.last().is_none() && log.vote(GroupId::FIRST)?.is_none();
+        let keys = Generations::open(dir.keys(), is_fresh)?;
         Ok(Self {
             identity: *dir.identity(),
             root: dir.root().to_owned(),
@@ -104,10 +112,6 @@ impl Home {
             log: Arc::new(log),
             state: Arc::new(state),
             keys,
-            key_paths: KeyPaths {
-                log: dir.key_path(KeyFile::Log),
-                node: dir.key_path(KeyFile::Node),
-            },
         })
     }
 }
@@ -149,37 +153,6 @@ fn create(root: &Path, owner: Owner) -> Result<DataDir, HomeError> {
     )?)
 }
 
-/// Reads the keys. Makes those that are missing if the node has never taken part in anything.
-fn open_keys(dir: &DataDir, log: &RocksLog) -> Result<NodeSecretKeys, HomeError> {
-    let bounds = log.bounds(GroupId::FIRST)?;
-    let is_fresh = bounds.last().is_none() && log.vote(GroupId::FIRST)?.is_none();
-    let log_key = open_key(dir, KeyFile::Log, is_fresh)?;
-    let node_key = open_key(dir, KeyFile::Node, is_fresh)?;
-    NodeSecretKeys::new(log_key, node_key).map_err(|problem| damaged(dir, KeyFile::Node, problem))
-}
-
-fn open_key(dir: &DataDir, file: KeyFile, is_fresh: bool) -> Result<SecretKey, HomeError> {
-    if let Some(bytes) = dir.read_key(file)? {
-        let text = str::from_utf8(&bytes).unwrap_or_default();
-        return SecretKey::from_pem(text).map_err(|problem| damaged(dir, file, problem));
-    }
-    if !is_fresh {
-        return Err(HomeError::LostKey {
-            path: dir.key_path(file),
-        });
-    }
-    let key = SecretKey::from_seed(&random::bytes()?);
-    dir.write_key(file, key.to_pem().as_str().as_bytes())?;
-    Ok(key)
-}
-
-fn damaged(dir: &DataDir, file: KeyFile, problem: KeyFormatError) -> HomeError {
-    HomeError::DamagedKey {
-        path: dir.key_path(file),
-        problem,
-    }
-}
-
 /// Node 1, which a cluster of one node has.
 pub(crate) fn only_node() -> NodeId {
     NodeId::new(1).unwrap_or_else(|_| unreachable!("1 is a node id"))
@@ -205,7 +178,7 @@ mod tests {
         let root = scratch.path().join("node-1");
         let first = Home::open(&root, owner(1, 1)).unwrap();
         assert!(first.is_new);
-        let (identity, keys) = (first.identity, first.keys.public());
+        let (identity, keys) = (first.identity, first.keys.present());
         let mode = |file: &str| {
             std::fs::metadata(root.join("keys").join(file))
                 .unwrap()
@@ -217,7 +190,7 @@ mod tests {
         drop(first);
         let second = Home::open(&root, owner(1, 1)).unwrap();
         assert!(!second.is_new);
-        assert_eq!((second.identity, second.keys.public()), (identity, keys));
+        assert_eq!((second.identity, second.keys.present()), (identity, keys));
     }
 
     #[test]

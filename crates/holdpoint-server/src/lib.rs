@@ -21,6 +21,7 @@ pub mod limits;
 mod listener;
 mod members;
 mod neighbours;
+mod new_keys;
 mod node;
 mod node_service;
 mod policies;

@@ -110,9 +110,9 @@ pub(crate) async fn run(gate: Arc<Gate>, pool: Pool, clock: Arc<dyn Clock>) {
             // leaves no moment in which the loss of one of them stops every proof.
             let is_complete = answers.len() == others.len() || since.elapsed() >= TOGETHER;
             if is_complete || gate.can_prove().await {
-                if !announced.contains(&own.node)
-                    && announce(&gate, &pool, own.announcement()).await
-                {
+                // What this node says of itself is as new as what it has applied.
+                let is_known = announced.contains(&own.node) || gate.recognised().await.is_err();
+                if !is_known && announce(&gate, &pool, own.announcement()).await {
                     announced.insert(own.node);
                 }
                 announce_all(&gate, &pool, answers, &mut announced).await;

@@ -8,16 +8,18 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use holdpoint_proto::peer::v1 as wire;
-use holdpoint_proto::peer::v1::{dispute_answer, new_keys_answer};
+use holdpoint_proto::peer::v1::dispute_answer;
 use holdpoint_raft::{NodeAnswer, NodeQuestion, NodeService};
 use holdpoint_receipt::NodeId;
 
 use crate::cosign::{self, Service};
+use crate::new_keys::NewKeys;
 
 /// Answers other nodes.
 #[derive(Clone)]
 pub(crate) struct Answering {
     heads: Arc<Service>,
+    keys: NewKeys,
 }
 
 impl fmt::Debug for Answering {
@@ -27,16 +29,17 @@ impl fmt::Debug for Answering {
 }
 
 impl Answering {
-    pub(crate) fn new(heads: Service) -> Self {
+    pub(crate) fn new(heads: Service, keys: NewKeys) -> Self {
         Self {
             heads: Arc::new(heads),
+            keys,
         }
     }
 }
 
 impl NodeService for Answering {
     fn answer(&self, from: NodeId, question: NodeQuestion) -> BoxFuture<'static, NodeAnswer> {
-        let heads = Arc::clone(&self.heads);
+        let (heads, keys) = (Arc::clone(&self.heads), self.keys.clone());
         async move {
             match question {
                 NodeQuestion::SignHead(question) => {
@@ -51,9 +54,7 @@ impl NodeService for Answering {
                 NodeQuestion::Dispute(_) => NodeAnswer::Dispute(wire::DisputeAnswer {
                     answer: Some(dispute_answer::Answer::Declined(not_here())),
                 }),
-                NodeQuestion::NewKeys(_) => NodeAnswer::NewKeys(wire::NewKeysAnswer {
-                    answer: Some(new_keys_answer::Answer::Declined(not_here())),
-                }),
+                NodeQuestion::NewKeys(question) => NodeAnswer::NewKeys(keys.answer(question).await),
             }
         }
         .boxed()

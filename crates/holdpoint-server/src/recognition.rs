@@ -1,15 +1,15 @@
 //! Whether the replicated state knows this node as its directory has it.
 //!
-//! What is compared never changes once it is there: the cluster's identity from its first entry on, a
-//! node's incarnation and keys from its announcement on. So a difference is final, and the node
-//! stops: it would look healthy, and nobody could verify what it signs. Nothing here writes anything,
-//! and nothing here mends a file.
+//! The cluster's identity and a node's incarnation never change once they are there, and a node's keys
+//! only to others that are on its disk. So a difference is final, and the node stops: it would look
+//! healthy, and nobody could verify what it signs. Nothing here writes anything, and nothing here
+//! mends a file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdpoint_core::record::NodeRecord;
+use holdpoint_core::record::{NodeRecord, SignerRecord};
 use holdpoint_core::{ApplyError, GroupId, Query};
 use holdpoint_raft::Group;
 use holdpoint_receipt::{ClusterId, NodeId};
@@ -19,6 +19,9 @@ use crate::gate::{Gate, OwnIdentity};
 
 /// How often a node looks that the cluster does not know yet.
 const PERIOD: Duration = Duration::from_millis(200);
+
+/// The same once it does: then only its keys change, and seldom.
+const PERIOD_KNOWN: Duration = Duration::from_secs(1);
 
 /// How this node differs from the one that the replicated state knows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +70,7 @@ pub enum RecognitionError {
     },
     /// A key file holds another key than the cluster knows.
     #[error(
-        "`{}` does not hold the key that node {node} announced to the cluster, so nobody could \
+        "`{}` does not hold the key that the cluster knows node {node} by, so nobody could \
          verify what it signs; restore the file, or add the node again under a new id and an empty \
          directory",
         file.display()
@@ -78,15 +81,6 @@ pub enum RecognitionError {
         /// This node.
         node: NodeId,
     },
-}
-
-/// Where a node keeps its keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct KeyPaths {
-    /// The key that signs heads as a log.
-    pub(crate) log: PathBuf,
-    /// The key that co-signs heads.
-    pub(crate) node: PathBuf,
 }
 
 /// Whether what `group` has applied here names this node; reads on this thread.
@@ -111,13 +105,16 @@ pub(crate) fn recognise(group: &Group, own: &OwnIdentity) -> Result<bool, Recogn
     }
 }
 
-/// Looks until the cluster knows this node, and resolves only if it knows it otherwise.
+/// Looks again and again, and resolves only if the cluster knows this node otherwise. Wipes the keys
+/// that nothing needs any more.
 pub(crate) async fn refused(gate: Arc<Gate>) -> RecognitionError {
     loop {
         match gate.recognised().await {
             Err(refused) => return refused,
-            // It stays so.
-            Ok(true) => std::future::pending::<()>().await,
+            Ok(true) => {
+                gate.wipe_old_keys().await;
+                tokio::time::sleep(PERIOD_KNOWN).await;
+            }
             Ok(false) => tokio::time::sleep(PERIOD).await,
         }
     }
@@ -141,25 +138,20 @@ fn compare(own: &OwnIdentity, known: &NodeRecord) -> Result<(), RecognitionError
             known: incarnation,
         });
     }
-    let (log, cosign) = (own.keys.log.as_bytes(), own.keys.cosign.as_bytes());
-    let KeyPaths {
-        log: log_file,
-        node,
-    } = own.key_paths.clone();
-    if (log, cosign) == (&known.cosign_key, &known.log_key) {
-        let log = log_file;
-        return Err(RecognitionError::KeysSwapped { log, node });
-    }
-    let file = if *log != known.log_key {
-        log_file
-    } else if *cosign != known.cosign_key {
-        node
-    } else {
-        return Ok(());
-    };
-    Err(RecognitionError::Key {
-        file,
+    let named = SignerRecord {
         node: own.node,
+        log_key: known.log_key,
+        cosign_key: known.cosign_key,
+    };
+    if own.keys.take_for_present(&named) {
+        return Ok(());
+    }
+    Err(match own.keys.swapped(&named) {
+        Some((log, node)) => RecognitionError::KeysSwapped { log, node },
+        None => RecognitionError::Key {
+            file: own.keys.wrong_file(&named),
+            node: own.node,
+        },
     })
 }
 

@@ -35,7 +35,7 @@ use crate::state::rocks::RocksState;
 
 pub use identity::{FORMAT, Identity, Incarnation};
 pub(crate) use keys::OTHERS;
-pub use keys::{KeyError, KeyFile};
+pub use keys::{Generation, KeyError, KeyFile, KeyFolder};
 pub(crate) use lock::DirLock;
 pub(crate) use pointer::{StateNumber, read_pointer, write_pointer};
 

@@ -23,7 +23,9 @@ pub mod state;
 #[cfg(test)]
 mod crash_tests;
 
-pub use data_dir::{DataDir, FORMAT, Identity, Incarnation, KeyError, KeyFile, Owner};
+pub use data_dir::{
+    DataDir, FORMAT, Generation, Identity, Incarnation, KeyError, KeyFile, KeyFolder, Owner,
+};
 pub use error::{CreateError, DiskError, OpenError};
 pub use fault::{Fault, FaultLatch, StoreError};
 pub use folder::{Folder, FolderError, read_secret, write_secret};

@@ -175,6 +175,18 @@ pub(crate) const EXAMPLES: &[Examples] = &[
     ("policy shadow clear", &["holdpoint policy shadow clear"]),
     ("policy shadow report", &["holdpoint policy shadow report"]),
     ("keys export", &["holdpoint keys export --out keys.json"]),
+    ("keys jwks", &["holdpoint keys jwks --out keys.jwks"]),
+    ("keys list", &["holdpoint keys list"]),
+    ("keys rotate", &["holdpoint keys rotate --node 1 --dry-run"]),
+    ("keys retire", &["holdpoint keys retire --node 1 --dry-run"]),
+    (
+        "keys revoke",
+        &["holdpoint keys revoke --node 1 --after 1 --dry-run"],
+    ),
+    (
+        "keys require",
+        &["holdpoint keys require --signers 1 --dry-run"],
+    ),
     (
         "receipt verify",
         &[

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdpoint_proto::v1;
 use holdpoint_receipt::keys::KeySetError;
 use holdpoint_receipt::{Caller, KeySet, Name, NameError};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -11,13 +10,12 @@ use tonic::metadata::{Ascii, MetadataValue};
 use super::{
     ATTEMPT_FOR_DEFAULT, ATTEMPT_FOR_MAX, CallError, DEADLINE_DEFAULT, DEADLINE_MAX, Gate, Shared,
 };
-use crate::call::{Nodes, wire_ms};
+use crate::call::Nodes;
 use crate::clock::Clock;
 use crate::connection::{Connection, Connections};
 use crate::endpoints::{Address, AddressError, Endpoints};
 use crate::operation::NAMESPACE_DEFAULT;
-use crate::steps::refused;
-use crate::verifying::Verifying;
+use crate::pinned::{Pinned, Published};
 
 /// The caller's name where connections are believed because they come from this machine.
 const CALLER_DEFAULT: &str = "dev";
@@ -115,12 +113,11 @@ impl GateBuilder {
 
     /// The verification keys, from a file that came by a way you trust (`holdpoint keys export`).
     ///
-    /// Without this, the keys are fetched from the first node that answers, and again when a receipt
-    /// names others: newer ones are taken if they continue those that are known. That is worth less: it
-    /// detects damage, a mixed-up cluster, and a node that denies what it said before, but not an impostor
-    /// who was there from the first connection on, nor a node that adds keys of its own. Keys that are
-    /// given here are never changed, so after a change of the cluster's nodes or keys a long-lived gate
-    /// must be built anew; until then its calls end in SILENCE with `RECEIPT_INVALID`.
+    /// Without this, the keys are fetched once from the first node that answers. That is worth less: it
+    /// detects damage, a mixed-up cluster, and a node that changes its story later, but not an impostor
+    /// who was there from the first connection on. Either way everything rests on that set: later keys
+    /// are taken only where enough nodes of the earlier ones have signed them over, and what no such
+    /// signatures reach ends in SILENCE with `RECEIPT_INVALID`.
     #[must_use]
     pub fn keys(mut self, keys: KeySet) -> Self {
         self.keys = Some(keys);
@@ -162,13 +159,13 @@ impl GateBuilder {
         let namespace = Name::new(self.namespace).map_err(ConnectError::Namespace)?;
         within("deadline", self.deadline, DEADLINE_MAX)?;
         within("attempt_for", self.attempt_for, ATTEMPT_FOR_MAX)?;
-        let is_given = self.keys.is_some();
         let keys = match self.keys {
             Some(keys) => keys,
             None => KeySet::parse(
-                &fetch_keys(&nodes, self.deadline)
+                &fetch_published(&nodes, self.deadline)
                     .await
-                    .map_err(ConnectError::Keys)?,
+                    .map_err(ConnectError::Keys)?
+                    .file,
             )?,
         };
         if *keys.namespace() != namespace {
@@ -179,13 +176,12 @@ impl GateBuilder {
             });
         }
         let attempt_for = self.attempt_for;
-        let (nodes, verifying) = (Arc::new(nodes), Verifying::new(keys));
+        let keys = Pinned::new(keys);
         let shared = Shared {
-            _following: (!is_given).then(|| verifying.follow(Arc::clone(&nodes))),
-            nodes,
+            nodes: nodes.with_keys(keys.clone()),
             namespace,
             caller,
-            verifying,
+            keys,
             attempt_for,
         };
         Ok(Gate {
@@ -228,16 +224,18 @@ pub(crate) fn of_bed(door: crate::testkit::Door, name: &str) -> Result<Gate, Con
     };
     let first = door.first().parse::<Address>()?;
     let (keys, clock) = (door.keys().clone(), Clock::Bed(door.clock().clone()));
+    let namespace = keys.namespace().clone();
+    let keys = Pinned::new(keys);
+    let nodes = Nodes::new(
+        clock,
+        Endpoints::new(first, []),
+        Connections::to_bed(metadata, door),
+    );
     let shared = Shared {
-        nodes: Arc::new(Nodes::new(
-            clock,
-            Endpoints::new(first, []),
-            Connections::to_bed(metadata, door),
-        )),
-        namespace: keys.namespace().clone(),
+        nodes: nodes.with_keys(keys.clone()),
+        namespace,
         caller,
-        verifying: Verifying::new(keys),
-        _following: None,
+        keys,
         attempt_for: ATTEMPT_FOR_DEFAULT,
     };
     Ok(Gate {
@@ -254,19 +252,13 @@ fn within(what: &'static str, given: Duration, max: Duration) -> Result<(), Conn
     }
 }
 
-/// Fetches `keys.json` from the first node that answers.
-pub(crate) async fn fetch_keys(nodes: &Nodes, deadline: Duration) -> Result<Vec<u8>, CallError> {
+/// Fetches the published keys from the first node that answers.
+pub(crate) async fn fetch_published(
+    nodes: &Nodes,
+    deadline: Duration,
+) -> Result<Published, CallError> {
     let ask = |connection: Arc<Connection>, budget| async move {
-        let message = v1::ExportKeysRequest {
-            deadline_ms: wire_ms(budget),
-        };
-        let answer = connection
-            .keys()
-            .export(connection.request(message))
-            .await?;
-        let v1::ExportKeysResponse { keys_json, refusal } = answer.into_inner();
-        refused(refusal)?;
-        Ok(keys_json)
+        Published::fetch(&connection, budget).await
     };
     Ok(nodes.call(deadline, ask).await?.answer)
 }

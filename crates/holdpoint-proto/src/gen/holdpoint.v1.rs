@@ -3205,23 +3205,6 @@ pub struct NodeStatus {
     #[prost(uint32, optional, tag = "8")]
     pub disk_free_percent: ::core::option::Option<u32>,
 }
-/// Asks for the key set.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ExportKeysRequest {
-    /// How long to wait, at most 60,000; 0 means 5,000.
-    #[prost(uint32, tag = "1")]
-    pub deadline_ms: u32,
-}
-/// The key set.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ExportKeysResponse {
-    /// `keys.json`, byte for byte.
-    #[prost(bytes = "vec", tag = "1")]
-    pub keys_json: ::prost::alloc::vec::Vec<u8>,
-    /// Set instead when nobody knows.
-    #[prost(message, optional, tag = "2")]
-    pub refusal: ::core::option::Option<Refusal>,
-}
 /// Stops grants, or lets them go on.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FreezeRequest {
@@ -3837,304 +3820,6 @@ pub mod cluster_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "holdpoint.v1.Cluster";
     impl<T> tonic::server::NamedService for ClusterServer<T> {
-        const NAME: &'static str = SERVICE_NAME;
-    }
-}
-/// Generated client implementations.
-pub mod keys_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// The published verification keys.
-    #[derive(Debug, Clone)]
-    pub struct KeysClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl KeysClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> KeysClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> KeysClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            KeysClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// Exports the key set, from the answering node's applied state.
-        pub async fn export(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ExportKeysRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ExportKeysResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/holdpoint.v1.Keys/Export");
-            let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("holdpoint.v1.Keys", "Export"));
-            self.inner.unary(req, path, codec).await
-        }
-    }
-}
-/// Generated server implementations.
-pub mod keys_server {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    /// Generated trait containing gRPC methods that should be implemented for use with KeysServer.
-    #[async_trait]
-    pub trait Keys: std::marker::Send + std::marker::Sync + 'static {
-        /// Exports the key set, from the answering node's applied state.
-        async fn export(
-            &self,
-            request: tonic::Request<super::ExportKeysRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ExportKeysResponse>,
-            tonic::Status,
-        >;
-    }
-    /// The published verification keys.
-    #[derive(Debug)]
-    pub struct KeysServer<T> {
-        inner: Arc<T>,
-        accept_compression_encodings: EnabledCompressionEncodings,
-        send_compression_encodings: EnabledCompressionEncodings,
-        max_decoding_message_size: Option<usize>,
-        max_encoding_message_size: Option<usize>,
-    }
-    impl<T> KeysServer<T> {
-        pub fn new(inner: T) -> Self {
-            Self::from_arc(Arc::new(inner))
-        }
-        pub fn from_arc(inner: Arc<T>) -> Self {
-            Self {
-                inner,
-                accept_compression_encodings: Default::default(),
-                send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
-                max_encoding_message_size: None,
-            }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> InterceptedService<Self, F>
-        where
-            F: tonic::service::Interceptor,
-        {
-            InterceptedService::new(Self::new(inner), interceptor)
-        }
-        /// Enable decompressing requests with the given encoding.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.accept_compression_encodings.enable(encoding);
-            self
-        }
-        /// Compress responses with the given encoding, if the client supports it.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.send_compression_encodings.enable(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.max_decoding_message_size = Some(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.max_encoding_message_size = Some(limit);
-            self
-        }
-    }
-    impl<T, B> tonic::codegen::Service<http::Request<B>> for KeysServer<T>
-    where
-        T: Keys,
-        B: Body + std::marker::Send + 'static,
-        B::Error: Into<StdError> + std::marker::Send + 'static,
-    {
-        type Response = http::Response<tonic::body::Body>;
-        type Error = std::convert::Infallible;
-        type Future = BoxFuture<Self::Response, Self::Error>;
-        fn poll_ready(
-            &mut self,
-            _cx: &mut Context<'_>,
-        ) -> Poll<std::result::Result<(), Self::Error>> {
-            Poll::Ready(Ok(()))
-        }
-        fn call(&mut self, req: http::Request<B>) -> Self::Future {
-            match req.uri().path() {
-                "/holdpoint.v1.Keys/Export" => {
-                    #[allow(non_camel_case_types)]
-                    struct ExportSvc<T: Keys>(pub Arc<T>);
-                    impl<T: Keys> tonic::server::UnaryService<super::ExportKeysRequest>
-                    for ExportSvc<T> {
-                        type Response = super::ExportKeysResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ExportKeysRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as Keys>::export(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ExportSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                _ => {
-                    Box::pin(async move {
-                        let mut response = http::Response::new(
-                            tonic::body::Body::default(),
-                        );
-                        let headers = response.headers_mut();
-                        headers
-                            .insert(
-                                tonic::Status::GRPC_STATUS,
-                                (tonic::Code::Unimplemented as i32).into(),
-                            );
-                        headers
-                            .insert(
-                                http::header::CONTENT_TYPE,
-                                tonic::metadata::GRPC_CONTENT_TYPE,
-                            );
-                        Ok(response)
-                    })
-                }
-            }
-        }
-    }
-    impl<T> Clone for KeysServer<T> {
-        fn clone(&self) -> Self {
-            let inner = self.inner.clone();
-            Self {
-                inner,
-                accept_compression_encodings: self.accept_compression_encodings,
-                send_compression_encodings: self.send_compression_encodings,
-                max_decoding_message_size: self.max_decoding_message_size,
-                max_encoding_message_size: self.max_encoding_message_size,
-            }
-        }
-    }
-    /// Generated gRPC service name
-    pub const SERVICE_NAME: &str = "holdpoint.v1.Keys";
-    impl<T> tonic::server::NamedService for KeysServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
@@ -5321,6 +5006,864 @@ pub mod history_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "holdpoint.v1.History";
     impl<T> tonic::server::NamedService for HistoryServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Asks for the key set.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportKeysRequest {
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "1")]
+    pub deadline_ms: u32,
+}
+/// The key set.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExportKeysResponse {
+    /// `keys.json`, byte for byte.
+    #[prost(bytes = "vec", tag = "1")]
+    pub keys_json: ::prost::alloc::vec::Vec<u8>,
+    /// Set instead when nobody knows.
+    #[prost(message, optional, tag = "2")]
+    pub refusal: ::core::option::Option<Refusal>,
+    /// For each set of signers that was handed over to, in order: the statement that opens it, under the
+    /// head that enough signers before it and of it have signed. Whoever trusts an earlier key set can
+    /// follow them to this one.
+    #[prost(message, repeated, tag = "3")]
+    pub links: ::prost::alloc::vec::Vec<Receipt>,
+}
+/// Asks who signs.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListKeysRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "2")]
+    pub deadline_ms: u32,
+}
+/// A node's two public keys.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NodeKeys {
+    /// The node.
+    #[prost(uint64, tag = "1")]
+    pub node: u64,
+    /// The key that signs heads as a log, 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub log_key: ::prost::alloc::vec::Vec<u8>,
+    /// The key that co-signs heads, 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub cosign_key: ::prost::alloc::vec::Vec<u8>,
+    /// The name of the pair for people: the beginning of the hash of its log key, 16 hex digits.
+    #[prost(string, tag = "4")]
+    pub key_id: ::prost::alloc::string::String,
+}
+/// A node and how it stands among those that sign.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NodeSigning {
+    /// Its present keys.
+    #[prost(message, optional, tag = "1")]
+    pub keys: ::core::option::Option<NodeKeys>,
+    /// Whether the newest set of signers has them.
+    #[prost(bool, tag = "2")]
+    pub signs: bool,
+    /// Whether an operator has retired it, or marked its present keys.
+    #[prost(bool, tag = "3")]
+    pub retired: bool,
+    /// Whether it is a voter.
+    #[prost(bool, tag = "4")]
+    pub voter: bool,
+}
+/// Who signs heads from one size on, until the next.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SignerEpoch {
+    /// The first size.
+    #[prost(uint64, tag = "1")]
+    pub tree_size_from: u64,
+    /// How many must sign.
+    #[prost(uint32, tag = "2")]
+    pub signers_needed: u32,
+    /// Who may.
+    #[prost(message, repeated, tag = "3")]
+    pub signers: ::prost::alloc::vec::Vec<NodeKeys>,
+    /// The leaf of the statement that opens it.
+    #[prost(uint64, tag = "4")]
+    pub leaf: u64,
+    /// Whether those before have handed the log over to these; true of the first.
+    #[prost(bool, tag = "5")]
+    pub handed_over: bool,
+}
+/// Keys that are marked as compromised.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KeyMark {
+    /// The keys.
+    #[prost(message, optional, tag = "1")]
+    pub keys: ::core::option::Option<NodeKeys>,
+    /// The largest head that they sign validly.
+    #[prost(uint64, tag = "2")]
+    pub valid_to: u64,
+    /// The leaf of the statement that says so.
+    #[prost(uint64, tag = "3")]
+    pub recorded_at: u64,
+}
+/// Who signs, and who signed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListKeysResponse {
+    /// Every node that has announced keys.
+    #[prost(message, repeated, tag = "1")]
+    pub nodes: ::prost::alloc::vec::Vec<NodeSigning>,
+    /// Every set of signers, the oldest first.
+    #[prost(message, repeated, tag = "2")]
+    pub epochs: ::prost::alloc::vec::Vec<SignerEpoch>,
+    /// Every mark, the oldest first.
+    #[prost(message, repeated, tag = "3")]
+    pub marks: ::prost::alloc::vec::Vec<KeyMark>,
+    /// How many must sign by an operator's word; 0 for a majority of the voters.
+    #[prost(uint32, tag = "4")]
+    pub signers_required: u32,
+    /// Whether the newest set waits until it is handed the log over.
+    #[prost(bool, tag = "5")]
+    pub handover_pending: bool,
+    /// Leaves in the log.
+    #[prost(uint64, tag = "6")]
+    pub tree_size: u64,
+    /// Set instead when nobody knows.
+    #[prost(message, optional, tag = "7")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// Gives a node new keys.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateKeysRequest {
+    /// The node. It must answer the leader.
+    #[prost(uint64, tag = "1")]
+    pub node: u64,
+    /// The log key that is to be replaced, 32 bytes: a repetition does not replace the new one.
+    #[prost(bytes = "vec", tag = "2")]
+    pub log_key: ::prost::alloc::vec::Vec<u8>,
+    /// The co-signing key that is to be replaced, 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub cosign_key: ::prost::alloc::vec::Vec<u8>,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "4")]
+    pub deadline_ms: u32,
+}
+/// Takes a voter out of those that sign.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetireKeysRequest {
+    /// The node.
+    #[prost(uint64, tag = "1")]
+    pub node: u64,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "2")]
+    pub deadline_ms: u32,
+}
+/// Marks keys as compromised.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeKeysRequest {
+    /// The node that had them, or has them.
+    #[prost(uint64, tag = "1")]
+    pub node: u64,
+    /// Their log key, 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub log_key: ::prost::alloc::vec::Vec<u8>,
+    /// Their co-signing key, 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub cosign_key: ::prost::alloc::vec::Vec<u8>,
+    /// The largest head that they sign validly.
+    #[prost(uint64, tag = "4")]
+    pub valid_to: u64,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "5")]
+    pub deadline_ms: u32,
+}
+/// Says how many nodes must sign.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RequireSignersRequest {
+    /// How many; 0 for a majority of the voters, which it never falls below.
+    #[prost(uint32, tag = "1")]
+    pub signers: u32,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "2")]
+    pub deadline_ms: u32,
+}
+/// What became of a change. When it comes, the signers before and after have both signed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChangeKeysResponse {
+    /// Proof in `default`; absent where nothing changed there.
+    #[prost(message, optional, tag = "1")]
+    pub receipt: ::core::option::Option<Receipt>,
+    /// It was so before.
+    #[prost(bool, tag = "2")]
+    pub replay: bool,
+    /// Set instead when it was refused, or when nobody knows.
+    #[prost(message, optional, tag = "3")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// Generated client implementations.
+pub mod keys_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// The keys that sign the heads of the log, and who must.
+    #[derive(Debug, Clone)]
+    pub struct KeysClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl KeysClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> KeysClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> KeysClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            KeysClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Exports the published key set, and what links each set of signers to the one before it.
+        pub async fn export(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExportKeysResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/holdpoint.v1.Keys/Export");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("holdpoint.v1.Keys", "Export"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tells who signs, and who signed.
+        pub async fn list(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListKeysResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/holdpoint.v1.Keys/List");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("holdpoint.v1.Keys", "List"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Has a node make new keys, and puts them in the place of those that it has. A node that was retired
+        /// signs again. For operators.
+        pub async fn rotate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ChangeKeysResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/holdpoint.v1.Keys/Rotate");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("holdpoint.v1.Keys", "Rotate"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes a voter out of those that sign; it votes on. For operators.
+        pub async fn retire(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetireKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ChangeKeysResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/holdpoint.v1.Keys/Retire");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("holdpoint.v1.Keys", "Retire"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Marks keys as compromised: larger heads that they sign do not count. For operators.
+        pub async fn revoke(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokeKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ChangeKeysResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/holdpoint.v1.Keys/Revoke");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("holdpoint.v1.Keys", "Revoke"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says how many nodes must sign. For operators.
+        pub async fn require(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RequireSignersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ChangeKeysResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Keys/Require",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("holdpoint.v1.Keys", "Require"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod keys_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with KeysServer.
+    #[async_trait]
+    pub trait Keys: std::marker::Send + std::marker::Sync + 'static {
+        /// Exports the published key set, and what links each set of signers to the one before it.
+        async fn export(
+            &self,
+            request: tonic::Request<super::ExportKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExportKeysResponse>,
+            tonic::Status,
+        >;
+        /// Tells who signs, and who signed.
+        async fn list(
+            &self,
+            request: tonic::Request<super::ListKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListKeysResponse>,
+            tonic::Status,
+        >;
+        /// Has a node make new keys, and puts them in the place of those that it has. A node that was retired
+        /// signs again. For operators.
+        async fn rotate(
+            &self,
+            request: tonic::Request<super::RotateKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ChangeKeysResponse>,
+            tonic::Status,
+        >;
+        /// Takes a voter out of those that sign; it votes on. For operators.
+        async fn retire(
+            &self,
+            request: tonic::Request<super::RetireKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ChangeKeysResponse>,
+            tonic::Status,
+        >;
+        /// Marks keys as compromised: larger heads that they sign do not count. For operators.
+        async fn revoke(
+            &self,
+            request: tonic::Request<super::RevokeKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ChangeKeysResponse>,
+            tonic::Status,
+        >;
+        /// Says how many nodes must sign. For operators.
+        async fn require(
+            &self,
+            request: tonic::Request<super::RequireSignersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ChangeKeysResponse>,
+            tonic::Status,
+        >;
+    }
+    /// The keys that sign the heads of the log, and who must.
+    #[derive(Debug)]
+    pub struct KeysServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> KeysServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for KeysServer<T>
+    where
+        T: Keys,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/holdpoint.v1.Keys/Export" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportSvc<T: Keys>(pub Arc<T>);
+                    impl<T: Keys> tonic::server::UnaryService<super::ExportKeysRequest>
+                    for ExportSvc<T> {
+                        type Response = super::ExportKeysResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportKeysRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Keys>::export(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Keys/List" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSvc<T: Keys>(pub Arc<T>);
+                    impl<T: Keys> tonic::server::UnaryService<super::ListKeysRequest>
+                    for ListSvc<T> {
+                        type Response = super::ListKeysResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListKeysRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Keys>::list(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Keys/Rotate" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateSvc<T: Keys>(pub Arc<T>);
+                    impl<T: Keys> tonic::server::UnaryService<super::RotateKeysRequest>
+                    for RotateSvc<T> {
+                        type Response = super::ChangeKeysResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RotateKeysRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Keys>::rotate(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Keys/Retire" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetireSvc<T: Keys>(pub Arc<T>);
+                    impl<T: Keys> tonic::server::UnaryService<super::RetireKeysRequest>
+                    for RetireSvc<T> {
+                        type Response = super::ChangeKeysResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetireKeysRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Keys>::retire(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetireSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Keys/Revoke" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokeSvc<T: Keys>(pub Arc<T>);
+                    impl<T: Keys> tonic::server::UnaryService<super::RevokeKeysRequest>
+                    for RevokeSvc<T> {
+                        type Response = super::ChangeKeysResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokeKeysRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Keys>::revoke(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Keys/Require" => {
+                    #[allow(non_camel_case_types)]
+                    struct RequireSvc<T: Keys>(pub Arc<T>);
+                    impl<
+                        T: Keys,
+                    > tonic::server::UnaryService<super::RequireSignersRequest>
+                    for RequireSvc<T> {
+                        type Response = super::ChangeKeysResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RequireSignersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Keys>::require(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RequireSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for KeysServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "holdpoint.v1.Keys";
+    impl<T> tonic::server::NamedService for KeysServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -1,6 +1,7 @@
 //! The published key set: `keys.json`.
 
 mod file;
+mod follow;
 mod jwks;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,8 @@ use crate::checkpoint::Origin;
 use crate::digest::{Digest, sha256};
 use crate::json::{JsonError, Misfit};
 use crate::names::{ClusterId, Name, NodeId, TreeSize};
+
+pub use follow::FollowError;
 
 /// What every key set of this form says in its member `schema`.
 pub const KEYS_SCHEMA: &str = "holdpoint.keys/1";

@@ -11,6 +11,7 @@ mod chain;
 mod execute;
 mod export;
 mod fixture;
+mod follow;
 mod heads;
 mod keys;
 mod kinds;

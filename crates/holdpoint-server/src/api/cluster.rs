@@ -1,4 +1,4 @@
-//! `Cluster` and `Keys`: where the nodes stand, and the published keys.
+//! `Cluster`: where the nodes stand, and settings of the whole.
 
 use std::sync::Arc;
 
@@ -9,7 +9,6 @@ use holdpoint_receipt::Name;
 use tonic::{Request, Response, Status};
 
 use super::caller::authenticate;
-use super::{invalid, wait};
 use crate::admit::Lane;
 use crate::gate::Gate;
 
@@ -118,37 +117,4 @@ fn retention(call: &v1::SetRetentionRequest) -> Result<(Name, Retention), Malfor
         sessions_ms: times.sessions_ms,
     };
     Ok((namespace(&call.namespace)?, retention))
-}
-
-/// Serves `holdpoint.v1.Keys`.
-#[derive(Clone, Debug)]
-pub(crate) struct KeysService {
-    gate: Arc<Gate>,
-}
-
-impl KeysService {
-    pub(crate) fn new(gate: Arc<Gate>) -> Self {
-        Self { gate }
-    }
-}
-
-#[tonic::async_trait]
-impl v1::keys_server::Keys for KeysService {
-    async fn export(
-        &self,
-        request: Request<v1::ExportKeysRequest>,
-    ) -> Result<Response<v1::ExportKeysResponse>, Status> {
-        let (_, _call) = authenticate(&request)?;
-        let wait = wait(request.into_inner().deadline_ms).map_err(|error| invalid(&error))?;
-        let answer = match self.gate.admit(Lane::Read, wait) {
-            Ok(admitted) => self.gate.export_keys(&admitted).await,
-            Err(refused) => Err(refused),
-        };
-        Ok(Response::new(answer.unwrap_or_else(|refused| {
-            v1::ExportKeysResponse {
-                refusal: Some(refused.into_refusal()),
-                ..v1::ExportKeysResponse::default()
-            }
-        })))
-    }
 }

@@ -1,16 +1,16 @@
-//! Reads of permits, receipts and keys: after a read-index round, from one consistent view, so they are
+//! Reads of permits and receipts: after a read-index round, from one consistent view, so they are
 //! linearizable.
 
 use holdpoint_core::View;
 use holdpoint_core::outcome::PermitView;
 use holdpoint_core::query::{DoubtPlace, NamespaceQuery};
-use holdpoint_proto::convert::{self, NAMESPACE_DEFAULT, Named};
+use holdpoint_proto::convert::{self, Named};
 use holdpoint_proto::v1;
 use holdpoint_raft::StateView;
 use holdpoint_receipt::{Caller, Fence, Name, Reason};
 use holdpoint_storage::StoreError;
 
-use super::{Gate, fault};
+use super::Gate;
 use crate::admit::Admitted;
 use crate::api::{PAGE_BYTES_MAX, PermitsCall, PermitsFilter};
 use crate::evaluate::ReadFault;
@@ -124,29 +124,6 @@ impl Gate {
         let file = self.receipt_of_leaf(&namespace, leaf, admitted).await?;
         Ok(v1::GetReceiptResponse {
             receipt: Some(v1::Receipt { file }),
-            refusal: None,
-        })
-    }
-
-    /// The published key set, from what the nodes announced.
-    pub(crate) async fn export_keys(
-        &self,
-        admitted: &Admitted,
-    ) -> Result<v1::ExportKeysResponse, Refused> {
-        self.read_index(admitted).await?;
-        let namespace = Name::new(NAMESPACE_DEFAULT).map_err(|error| fault(&error))?;
-        let keys = self.look(admitted, move |state| {
-            match state.namespace(&namespace)? {
-                Some(log) => log.key_set(),
-                None => Ok(None),
-            }
-        });
-        let keys = keys.await?.ok_or_else(|| {
-            Refused::never(Reason::NoSignatures)
-                .saying("Too few nodes have announced their keys yet; ask again in a moment.")
-        })?;
-        Ok(v1::ExportKeysResponse {
-            keys_json: keys.to_file().into_bytes(),
             refusal: None,
         })
     }

@@ -10,7 +10,6 @@ use holdpoint_policy::EVALUATOR_VERSION;
 use holdpoint_proto::convert::NAMESPACE_DEFAULT;
 use holdpoint_proto::v1;
 use holdpoint_raft::{GroupStatus, Leadership};
-use holdpoint_receipt::keys::NodePublicKeys;
 use holdpoint_receipt::{ClusterId, Digest, Name, NodeId};
 use holdpoint_storage::{Incarnation, StoreError};
 
@@ -18,10 +17,11 @@ use super::Gate;
 use crate::config::NodeEntry;
 use crate::cosign::NOT_ANNOUNCED;
 use crate::evaluate::ReadFault;
+use crate::home::Generations;
 use crate::neighbours::Seen;
 use crate::policies::{NotLoaded, Policies};
 use crate::pool::PoolError;
-use crate::recognition::{self, KeyPaths, RecognitionError};
+use crate::recognition::{self, RecognitionError};
 
 /// How the status says that a node signs.
 const SIGNS: &str = "ok";
@@ -35,10 +35,8 @@ pub(crate) struct OwnIdentity {
     pub(crate) node: NodeId,
     /// The random identity of its data directory.
     pub(crate) incarnation: Incarnation,
-    /// Its public keys.
-    pub(crate) keys: NodePublicKeys,
-    /// Where their secret halves are.
-    pub(crate) key_paths: KeyPaths,
+    /// Its keys.
+    pub(crate) keys: Generations,
     /// Its data directory.
     pub(crate) root: PathBuf,
 }
@@ -46,11 +44,12 @@ pub(crate) struct OwnIdentity {
 impl OwnIdentity {
     /// What the leader announces for this node.
     pub(crate) fn announcement(&self) -> AnnounceNode {
+        let keys = self.keys.present();
         AnnounceNode {
             node: self.node,
             incarnation: *self.incarnation.as_bytes(),
-            log_key: *self.keys.log.as_bytes(),
-            cosign_key: *self.keys.cosign.as_bytes(),
+            log_key: *keys.log.as_bytes(),
+            cosign_key: *keys.cosign.as_bytes(),
             feature_level_max: FEATURE_LEVEL_MAX,
             evaluator_version: EVALUATOR_VERSION,
         }
@@ -155,7 +154,10 @@ impl Gate {
     /// The answer to `Cluster.Status`.
     pub(crate) async fn status(&self) -> Result<v1::StatusResponse, PoolError> {
         let (group, policies) = (self.parts.group.clone(), self.policies.clone());
+        let own = self.parts.own.clone();
         let applied = self.parts.reads.run(move || {
+            // What this node says of itself is as new as the rest. A difference is for its own task.
+            recognition::recognise(&group, &own).ok();
             let read = group.local_view(|view| read(&Query::new(&view, GroupId::FIRST), &policies));
             // A store that has stopped says nothing; the rest of the status still does.
             read.ok().and_then(Result::ok).unwrap_or_default()

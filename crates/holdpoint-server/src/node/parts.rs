@@ -10,7 +10,7 @@ use holdpoint_storage::Owner;
 
 use crate::config::{ClusterFile, NodeEntry};
 use crate::cosign::channel::nodes_of;
-use crate::cosign::{Cosigner, Ground, Keyring, Work};
+use crate::cosign::{Cosigner, Ground, Work};
 use crate::error::RunError;
 use crate::gate::{Gate, OwnIdentity, Parts};
 use crate::home::{Home, HomeError};
@@ -19,6 +19,7 @@ use crate::limits::{
     WATCHING_MAX, WITNESSES_MAX,
 };
 use crate::members::Members;
+use crate::new_keys::NewKeys;
 use crate::node_service::Answering;
 use crate::pool::Pool;
 use crate::shadow::Shadows;
@@ -85,22 +86,21 @@ pub(super) fn build_gate(
         log,
         state,
         keys,
-        key_paths,
         ..
     } = home;
+    let new_keys = NewKeys::new(identity.node, Arc::clone(&state), keys.clone());
     let own = OwnIdentity {
         cluster: identity.cluster,
         node: identity.node,
         incarnation: identity.incarnation,
-        keys: keys.public(),
-        key_paths,
+        keys: keys.clone(),
         root,
     };
     let ground = Ground {
         group: GroupId::FIRST,
         cluster: identity.cluster,
         node: identity.node,
-        keys: Keyring::new(vec![keys]),
+        keys: keys.ring().clone(),
         state,
         log,
         clock: Arc::clone(&clock),
@@ -111,7 +111,7 @@ pub(super) fn build_gate(
     let (cosigner, proving, passage) =
         Cosigner::start(ground, namespaces(&group)).map_err(RunError::Thread)?;
     let (heads, gate) = passage;
-    let is_first = group.serve_nodes(Arc::new(Answering::new(heads)));
+    let is_first = group.serve_nodes(Arc::new(Answering::new(heads, new_keys)));
     let is_only = group.set_proof_gate(gate);
     assert!(is_first && is_only, "a group has one gate");
     let pool = |name, threads, queue| Pool::start(name, threads, queue).map_err(RunError::Thread);

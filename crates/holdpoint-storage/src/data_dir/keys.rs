@@ -1,12 +1,22 @@
 //! `keys/`: small secret files, one per signing key.
 //!
-//! Bytes in, bytes out: how a key is encoded is not this crate's business.
+//! ```text
+//! log.key                  node.key                  the generation made with the directory
+//! 0123456789abcdef.log.key 0123456789abcdef.node.key a later one, by the name that it was given
+//! ```
+//!
+//! Bytes in, bytes out: how a key is encoded, and which generation is in use, is not this crate's
+//! business. A key is never overwritten, only wiped.
 
-use std::fs::{self, Permissions};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::{DataDir, KEYS};
+use super::{DataDir, DirLock, KEYS, names_in};
 use crate::durable;
 use crate::error::DiskError;
 
@@ -31,6 +41,56 @@ impl KeyFile {
             Self::Log => "log.key",
         }
     }
+
+    const BOTH: [Self; 2] = [Self::Node, Self::Log];
+}
+
+/// One of the pairs of keys that a node has had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Generation {
+    /// The pair that was made with the directory.
+    First,
+    /// A later one, by eight bytes that whoever made it chose.
+    Later([u8; 8]),
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::First => f.write_str("first"),
+            Self::Later(name) => write!(f, "{:016x}", u64::from_be_bytes(*name)),
+        }
+    }
+}
+
+impl Generation {
+    fn file_name(self, file: KeyFile) -> String {
+        match self {
+            Self::First => file.file_name().to_owned(),
+            Self::Later(_) => format!("{self}.{}", file.file_name()),
+        }
+    }
+
+    /// What a file in the folder is; none if it is no key.
+    fn of_file(name: &str) -> Option<(Self, KeyFile)> {
+        let is = |(generation, file): &(Self, KeyFile)| generation.file_name(*file) == name;
+        let first = KeyFile::BOTH.map(|file| (Self::First, file));
+        let later = name.split_once('.').and_then(|(hex, _)| {
+            let bytes = u64::from_str_radix(hex, 16).ok()?.to_be_bytes();
+            Some(KeyFile::BOTH.map(|file| (Self::Later(bytes), file)))
+        });
+        let known = first.into_iter().chain(later.into_iter().flatten());
+        known.into_iter().find(is)
+    }
+}
+
+/// The key folder of a data directory, which stays this process's own for as long as this lives.
+/// Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct KeyFolder {
+    root: PathBuf,
+    /// Held, never read.
+    _lock: Arc<DirLock>,
 }
 
 /// Why a key file was not read or written.
@@ -60,30 +120,51 @@ pub enum KeyError {
 }
 
 impl DataDir {
-    /// Writes `key` with mode 0600, durably.
+    /// The folder of the keys.
+    #[must_use]
+    pub fn keys(&self) -> KeyFolder {
+        KeyFolder {
+            root: self.root.clone(),
+            _lock: Arc::clone(&self.lock),
+        }
+    }
+}
+
+impl KeyFolder {
+    /// Writes `key` of `generation` with mode 0600, durably.
     ///
     /// # Errors
     ///
     /// [`KeyError::Exists`] if there is one, else a fault of the disk.
-    pub fn write_key(&self, key: KeyFile, secret: &[u8]) -> Result<(), KeyError> {
-        let path = self.key_path(key);
+    pub fn write(
+        &self,
+        generation: Generation,
+        key: KeyFile,
+        secret: &[u8],
+    ) -> Result<(), KeyError> {
+        let path = self.path(generation, key);
         if path.exists() {
             return Err(KeyError::Exists { path });
         }
-        let folder = self.root().join(KEYS);
-        durable::ensure_dir(&folder, self.root())?;
+        let folder = self.folder();
+        durable::ensure_dir(&folder, &self.root)?;
         restrict(&folder)?;
-        durable::replace_file(&folder, key.file_name(), secret, durable::MODE_SECRET)?;
+        durable::replace_file(
+            &folder,
+            &generation.file_name(key),
+            secret,
+            durable::MODE_SECRET,
+        )?;
         Ok(())
     }
 
-    /// Reads `key`, `None` if there is none.
+    /// Reads `key` of `generation`, `None` if there is none.
     ///
     /// # Errors
     ///
     /// [`KeyError::Exposed`] if others can read it, else a fault of the disk.
-    pub fn read_key(&self, key: KeyFile) -> Result<Option<Vec<u8>>, KeyError> {
-        let path = self.key_path(key);
+    pub fn read(&self, generation: Generation, key: KeyFile) -> Result<Option<Vec<u8>>, KeyError> {
+        let path = self.path(generation, key);
         let Some(secret) = durable::read_if_there(&path)? else {
             return Ok(None);
         };
@@ -95,11 +176,71 @@ impl DataDir {
         Ok(Some(secret))
     }
 
-    /// Where `key` is.
-    #[must_use]
-    pub fn key_path(&self, key: KeyFile) -> PathBuf {
-        self.root().join(KEYS).join(key.file_name())
+    /// Every generation of which there is a file, and which of its two keys there are.
+    ///
+    /// # Errors
+    ///
+    /// A fault of the disk.
+    pub fn generations(&self) -> Result<BTreeMap<Generation, Vec<KeyFile>>, DiskError> {
+        let mut found: BTreeMap<Generation, Vec<KeyFile>> = BTreeMap::new();
+        let folder = self.folder();
+        if !folder.is_dir() {
+            return Ok(found);
+        }
+        for name in names_in(&folder)? {
+            if let Some((generation, file)) = Generation::of_file(&name) {
+                found.entry(generation).or_default().push(file);
+            }
+        }
+        Ok(found)
     }
+
+    /// Overwrites the keys of `generation` with zeros and removes them, durably. Those that are gone
+    /// are no error.
+    ///
+    /// A disk that writes elsewhere than it was told to may still hold the old bytes.
+    ///
+    /// # Errors
+    ///
+    /// A fault of the disk; what was not removed is still whole or all zeros.
+    pub fn wipe(&self, generation: Generation) -> Result<(), DiskError> {
+        for key in KeyFile::BOTH {
+            let path = self.path(generation, key);
+            match zero(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                wiped => wiped.map_err(DiskError::at("wipe", &path))?,
+            }
+            durable::remove_any(&path)?;
+        }
+        durable::sync_dir(&self.folder())
+    }
+
+    /// Where `key` of `generation` is.
+    #[must_use]
+    pub fn path(&self, generation: Generation, key: KeyFile) -> PathBuf {
+        self.folder().join(generation.file_name(key))
+    }
+
+    /// Where the keys are.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self.root.join(KEYS)
+    }
+}
+
+/// Overwrites a file with zeros, durably.
+fn zero(path: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    let mut left = file.metadata()?.len();
+    let zeros = [0_u8; 256];
+    while left > 0 {
+        let count = usize::try_from(left)
+            .unwrap_or(zeros.len())
+            .min(zeros.len());
+        file.write_all(zeros.get(..count).unwrap_or(&zeros))?;
+        left = left.saturating_sub(count as u64);
+    }
+    file.sync_all()
 }
 
 /// Lets nobody but the owner into the folder.

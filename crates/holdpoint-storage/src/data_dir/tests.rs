@@ -196,23 +196,53 @@ fn a_directory_that_holds_something_else_is_left_alone() {
 #[test]
 fn a_key_is_written_once_and_refused_if_others_can_read_it() {
     let (temp, dir) = new_dir();
-    assert_eq!(dir.read_key(KeyFile::Log).unwrap(), None);
-    dir.write_key(KeyFile::Log, b"secret").unwrap();
-    let path = dir.key_path(KeyFile::Log);
+    let (keys, first) = (dir.keys(), Generation::First);
+    assert_eq!(keys.read(first, KeyFile::Log).unwrap(), None);
+    keys.write(first, KeyFile::Log, b"secret").unwrap();
+    let path = keys.path(first, KeyFile::Log);
     assert_eq!(
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
     );
-    assert_eq!(dir.read_key(KeyFile::Log).unwrap().unwrap(), b"secret");
-    assert_eq!(dir.read_key(KeyFile::Node).unwrap(), None);
+    assert_eq!(keys.read(first, KeyFile::Log).unwrap().unwrap(), b"secret");
+    assert_eq!(keys.read(first, KeyFile::Node).unwrap(), None);
     assert!(matches!(
-        dir.write_key(KeyFile::Log, b"other"),
+        keys.write(first, KeyFile::Log, b"other"),
         Err(KeyError::Exists { .. })
     ));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     assert!(matches!(
-        dir.read_key(KeyFile::Log),
+        keys.read(first, KeyFile::Log),
         Err(KeyError::Exposed { mode: 0o640, .. })
     ));
+    drop(temp);
+}
+
+#[test]
+fn generations_of_keys_stand_beside_each_other_until_one_is_wiped() {
+    let (temp, dir) = new_dir();
+    let (keys, later) = (dir.keys(), Generation::Later([0, 1, 2, 3, 4, 5, 6, 0xff]));
+    for (generation, key) in [
+        (Generation::First, KeyFile::Node),
+        (Generation::First, KeyFile::Log),
+        (later, KeyFile::Node),
+    ] {
+        keys.write(generation, key, b"secret").unwrap();
+    }
+    fs::write(keys.folder().join("notes.txt"), "mine").unwrap();
+    fs::write(keys.folder().join("1.log.key"), "not our spelling").unwrap();
+    assert_eq!(
+        keys.path(later, KeyFile::Node),
+        keys.folder().join("00010203040506ff.node.key")
+    );
+    let found = keys.generations().unwrap();
+    let whole = vec![KeyFile::Log, KeyFile::Node];
+    assert_eq!(found.get(&Generation::First), Some(&whole));
+    assert_eq!(found.get(&later), Some(&vec![KeyFile::Node]));
+    assert_eq!(found.len(), 2);
+    keys.wipe(Generation::First).unwrap();
+    keys.wipe(Generation::First).unwrap();
+    assert_eq!(keys.read(Generation::First, KeyFile::Log).unwrap(), None);
+    assert!(keys.read(later, KeyFile::Node).unwrap().is_some());
     drop(temp);
 }

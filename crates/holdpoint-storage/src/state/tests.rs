@@ -10,7 +10,7 @@ use super::mem::MemState;
 use super::rocks::RocksState;
 use super::*;
 use crate::data_dir::tests::{new_dir, reopen};
-use crate::data_dir::{DataDir, KeyFile};
+use crate::data_dir::{DataDir, Generation, KeyFile};
 use crate::error::OpenError;
 use crate::log::rocks::LogOptions;
 use crate::log::{LogStore, wait};
@@ -186,7 +186,9 @@ fn an_installed_snapshot_leaves_vote_log_identity_and_keys_of_the_receiver_alone
         .commit(&[put("a", "of the sender")], &applied(40))
         .unwrap();
 
-    dir.write_key(KeyFile::Node, b"key of the receiver")
+    let first = Generation::First;
+    dir.keys()
+        .write(first, KeyFile::Node, b"key of the receiver")
         .unwrap();
     let log = dir
         .open_log(LogOptions::default(), FaultLatch::new())
@@ -224,7 +226,7 @@ fn an_installed_snapshot_leaves_vote_log_identity_and_keys_of_the_receiver_alone
     assert_eq!(log.bounds(G).unwrap().held, Some((1, 1)));
     assert_eq!(*dir.identity(), identity);
     assert_eq!(
-        dir.read_key(KeyFile::Node).unwrap().unwrap(),
+        dir.keys().read(first, KeyFile::Node).unwrap().unwrap(),
         b"key of the receiver"
     );
     assert_eq!(

@@ -85,7 +85,7 @@ fn checkpoint(args: &CheckpointArgs) -> Result<Answer, Failure> {
         let reached = showing("connecting", args.gate.reach()).await?;
         let head = showing("fetching the head", reached.gate.log_checkpoint()).await;
         let head = head.map_err(|error| read_failed(&error))?;
-        Ok((head, (*reached.gate.keys()).clone()))
+        Ok((head, reached.gate.keys()))
     })?;
     let note = head.note.to_string();
     let witnesses = witnesses(&head.note, &keys);

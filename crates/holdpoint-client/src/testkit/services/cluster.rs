@@ -69,9 +69,45 @@ impl v1::keys_server::Keys for Service {
         let export = |world: &mut World, _, _| {
             Ok(Ok(v1::ExportKeysResponse {
                 keys_json: world.keys().to_file().into_bytes(),
+                links: Vec::new(),
                 refusal: None,
             }))
         };
         self.bed.serve(None, request, export).await
+    }
+
+    async fn list(
+        &self,
+        _request: Request<v1::ListKeysRequest>,
+    ) -> Result<Response<v1::ListKeysResponse>, Status> {
+        Err(unserved())
+    }
+
+    async fn rotate(
+        &self,
+        _request: Request<v1::RotateKeysRequest>,
+    ) -> Result<Response<v1::ChangeKeysResponse>, Status> {
+        Err(unserved())
+    }
+
+    async fn retire(
+        &self,
+        _request: Request<v1::RetireKeysRequest>,
+    ) -> Result<Response<v1::ChangeKeysResponse>, Status> {
+        Err(unserved())
+    }
+
+    async fn revoke(
+        &self,
+        _request: Request<v1::RevokeKeysRequest>,
+    ) -> Result<Response<v1::ChangeKeysResponse>, Status> {
+        Err(unserved())
+    }
+
+    async fn require(
+        &self,
+        _request: Request<v1::RequireSignersRequest>,
+    ) -> Result<Response<v1::ChangeKeysResponse>, Status> {
+        Err(unserved())
     }
 }

@@ -260,8 +260,44 @@ impl v1::keys_server::Keys for FakeNode {
         let keys_json = self.world().notary.keys().to_file().into_bytes();
         Ok(Response::new(v1::ExportKeysResponse {
             keys_json,
+            links: Vec::new(),
             refusal: None,
         }))
+    }
+
+    async fn list(
+        &self,
+        _: Request<v1::ListKeysRequest>,
+    ) -> Result<Response<v1::ListKeysResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
+
+    async fn rotate(
+        &self,
+        _: Request<v1::RotateKeysRequest>,
+    ) -> Result<Response<v1::ChangeKeysResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
+
+    async fn retire(
+        &self,
+        _: Request<v1::RetireKeysRequest>,
+    ) -> Result<Response<v1::ChangeKeysResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
+
+    async fn revoke(
+        &self,
+        _: Request<v1::RevokeKeysRequest>,
+    ) -> Result<Response<v1::ChangeKeysResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
+
+    async fn require(
+        &self,
+        _: Request<v1::RequireSignersRequest>,
+    ) -> Result<Response<v1::ChangeKeysResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
     }
 }
 
