@@ -9,6 +9,7 @@ mod doubt;
 mod drains;
 mod erasure;
 mod keys;
+mod offers;
 mod offline;
 mod once;
 mod policies;
