@@ -20,14 +20,17 @@ const START_WITHIN: Duration = Duration::from_mins(1);
 struct Node {
     id: u64,
     client: String,
+    /// The cluster file that it is started with.
+    file: PathBuf,
     process: Option<Child>,
 }
 
-/// Three nodes that are started from one cluster file.
+/// Three nodes that are started from one cluster file, and those that come later.
 #[derive(Debug)]
 pub struct Cluster {
     scratch: Scratch,
-    file: PathBuf,
+    /// The newest cluster file; earlier nodes keep theirs.
+    text: String,
     nodes: Vec<Node>,
 }
 
@@ -35,27 +38,47 @@ impl Cluster {
     /// Three nodes, not started.
     #[must_use]
     pub fn prepared() -> Self {
-        let scratch = Scratch::new();
-        let ports = ports::free(6);
-        let mut text = String::from("cluster_id = \"5f0e0000000000000000000000000001\"\n");
-        let mut nodes = Vec::new();
-        for (id, pair) in (1_u64..).zip(ports.chunks_exact(2)) {
+        let mut cluster = Self {
+            scratch: Scratch::new(),
+            text: String::from("cluster_id = \"5f0e0000000000000000000000000001\"\n"),
+            nodes: Vec::new(),
+        };
+        cluster.list(&ports::free(6));
+        cluster.scratch.write("cluster.toml", &cluster.text);
+        cluster
+    }
+
+    /// Lists one more node in a cluster file that only it is started with, and returns its id. It is not
+    /// started.
+    pub fn newcomer(&mut self) -> u64 {
+        self.list(&ports::free(2));
+        let file = format!("cluster-{}.toml", self.nodes.len());
+        let file = self.scratch.write(&file, &self.text);
+        let Some(node) = self.nodes.last_mut() else {
+            return 0;
+        };
+        node.file = file;
+        node.id
+    }
+
+    /// Gives each two of `ports` to a new node.
+    fn list(&mut self, ports: &[String]) {
+        let first = self
+            .nodes
+            .last()
+            .map_or(1, |node| node.id.saturating_add(1));
+        for (id, pair) in (first..).zip(ports.chunks_exact(2)) {
             let [client, peer] = pair else { continue };
             let _ = write!(
-                text,
+                self.text,
                 "\n[[node]]\nid = {id}\nclient = \"{client}\"\npeer = \"{peer}\"\ndata_dir = \"node-{id}\"\n"
             );
-            nodes.push(Node {
+            self.nodes.push(Node {
                 id,
                 client: client.clone(),
+                file: self.scratch.join("cluster.toml"),
                 process: None,
             });
-        }
-        let file = scratch.write("cluster.toml", text);
-        Self {
-            scratch,
-            file,
-            nodes,
         }
     }
 
@@ -105,7 +128,6 @@ impl Cluster {
     #[expect(clippy::expect_used, reason = "a test without its node cannot go on")]
     pub fn start(&mut self, id: u64) {
         let log = self.log_file(id);
-        let file = self.file.clone();
         let directory = self.scratch.path().to_path_buf();
         let Some(node) = self.nodes.iter_mut().find(|node| node.id == id) else {
             return;
@@ -120,7 +142,7 @@ impl Cluster {
             .expect("the log can be opened");
         let process = bare(&directory)
             .args(["serve", "--config"])
-            .arg(file)
+            .arg(&node.file)
             .args(["--node", &id.to_string()])
             .stdout(Stdio::null())
             .stderr(log)
@@ -138,6 +160,11 @@ impl Cluster {
             let _ = process.kill();
             let _ = process.wait();
         }
+    }
+
+    /// SIGKILL from beside others who use the cluster; [`Cluster::kill`] clears up after it.
+    pub fn strike(&self, id: u64) {
+        self.signal(id, rustix::process::Signal::KILL);
     }
 
     /// SIGSTOP: the process stands still with all its connections, as on a machine that sleeps.
@@ -302,7 +329,8 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        for id in [1, 2, 3] {
+        let ids: Vec<u64> = self.nodes.iter().map(|node| node.id).collect();
+        for id in ids {
             self.kill(id);
         }
         if std::thread::panicking() {

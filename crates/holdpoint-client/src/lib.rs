@@ -58,6 +58,7 @@ mod history;
 mod info;
 mod keys;
 mod log;
+mod members;
 mod operate;
 mod operation;
 mod outcome;
@@ -98,6 +99,7 @@ pub use history::{
 pub use info::{Bound, PermitInfo, PermitState};
 pub use keys::{KeyList, KeyMark, KeysChanged, NodeKeys, NodeSigning, SignerEpoch};
 pub use log::{LogExport, LogHead, LogLeaf, LogProof};
+pub use members::{MemberChange, MembersAnswer};
 pub use operate::{Changed, ClosedSession, FreezeAnswer, Retention, RetentionReading};
 pub use operation::{Operation, OperationError, ParamValue};
 pub use outcome::{NothingHappened, Outcome};

@@ -97,6 +97,10 @@ pub struct NodeReport {
     pub in_doubt_count: u32,
     /// The witnesses of the cluster file; how far each is, the leader knows.
     pub witnesses: Vec<WitnessReport>,
+    /// Nodes that were members once. None of these ids is ever used again.
+    pub removed_nodes: Vec<NodeId>,
+    /// Whether a change of the membership is half way; the leader finishes it.
+    pub is_membership_changing: bool,
 }
 
 /// A program apart from the cluster that signs its heads.
@@ -132,7 +136,7 @@ pub struct Member {
     pub id: NodeId,
     /// `host:port` for clients.
     pub client: String,
-    /// `leader`, `voter` or `learner`.
+    /// `leader`, `voter`, `learner`, `leaving`, `removed` or `unknown`.
     pub role: String,
     /// Last applied (answering node) or acknowledged (others, known by the leader only) log index.
     pub applied: u64,
@@ -332,6 +336,12 @@ impl NodeReport {
                     trouble: witness.trouble,
                 })
                 .collect(),
+            removed_nodes: answer
+                .removed_nodes
+                .into_iter()
+                .map(|id| node("removed_nodes", id))
+                .collect::<Result<_, _>>()?,
+            is_membership_changing: answer.membership_changing,
         })
     }
 }

@@ -77,6 +77,8 @@ pub enum Scope {
     ApprovalRefusal,
     /// A change of signing keys that changed nothing.
     KeysRefusal,
+    /// A change of the members that changed nothing.
+    MembersRefusal,
 }
 
 impl Scope {
@@ -92,6 +94,7 @@ impl Scope {
             Self::CallRefusal => "call refused",
             Self::ApprovalRefusal => "approval refused",
             Self::KeysRefusal => "keys change refused",
+            Self::MembersRefusal => "members change refused",
         }
     }
 }
@@ -218,6 +221,12 @@ reasons! {
     KeysPending = 804 "KEYS_PENDING" KeysRefusal "The signers before and after an earlier change have not both signed yet; repeat later.";
     TooManyEpochs = 805 "TOO_MANY_EPOCHS" KeysRefusal "The namespace has had as many sets of signers as a key set holds; the last are kept for changes of membership.";
     KeysUnfit = 806 "KEYS_UNFIT" KeysRefusal "The keys are malformed, weak, marked as compromised, or in use already; make new ones.";
+
+    MemberUnknown = 900 "MEMBER_UNKNOWN" MembersRefusal "The node is no member, and has not greeted the leader either; start it with a cluster file that lists it beside the members.";
+    MemberUsedBefore = 901 "MEMBER_USED_BEFORE" MembersRefusal "The node was a member once, or is one with another data directory; give the new node an id that was never used.";
+    MemberBehind = 902 "MEMBER_BEHIND" MembersRefusal "The node has not caught up with the log, or its keys are not announced yet; repeat later.";
+    MembersUnfit = 903 "MEMBERS_UNFIT" MembersRefusal "Too few voters would be left, or too few of them are there, or there are as many members as there may be.";
+    MembersPending = 904 "MEMBERS_PENDING" MembersRefusal "Another change of the membership is half way; repeat later.";
 }
 
 impl Reason {
@@ -235,7 +244,8 @@ impl Reason {
             | Scope::PolicyRefusal
             | Scope::CallRefusal
             | Scope::ApprovalRefusal
-            | Scope::KeysRefusal => None,
+            | Scope::KeysRefusal
+            | Scope::MembersRefusal => None,
         }
     }
 

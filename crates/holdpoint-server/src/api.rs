@@ -43,7 +43,7 @@ use holdpoint_proto::convert::Malformed;
 use tonic::Status;
 
 pub(crate) use approvals::{ApprovalsService, ApproveCall, PendingCall, TakeBackCall};
-pub(crate) use cluster::{ClusterService, FreezeCall};
+pub(crate) use cluster::{ClusterService, FreezeCall, MemberChange, MembersCall};
 pub(crate) use gate::GateService;
 pub(crate) use gate_calls::{OperationCall, PermitsCall, PermitsFilter, SessionCall};
 pub(crate) use history::{DecisionName, DecisionsCall, HistoryService, WatchCall};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use holdpoint_raft::GroupFault;
+use holdpoint_receipt::NodeId;
 
 use crate::config::ConfigError;
 use crate::home::HomeError;
@@ -50,6 +51,18 @@ pub enum RunError {
     /// The group stopped by a fault. What the disk holds is read at the next start.
     #[error("the node stops: {}{}", .0, next(.0))]
     Fault(Arc<GroupFault>),
+    /// The cluster has taken this node out.
+    #[error(
+        "node {node} was removed from the cluster, and its id is never used again; to let this machine \
+         take part, start it with an id that was never used and an empty directory instead of `{}`",
+        data_dir.display()
+    )]
+    Removed {
+        /// This node.
+        node: NodeId,
+        /// Its data directory.
+        data_dir: PathBuf,
+    },
     /// `dev` could not set its folder up.
     #[error("cannot set up `{}`: {problem}", path.display())]
     Dev {

@@ -16,6 +16,7 @@ mod history;
 mod keys;
 mod listing;
 mod log;
+mod members;
 mod operation;
 mod park;
 mod policy;
@@ -61,7 +62,7 @@ use crate::witnesses::Witnesses;
 pub(crate) struct Parts {
     /// What this node says of itself.
     pub(crate) own: OwnIdentity,
-    /// The nodes of the cluster file.
+    /// The nodes of the cluster.
     pub(crate) members: Members,
     /// The group of every namespace.
     pub(crate) group: Group,
@@ -138,7 +139,7 @@ impl Gate {
         &self.parts.own
     }
 
-    /// The nodes of the cluster file.
+    /// The nodes of the cluster.
     pub(crate) fn members(&self) -> &Members {
         &self.parts.members
     }

@@ -21,8 +21,8 @@ use tokio::time::{Instant, timeout};
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::config::NodeEntry;
 use crate::gate::Gate;
+use crate::members::KnownNode;
 use crate::pool::Pool;
 
 /// How long another node may take to say who it is.
@@ -84,15 +84,7 @@ impl Neighbours {
 
 /// Asks and announces whenever this node leads, for as long as its group lives.
 pub(crate) async fn run(gate: Arc<Gate>, pool: Pool, clock: Arc<dyn Clock>) {
-    let others = gate
-        .members()
-        .nodes()
-        .iter()
-        .filter(|entry| entry.id != gate.own().node);
-    // A channel connects at its first use and again after it broke.
-    let others: Vec<(NodeEntry, Channel)> = others
-        .filter_map(|entry| Some((entry.clone(), channel(entry)?)))
-        .collect();
+    let mut others = Vec::new();
     let mut leadership = gate.group().leadership();
     loop {
         let term = match leadership.wait_for(|now| now.leads().is_some()).await {
@@ -105,6 +97,7 @@ pub(crate) async fn run(gate: Arc<Gate>, pool: Pool, clock: Arc<dyn Clock>) {
         let since = Instant::now();
         while leadership.borrow_and_update().leads() == term {
             let own = gate.own();
+            others = others_now(&gate, others);
             let answers = ask_all(&gate, &*clock, &others).await;
             // The first who are announced sign alone until the others have joined them: all at once
             // leaves no moment in which the loss of one of them stops every proof.
@@ -126,11 +119,31 @@ pub(crate) async fn run(gate: Arc<Gate>, pool: Pool, clock: Arc<dyn Clock>) {
     }
 }
 
+/// The other members, voters or not, with the channels that there are already. A channel connects at its
+/// first use and again after it broke.
+fn others_now(gate: &Gate, known: Vec<(KnownNode, Channel)>) -> Vec<(KnownNode, Channel)> {
+    let mut known: BTreeMap<NodeId, (KnownNode, Channel)> = known
+        .into_iter()
+        .map(|(node, channel)| (node.id, (node, channel)))
+        .collect();
+    let nodes = gate.members().nodes().into_iter();
+    nodes
+        .filter(|node| node.id != gate.own().node)
+        .filter_map(|node| match known.remove(&node.id) {
+            Some(kept) if kept.0 == node => Some(kept),
+            _ => {
+                let channel = channel(&node)?;
+                Some((node, channel))
+            }
+        })
+        .collect()
+}
+
 /// Asks every other node once who it is.
 async fn ask_all(
     gate: &Gate,
     clock: &dyn Clock,
-    others: &[(NodeEntry, Channel)],
+    others: &[(KnownNode, Channel)],
 ) -> Vec<(NodeId, Box<v1::StatusResponse>)> {
     let answers = join_all(
         others
@@ -244,7 +257,7 @@ fn seen(node: NodeId, answer: &v1::StatusResponse, wall_ms: u64) -> Seen {
 }
 
 /// Asks a node who it is.
-async fn ask(gate: &Gate, entry: &NodeEntry, channel: &Channel) -> Asked {
+async fn ask(gate: &Gate, entry: &KnownNode, channel: &Channel) -> Asked {
     let mut client = ClusterClient::new(channel.clone());
     let answer = match timeout(ASK, client.status(v1::StatusRequest {})).await {
         Ok(Ok(answer)) => answer.into_inner(),
@@ -275,7 +288,7 @@ fn announcement(node: NodeId, answer: v1::StatusResponse) -> Option<AnnounceNode
     })
 }
 
-fn channel(entry: &NodeEntry) -> Option<Channel> {
+fn channel(entry: &KnownNode) -> Option<Channel> {
     let endpoint = Endpoint::from_shared(format!("http://{}", entry.client)).ok()?;
     Some(endpoint.connect_timeout(ASK).connect_lazy())
 }

@@ -301,22 +301,37 @@ impl Node {
                 () = &mut stopped => Ok(false),
                 fault = gate.group().fault() => Err(RunError::Fault(fault)),
                 refused = recognition::refused(Arc::clone(&gate)) => Err(refused.into()),
+                () = gate.removed() => Err(RunError::Removed {
+                    node: gate.own().node,
+                    data_dir: gate.own().root.clone(),
+                }),
             }
         };
         let is_prepared = match prepared {
             Ok(is_prepared) => is_prepared,
             Err(error) => return Err(self.abandon(error).await),
         };
+        let mut cause = "told to stop".to_owned();
         if is_prepared {
             self.tell_ready();
+            let gate = Arc::clone(&self.gate);
             tokio::select! {
                 () = &mut stopped => (),
+                () = gate.removed() => cause = removed(gate.own().node),
                 error = self.failed() => return Err(self.abandon(error).await),
             }
         }
-        self.stop("told to stop").await;
+        self.stop(&cause).await;
         Ok(())
     }
+}
+
+/// Why a node stops that the cluster has taken out.
+fn removed(node: NodeId) -> String {
+    format!(
+        "node {node} was removed from the cluster; its id is never used again, and nothing needs its \
+         directory any more"
+    )
 }
 
 /// Waits, but not for long, until nobody uses the directory any more.

@@ -11,8 +11,8 @@ use clap::{
 };
 
 use crate::commands::{
-    approvals, authorize, complete, dev, freeze, get, help, keys, log, permits, policy, receipt,
-    redeem, resolve, retention, revoke, run, serve, session, status, watch, why, witness,
+    approvals, authorize, cluster, complete, dev, freeze, get, help, keys, log, permits, policy,
+    receipt, redeem, resolve, retention, revoke, run, serve, session, status, watch, why, witness,
 };
 use crate::examples;
 use crate::output::Format;
@@ -85,6 +85,8 @@ pub(crate) enum Command {
     Why(why::WhyArgs),
     Watch(watch::WatchArgs),
     Status(status::StatusArgs),
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
     Freeze(freeze::FreezeArgs),
     Thaw(freeze::ThawArgs),
     #[command(subcommand)]

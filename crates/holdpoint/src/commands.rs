@@ -2,6 +2,7 @@
 
 pub(crate) mod approvals;
 pub(crate) mod authorize;
+pub(crate) mod cluster;
 pub(crate) mod complete;
 pub(crate) mod dev;
 pub(crate) mod freeze;

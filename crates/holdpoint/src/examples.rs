@@ -115,6 +115,16 @@ pub(crate) const EXAMPLES: &[Examples] = &[
             "holdpoint status --endpoint 127.0.0.1:7400 --this-node",
         ],
     ),
+    ("cluster members", &["holdpoint cluster members"]),
+    ("cluster add", &["holdpoint cluster add --node 4 --dry-run"]),
+    (
+        "cluster promote",
+        &["holdpoint cluster promote --node 4 --dry-run"],
+    ),
+    (
+        "cluster remove",
+        &["holdpoint cluster remove --node 4 --dry-run"],
+    ),
     (
         "freeze",
         &[

@@ -92,6 +92,7 @@ fn perform(cli: Cli) -> Result<Answer, Failure> {
         Command::Why(args) => commands::why::perform(&args),
         Command::Watch(args) => commands::watch::perform(&args, cli.output),
         Command::Status(args) => commands::status::perform(&args),
+        Command::Cluster(command) => commands::cluster::perform(&command),
         Command::Freeze(args) => commands::freeze::freeze(&args),
         Command::Thaw(args) => commands::freeze::thaw(&args),
         Command::Retention(command) => commands::retention::perform(&command),

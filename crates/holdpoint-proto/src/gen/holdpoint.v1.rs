@@ -427,6 +427,16 @@ pub enum Reason {
     TooManyEpochs = 805,
     /// The keys are malformed, weak, marked as compromised, or in use already; make new ones.
     KeysUnfit = 806,
+    /// The node is no member, and has not greeted the leader either; start it with a cluster file that lists it beside the members.
+    MemberUnknown = 900,
+    /// The node was a member once, or is one with another data directory; give the new node an id that was never used.
+    MemberUsedBefore = 901,
+    /// The node has not caught up with the log, or its keys are not announced yet; repeat later.
+    MemberBehind = 902,
+    /// Too few voters would be left, or too few of them are there, or there are as many members as there may be.
+    MembersUnfit = 903,
+    /// Another change of the membership is half way; repeat later.
+    MembersPending = 904,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -510,6 +520,11 @@ impl Reason {
             Self::KeysPending => "REASON_KEYS_PENDING",
             Self::TooManyEpochs => "REASON_TOO_MANY_EPOCHS",
             Self::KeysUnfit => "REASON_KEYS_UNFIT",
+            Self::MemberUnknown => "REASON_MEMBER_UNKNOWN",
+            Self::MemberUsedBefore => "REASON_MEMBER_USED_BEFORE",
+            Self::MemberBehind => "REASON_MEMBER_BEHIND",
+            Self::MembersUnfit => "REASON_MEMBERS_UNFIT",
+            Self::MembersPending => "REASON_MEMBERS_PENDING",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -590,6 +605,11 @@ impl Reason {
             "REASON_KEYS_PENDING" => Some(Self::KeysPending),
             "REASON_TOO_MANY_EPOCHS" => Some(Self::TooManyEpochs),
             "REASON_KEYS_UNFIT" => Some(Self::KeysUnfit),
+            "REASON_MEMBER_UNKNOWN" => Some(Self::MemberUnknown),
+            "REASON_MEMBER_USED_BEFORE" => Some(Self::MemberUsedBefore),
+            "REASON_MEMBER_BEHIND" => Some(Self::MemberBehind),
+            "REASON_MEMBERS_UNFIT" => Some(Self::MembersUnfit),
+            "REASON_MEMBERS_PENDING" => Some(Self::MembersPending),
             _ => None,
         }
     }
@@ -3136,6 +3156,12 @@ pub struct StatusResponse {
     /// The witnesses of the cluster file; what they signed is known by the leader only.
     #[prost(message, repeated, tag = "30")]
     pub witnesses: ::prost::alloc::vec::Vec<WitnessStatus>,
+    /// Nodes that were members once, sorted. None of these ids is ever used again.
+    #[prost(uint64, repeated, tag = "34")]
+    pub removed_nodes: ::prost::alloc::vec::Vec<u64>,
+    /// A change of the membership is half way; the leader, or the next one, finishes it.
+    #[prost(bool, tag = "35")]
+    pub membership_changing: bool,
 }
 /// A program apart from the cluster that signs its heads.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3185,7 +3211,8 @@ pub struct NodeStatus {
     /// `host:port` for clients.
     #[prost(string, tag = "2")]
     pub client: ::prost::alloc::string::String,
-    /// `leader`, `voter` or `learner`.
+    /// `leader`, `voter`, `learner`, or `leaving` while a change that takes its vote is half way; of the
+    /// answering node also `removed`; `unknown` before it knows of a membership.
     #[prost(string, tag = "3")]
     pub role: ::prost::alloc::string::String,
     /// Last applied (answering node) or acknowledged (others, known by the leader only) log index.
@@ -3250,6 +3277,38 @@ pub struct Retention {
     #[prost(uint64, optional, tag = "4")]
     pub sessions_ms: ::core::option::Option<u64>,
 }
+/// Changes the membership.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangeMembersRequest {
+    /// What is to happen.
+    #[prost(enumeration = "MemberChange", tag = "1")]
+    pub change: i32,
+    /// To which node.
+    #[prost(uint64, tag = "2")]
+    pub node: u64,
+    /// Look whether it could be done now, and change nothing.
+    #[prost(bool, tag = "3")]
+    pub dry_run: bool,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "4")]
+    pub deadline_ms: u32,
+}
+/// What became of it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChangeMembersResponse {
+    /// It was so before.
+    #[prost(bool, tag = "1")]
+    pub replay: bool,
+    /// Who votes now, sorted; with `dry_run` also.
+    #[prost(uint64, repeated, tag = "2")]
+    pub voters: ::prost::alloc::vec::Vec<u64>,
+    /// Who gets the log and has no vote, sorted.
+    #[prost(uint64, repeated, tag = "3")]
+    pub learners: ::prost::alloc::vec::Vec<u64>,
+    /// Set instead when it was refused, or when nobody knows.
+    #[prost(message, optional, tag = "4")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
 /// Says how long what has ended is kept.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetRetentionRequest {
@@ -3301,6 +3360,43 @@ pub struct GetRetentionResponse {
     /// Set instead when nobody knows.
     #[prost(message, optional, tag = "4")]
     pub refusal: ::core::option::Option<Refusal>,
+}
+/// What is to become of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MemberChange {
+    /// Never sent.
+    Unspecified = 0,
+    /// It becomes a learner: it gets the log and has no vote. It must run, and have greeted the leader.
+    Add = 1,
+    /// A learner becomes a voter. The leader waits until it has caught up and its keys are announced.
+    Promote = 2,
+    /// It is no member any more, and its id is never used again.
+    Remove = 3,
+}
+impl MemberChange {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MEMBER_CHANGE_UNSPECIFIED",
+            Self::Add => "MEMBER_CHANGE_ADD",
+            Self::Promote => "MEMBER_CHANGE_PROMOTE",
+            Self::Remove => "MEMBER_CHANGE_REMOVE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MEMBER_CHANGE_UNSPECIFIED" => Some(Self::Unspecified),
+            "MEMBER_CHANGE_ADD" => Some(Self::Add),
+            "MEMBER_CHANGE_PROMOTE" => Some(Self::Promote),
+            "MEMBER_CHANGE_REMOVE" => Some(Self::Remove),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod cluster_client {
@@ -3466,6 +3562,31 @@ pub mod cluster_client {
                 .insert(GrpcMethod::new("holdpoint.v1.Cluster", "GetRetention"));
             self.inner.unary(req, path, codec).await
         }
+        /// Adds a node, gives one a vote, or takes one out for ever. For operators; the leader does it.
+        pub async fn change_members(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ChangeMembersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ChangeMembersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Cluster/ChangeMembers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Cluster", "ChangeMembers"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Tells where this node and, on the leader, every node stands. Never waits for a quorum.
         pub async fn status(
             &mut self,
@@ -3522,6 +3643,14 @@ pub mod cluster_server {
             request: tonic::Request<super::GetRetentionRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetRetentionResponse>,
+            tonic::Status,
+        >;
+        /// Adds a node, gives one a vote, or takes one out for ever. For operators; the leader does it.
+        async fn change_members(
+            &self,
+            request: tonic::Request<super::ChangeMembersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ChangeMembersResponse>,
             tonic::Status,
         >;
         /// Tells where this node and, on the leader, every node stands. Never waits for a quorum.
@@ -3725,6 +3854,51 @@ pub mod cluster_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetRetentionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Cluster/ChangeMembers" => {
+                    #[allow(non_camel_case_types)]
+                    struct ChangeMembersSvc<T: Cluster>(pub Arc<T>);
+                    impl<
+                        T: Cluster,
+                    > tonic::server::UnaryService<super::ChangeMembersRequest>
+                    for ChangeMembersSvc<T> {
+                        type Response = super::ChangeMembersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ChangeMembersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Cluster>::change_members(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ChangeMembersSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -27,6 +27,12 @@ impl Group {
         self.inner.changer.add_learner(node, wait).await
     }
 
+    /// Whether `node` has greeted this node, so that it could be added.
+    #[must_use]
+    pub fn has_greeted(&self, node: NodeId) -> bool {
+        self.inner.peers.greeting(node.get()).is_some()
+    }
+
     /// Gives the members `nodes` a vote, all in one change, after waiting at most half of `wait` until
     /// each lacks no more than [`limits::PROMOTION_LAG_MAX`](crate::limits::PROMOTION_LAG_MAX) entries.
     /// Promoting voters again does nothing, except that a change that was left half way is finished.

@@ -11,7 +11,8 @@ fn document() -> String {
          Every answer of the gate carries a reason out of this registry. A name and a code are never\n\
          given a second meaning and never taken back.\n\n\
          `PERMIT`, `DENY` and `SILENCE` are the decisions. A refused redeem, complete, revoke,\n\
-         approval, change of policy or of keys or other call has changed nothing and has no receipt.\n\n\
+         approval, change of policy, of keys or of members, or other call has changed nothing and has no\n\
+         receipt.\n\n\
          This page is made from the code (`crates/holdpoint-receipt/src/reason.rs`), and a test compares\n\
          the two. After a change of the code, `HOLDPOINT_BLESS=1 cargo test -p holdpoint-receipt` writes it.\n\n\
          | code | reason | answer | meaning |\n\

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use holdpoint_core::command::Retention;
 use holdpoint_proto::convert::{Malformed, namespace};
 use holdpoint_proto::v1;
-use holdpoint_receipt::Name;
+use holdpoint_receipt::{Name, NodeId};
 use tonic::{Request, Response, Status};
 
 use super::caller::authenticate;
@@ -49,6 +49,21 @@ impl v1::cluster_server::Cluster for ClusterService {
             FreezeResponse,
             FreezeCall::parse,
             freeze
+        )
+    }
+
+    async fn change_members(
+        &self,
+        request: Request<v1::ChangeMembersRequest>,
+    ) -> Result<Response<v1::ChangeMembersResponse>, Status> {
+        let parse = |call: v1::ChangeMembersRequest| MembersCall::parse(&call);
+        answer!(
+            self,
+            request,
+            Lane::Read,
+            ChangeMembersResponse,
+            parse,
+            change_members
         )
     }
 
@@ -102,6 +117,46 @@ impl FreezeCall {
                 .transpose()
                 .map_err(|error| Malformed::new("surface", error))?,
             frozen: call.frozen,
+        })
+    }
+}
+
+/// What is to become of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MemberChange {
+    /// It gets the log, without a vote.
+    Add,
+    /// It gets a vote.
+    Promote,
+    /// It is out, for ever.
+    Remove,
+}
+
+/// A change of the membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MembersCall {
+    /// What is to happen.
+    pub(crate) change: MemberChange,
+    /// To which node.
+    pub(crate) node: NodeId,
+    /// Whether nothing is to be changed.
+    pub(crate) dry_run: bool,
+}
+
+impl MembersCall {
+    fn parse(call: &v1::ChangeMembersRequest) -> Result<Self, Malformed> {
+        let change = match call.change() {
+            v1::MemberChange::Add => MemberChange::Add,
+            v1::MemberChange::Promote => MemberChange::Promote,
+            v1::MemberChange::Remove => MemberChange::Remove,
+            v1::MemberChange::Unspecified => {
+                return Err(Malformed::new("change", "is missing or not known"));
+            }
+        };
+        Ok(Self {
+            change,
+            node: NodeId::new(call.node).map_err(|error| Malformed::new("node", error))?,
+            dry_run: call.dry_run,
         })
     }
 }

@@ -18,9 +18,7 @@ impl Gate {
                 leader.id, leader.client
             )),
             // Certainly not enough for a leader, or a leader whose majority left it.
-            None if self.neighbours.seen().len() + 1 < self.parts.members.majority()
-                || self.leads_nobody() =>
-            {
+            None if self.voters_up() < self.parts.members.majority() || self.leads_nobody() => {
                 return self.no_quorum(may_have_committed);
             }
             None => refused.saying("No node leads the cluster now; repeat with the same key."),
@@ -47,9 +45,9 @@ impl Gate {
 
     /// No majority answers.
     pub(super) fn no_quorum(&self, may_have_committed: bool) -> Refused {
-        let answering = self.neighbours.seen().len().saturating_add(1);
+        let answering = self.voters_up();
         let (nodes, majority) = (
-            self.parts.members.nodes().len(),
+            self.parts.members.voters().len(),
             self.parts.members.majority(),
         );
         let sentence = if answering < majority {

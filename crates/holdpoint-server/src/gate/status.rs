@@ -9,15 +9,15 @@ use holdpoint_core::{GroupId, Query, View};
 use holdpoint_policy::EVALUATOR_VERSION;
 use holdpoint_proto::convert::NAMESPACE_DEFAULT;
 use holdpoint_proto::v1;
-use holdpoint_raft::{GroupStatus, Leadership};
+use holdpoint_raft::{GroupMembership, GroupStatus, Leadership, MemberPlace};
 use holdpoint_receipt::{ClusterId, Digest, Name, NodeId};
 use holdpoint_storage::{Incarnation, StoreError};
 
 use super::Gate;
-use crate::config::NodeEntry;
 use crate::cosign::NOT_ANNOUNCED;
 use crate::evaluate::ReadFault;
 use crate::home::Generations;
+use crate::members::KnownNode;
 use crate::neighbours::Seen;
 use crate::policies::{NotLoaded, Policies};
 use crate::pool::PoolError;
@@ -163,7 +163,7 @@ impl Gate {
             read.ok().and_then(Result::ok).unwrap_or_default()
         });
         let applied = applied.await?;
-        let status = self.parts.group.status();
+        let (status, membership) = (self.parts.group.status(), self.parts.members.membership());
         let (version, digest) = match applied.policy {
             Some((version, digest)) => (version, digest.as_bytes().to_vec()),
             None => (0, Vec::new()),
@@ -199,13 +199,16 @@ impl Gate {
             root_mismatches: self.parts.cosigner.standing().mismatches(),
             signing_rounds: self.parts.cosigner.standing().rounds(),
             witnesses: self.witness_statuses(),
+            removed_nodes: membership.removed.keys().map(|node| node.get()).collect(),
+            membership_changing: membership.is_joint,
         })
     }
 
     fn node_statuses(&self, status: &GroupStatus, applied: &Applied) -> Vec<v1::NodeStatus> {
         let own = self.parts.own.node;
         let neighbours = self.neighbours.seen();
-        let node = |entry: &NodeEntry| {
+        let membership = self.parts.members.membership();
+        let node = |entry: &KnownNode| {
             let member = status.members.get(&entry.id.get());
             let seen = neighbours.get(&entry.id);
             let is_own = entry.id == own;
@@ -213,11 +216,10 @@ impl Gate {
                 .leader
                 .as_ref()
                 .is_some_and(|it| it.node == entry.id.get());
-            let role = match member {
-                _ if is_leader => "leader",
-                Some(member) if member.is_voter => "voter",
-                Some(_) => "learner",
-                None => "unknown",
+            let role = if is_leader {
+                "leader"
+            } else {
+                role(&membership, entry.id, is_own)
             };
             let known = member
                 .and_then(|member| member.matched)
@@ -225,7 +227,7 @@ impl Gate {
             let own_applied = status.applied.map(|applied| applied.index);
             v1::NodeStatus {
                 id: entry.id.get(),
-                client: entry.client.to_string(),
+                client: entry.client.clone(),
                 role: role.to_owned(),
                 applied: if is_own { own_applied } else { known }.unwrap_or(0),
                 lag: if is_own {
@@ -246,11 +248,24 @@ impl Gate {
                 },
             }
         };
-        self.parts.members.nodes().iter().map(node).collect()
+        let mut nodes = self.parts.members.nodes();
+        if nodes.iter().all(|known| known.id != own) {
+            let client = self.parts.group.local().member.client_address.clone();
+            nodes.push(KnownNode { id: own, client });
+        }
+        nodes.iter().map(node).collect()
     }
 }
 
 impl Gate {
+    /// How many voters answered lately, this node among them if it is one.
+    pub(super) fn voters_up(&self) -> usize {
+        let seen = self.neighbours.seen();
+        let voters = self.parts.members.voters();
+        let is_up = |voter: &&NodeId| **voter == self.parts.own.node || seen.contains_key(*voter);
+        voters.iter().filter(is_up).count()
+    }
+
     fn proven_size(&self) -> u64 {
         // The name of the first namespace is a constant of ours.
         let default = Name::new(NAMESPACE_DEFAULT).ok();
@@ -284,16 +299,7 @@ impl Gate {
     /// How many more voters can be lost while decisions go on, as far as this node knows: none while
     /// nobody leads; counted from those that answer, if it leads; else from none being away.
     fn failure_tolerance(&self, status: &GroupStatus) -> u32 {
-        let nodes = self.parts.members.nodes();
-        let voters = match status
-            .members
-            .values()
-            .filter(|member| member.is_voter)
-            .count()
-        {
-            0 => nodes.len(),
-            voters => voters,
-        };
+        let voters = self.parts.members.voters().len();
         let is_leader = status
             .leader
             .as_ref()
@@ -301,12 +307,27 @@ impl Gate {
         let up = if status.leader.is_none() {
             0
         } else if is_leader {
-            self.neighbours.seen().len().saturating_add(1)
+            self.voters_up()
         } else {
             voters
         };
         let majority = voters / 2 + 1;
         u32::try_from(up.min(voters).saturating_sub(majority)).unwrap_or(0)
+    }
+}
+
+/// The part of a node that does not lead.
+fn role(membership: &GroupMembership, node: NodeId, is_own: bool) -> &'static str {
+    if is_own && membership.own == MemberPlace::Removed {
+        "removed"
+    } else if membership.voters.contains(&node) {
+        "voter"
+    } else if membership.leaving.contains(&node) {
+        "leaving"
+    } else if membership.learners.contains(&node) {
+        "learner"
+    } else {
+        "unknown"
     }
 }
 

@@ -118,7 +118,7 @@ pub(super) fn build_gate(
     let shadows = Shadows::start(group.clone()).map_err(RunError::Thread)?;
     let gate = Gate::new(Parts {
         own,
-        members: Members::new(cluster),
+        members: Members::new(cluster, group.membership()),
         group,
         clock,
         cosigner,

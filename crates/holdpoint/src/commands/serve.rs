@@ -26,7 +26,8 @@ pub(crate) struct ServeArgs {
     node: NodeId,
 }
 
-fn parse_node(text: &str) -> Result<NodeId, String> {
+/// A node id of a command line.
+pub(crate) fn parse_node(text: &str) -> Result<NodeId, String> {
     let number: u64 = text
         .parse()
         .map_err(|_| format!("`{text}` is not a whole number"))?;

@@ -38,6 +38,13 @@ impl v1::cluster_server::Cluster for Service {
         self.bed.serve(None, request, freeze).await
     }
 
+    async fn change_members(
+        &self,
+        _request: Request<v1::ChangeMembersRequest>,
+    ) -> Result<Response<v1::ChangeMembersResponse>, Status> {
+        Err(unserved())
+    }
+
     async fn set_retention(
         &self,
         _request: Request<v1::SetRetentionRequest>,

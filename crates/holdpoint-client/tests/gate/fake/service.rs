@@ -317,6 +317,13 @@ impl v1::cluster_server::Cluster for FakeNode {
         Ok(Response::new(Self::retains(&request.into_inner())))
     }
 
+    async fn change_members(
+        &self,
+        _: Request<v1::ChangeMembersRequest>,
+    ) -> Result<Response<v1::ChangeMembersResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
+
     async fn get_retention(
         &self,
         _: Request<v1::GetRetentionRequest>,
