@@ -44,7 +44,7 @@ async fn node_with_another_key_does_not_start_and_the_file_is_named() {
         let other = SecretKey::from_seed(&[9; 32]).to_pem();
         fs::write(dir.join("keys").join(file), other.as_str()).unwrap();
         let refused = Dev::refused(dir).await;
-        let expected = format!("{file}` does not hold the key that node 1 announced");
+        let expected = format!("{file}` does not hold the key that the cluster knows node 1 by");
         assert!(refused.contains(&expected), "{refused}");
     }
 }
