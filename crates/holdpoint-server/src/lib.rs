@@ -44,7 +44,7 @@ mod witnesses;
 pub use dev::dev;
 pub use error::RunError;
 pub use home::HomeError;
-pub use node::{Node, NodeOptions};
+pub use node::{Node, NodeOptions, until_released};
 pub use recognition::RecognitionError;
 pub use serve::serve;
 pub use transport::ServeError;

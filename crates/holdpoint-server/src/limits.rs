@@ -163,6 +163,9 @@ pub const DRAIN: Duration = Duration::from_secs(5);
 /// How long connections may take to close once everything is answered.
 pub const CLOSE: Duration = Duration::from_millis(500);
 
+/// How long a process that exits waits until its databases are closed.
+pub const RELEASE: Duration = Duration::from_secs(5);
+
 const _: () = assert!(DEADLINE_DEFAULT.as_millis() <= DEADLINE_MAX.as_millis());
 const _: () = assert!(
     STREAM_IN_FLIGHT_MAX <= ASKING_MAX,

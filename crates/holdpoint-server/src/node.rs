@@ -30,7 +30,7 @@ use crate::error::RunError;
 use crate::events::{Event, Events, Listener};
 use crate::gate::Gate;
 use crate::home::is_released;
-use crate::limits::{CLOSE, DRAIN};
+use crate::limits::{CLOSE, DRAIN, RELEASE};
 use crate::recognition;
 use crate::stop::{StopSender, stop};
 use crate::tasks::{self, Listeners};
@@ -344,6 +344,15 @@ async fn released(root: &Path) {
     if timeout(CLOSE, released).await.is_err() {
         // Connections of other nodes hold it; nobody waits for it but the next process.
         tracing::debug!("the data directory is released only when the process ends");
+    }
+}
+
+/// Waits until nobody uses a node's data directory any more, at most [`RELEASE`](crate::limits::RELEASE). For a process that is
+/// about to exit, after its runtime is gone; blocks the thread.
+pub fn until_released(root: &Path) {
+    let until = std::time::Instant::now() + RELEASE;
+    while !is_released(root) && std::time::Instant::now() < until {
+        std::thread::sleep(POLL);
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::io::{self, IsTerminal};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use holdpoint_server::events::{Event, Listener};
-use holdpoint_server::{RunError, stop};
+use holdpoint_server::{RunError, stop, until_released};
 use indicatif::ProgressBar;
 use tokio::runtime::Builder;
 
@@ -15,12 +16,29 @@ use crate::output::{Failure, Format, tell};
 /// How often the picture of a slow start moves.
 const TICK: Duration = Duration::from_millis(120);
 
-/// Runs a node to its end.
-pub(crate) fn run(node: impl Future<Output = Result<(), RunError>>) -> Result<(), Failure> {
+/// Runs a node to its end, and lets go of its directory.
+pub(crate) fn run<N>(mut told: Listener, node: impl FnOnce(Listener) -> N) -> Result<(), Failure>
+where
+    N: Future<Output = Result<(), RunError>>,
+{
+    let root = Arc::new(OnceLock::new());
+    let opened = Arc::clone(&root);
+    let listener: Listener = Box::new(move |event| {
+        if let Event::Opened { data_dir, .. } = &event {
+            // A node opens one directory.
+            let _ = opened.set(data_dir.clone());
+        }
+        told(event);
+    });
     let runtime = Builder::new_multi_thread().enable_all().build()?;
-    runtime
-        .block_on(node)
-        .map_err(|error| Failure::new(Exit::Failure, &error))
+    let ended = runtime.block_on(node(listener));
+    // Connections of other nodes end with the runtime, and what they used is closed by threads of its
+    // own: a database that is still being closed when the process exits aborts it.
+    drop(runtime);
+    if let Some(root) = root.get() {
+        until_released(root);
+    }
+    ended.map_err(|error| Failure::new(Exit::Failure, &error))
 }
 
 /// Resolves when the process is told to stop. Where the system reports no signals, never: they end the

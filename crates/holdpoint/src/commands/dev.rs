@@ -36,11 +36,9 @@ pub(crate) fn perform(args: DevArgs, format: Format) -> Result<Answer, Failure> 
         dir: args.dir,
         client: args.listen,
     };
-    run(holdpoint_server::dev(
-        options,
-        listener,
-        crate::node::stopped(),
-    ))?;
+    run(listener, |listener| {
+        holdpoint_server::dev(options, listener, crate::node::stopped())
+    })?;
     Ok(Answer::new("dev").member("stopped", true))
 }
 

@@ -41,11 +41,9 @@ pub(crate) fn perform(args: ServeArgs, format: Format) -> Result<Answer, Failure
         config: args.config,
         node: args.node,
     };
-    run(holdpoint_server::serve(
-        options,
-        listener,
-        crate::node::stopped(),
-    ))
+    run(listener, |listener| {
+        holdpoint_server::serve(options, listener, crate::node::stopped())
+    })
     .map_err(|failure| failure.or_exit(Exit::Failure))?;
     Ok(Answer::new("serve").member("stopped", true))
 }
