@@ -321,11 +321,17 @@ fn try_example(dev: &Dev, line: &str) {
     } else {
         String::new()
     };
+    let salt = if line.contains("$SALT") {
+        salt_of_closed_session(dev)
+    } else {
+        String::new()
+    };
     let variables = [
         ("PERMIT", permit.as_str()),
         ("REDEEMED", &redeemed),
         ("DIGEST", &digest),
         ("SUBJECT", &subject),
+        ("SALT", &salt),
     ];
     let _ = shell::run(dev.scratch().path(), &with_stand_in(&line), &variables).exits(0);
 }
@@ -351,6 +357,15 @@ fn to_be_approved(dev: &Dev) -> String {
         .as_str()
         .unwrap()
         .to_owned()
+}
+
+/// The salt of a session that is closed now; its receipt is `closed.json`.
+fn salt_of_closed_session(dev: &Dev) -> String {
+    let closed = dev.cli(&["session", "close", "turn-8", "--output", "json"]);
+    let closed = closed.exits(0).json();
+    let path = dev.scratch().join(closed["receipt"].as_str().unwrap());
+    std::fs::copy(path, dev.scratch().join("closed.json")).unwrap();
+    closed["salt"].as_str().unwrap().to_owned()
 }
 
 /// A command that serves until it is stopped: it says that it is ready.

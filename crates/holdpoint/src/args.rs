@@ -210,7 +210,8 @@ mod tests {
                     .replace("\"$PERMIT\"", permit)
                     .replace("\"$REDEEMED\"", permit)
                     .replace("\"$DIGEST\"", &"0".repeat(64))
-                    .replace("\"$SUBJECT\"", &"0".repeat(64));
+                    .replace("\"$SUBJECT\"", &"0".repeat(64))
+                    .replace("\"$SALT\"", &"0".repeat(64));
                 let words = command.split_whitespace().map(OsString::from);
                 parse(words).unwrap_or_else(|error| panic!("{line}\n{error}"));
             }

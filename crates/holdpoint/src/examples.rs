@@ -3,8 +3,9 @@
 //!
 //! They are lines for a POSIX shell, next to a `holdpoint dev` that was started in the same folder.
 //! The shell has `plan.tfplan`, `README.md`, `cluster.toml` and a bundle in `policy/`; `$PERMIT` is an
-//! ISSUED permit, `$REDEEMED` a redeemed one, `$DIGEST` a stored bundle, and `$SUBJECT` what a request
-//! waits to have approved.
+//! ISSUED permit, `$REDEEMED` a redeemed one, `$DIGEST` a stored bundle, `$SUBJECT` what a request
+//! waits to have approved, and `$SALT` the salt that came with `closed.json`, the receipt of a closed
+//! session.
 
 /// The command as it is typed after `holdpoint`, and its examples.
 pub(crate) type Examples = (&'static str, &'static [&'static str]);
@@ -201,6 +202,19 @@ pub(crate) const EXAMPLES: &[Examples] = &[
         "receipt verify",
         &[
             "holdpoint get receipt \"$PERMIT\" --out receipt.json && holdpoint keys export --out keys.json && holdpoint receipt verify receipt.json --keys keys.json",
+            "holdpoint get receipt \"$PERMIT\" --out receipt.json && holdpoint keys export --out keys.json && holdpoint receipt verify receipt.json --keys keys.json --mode execute --surface demo.echo --action echo --param message=hello --accept-dev",
+        ],
+    ),
+    (
+        "receipt chain",
+        &[
+            "holdpoint redeem \"$PERMIT\" --receipt redeemed.json && holdpoint keys export --out keys.json && holdpoint receipt chain .holdpoint/receipts/\"$PERMIT\".json redeemed.json --keys keys.json",
+        ],
+    ),
+    (
+        "receipt open",
+        &[
+            "holdpoint keys export --out keys.json && holdpoint receipt open closed.json --keys keys.json --field session=turn-8 --statement-salt \"$SALT\"",
         ],
     ),
     (

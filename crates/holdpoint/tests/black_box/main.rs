@@ -11,6 +11,7 @@ mod interrupted;
 mod nobody;
 mod offline;
 mod pages;
+mod receipts;
 
 use std::fs;
 use std::net::TcpListener;
