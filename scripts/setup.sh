@@ -65,6 +65,21 @@ have_openssl() {
     esac
 }
 
+# The second verifier of receipts is Python. Any python3 on the PATH will do, not only the first: the
+# test looks through all of them too.
+have_python_cryptography() {
+    old_ifs=$IFS
+    IFS=:
+    for folder in $PATH; do
+        if [ -x "$folder/python3" ] && "$folder/python3" -c 'import cryptography' >/dev/null 2>&1; then
+            IFS=$old_ifs
+            return 0
+        fi
+    done
+    IFS=$old_ifs
+    return 1
+}
+
 # Not quiet: where rustup has to fetch the toolchain first, it says so.
 have_rust() {
     have cargo || return 1
@@ -90,6 +105,7 @@ missing_for() {
     have jq || echo jq
     have xxd || echo xxd
     have_openssl || echo openssl
+    have_python_cryptography || echo python3-cryptography
 }
 
 # The package that brings $2 on a system with the installer $1.
@@ -105,9 +121,11 @@ package() {
         pacman/c++ | pacman/cc) echo gcc ;;
         pacman/libclang) echo clang ;;
         pacman/xxd) echo tinyxxd ;;
+        pacman/python3-cryptography) echo python-cryptography ;;
         brew/c++ | brew/cc | brew/make | brew/libclang) echo llvm ;;
         brew/xxd) echo vim ;;
         brew/openssl) echo openssl@3 ;;
+        brew/python3-cryptography) echo cryptography ;;
         *) echo "$2" ;;
     esac
 }
@@ -198,6 +216,9 @@ if [ -n "$missing" ]; then
     esac
     case $missing in *openssl*)
         echo "  openssl must be 3.0 or later (found: $(openssl version 2>/dev/null || echo none))" >&2 ;;
+    esac
+    case $missing in *python3-cryptography*)
+        echo "  a python3 on the PATH must find its package \`cryptography\`" >&2 ;;
     esac
 fi
 if ! have_rust; then

@@ -102,6 +102,15 @@ impl Receipt {
     /// (members), [`VerifyError::ReceiptHashMismatch`], [`VerifyError::StatementMalformed`],
     /// [`VerifyError::CheckpointMalformed`].
     pub fn parse(text: &[u8]) -> Result<Self, VerifyError> {
+        Self::parse_if(text, |_| Ok(()))
+    }
+
+    /// Reads a receipt, and asks about its statement before it reads the checkpoint: whose receipt
+    /// it is comes before what is wrong with its head.
+    pub(crate) fn parse_if(
+        text: &[u8],
+        check: impl FnOnce(&Statement) -> Result<(), VerifyError>,
+    ) -> Result<Self, VerifyError> {
         let value = parse(text, LIMITS).map_err(|error| malformed(&error.to_string()))?;
         if text.strip_suffix(b"\n") != Some(value.to_canonical().as_bytes()) {
             return Err(VerifyError::NotCanonical);
@@ -122,6 +131,7 @@ impl Receipt {
         if statement.receipt_hash() != receipt_hash {
             return Err(VerifyError::ReceiptHashMismatch);
         }
+        check(&statement)?;
         let checkpoint = checkpoint
             .parse()
             .map_err(|error| VerifyError::CheckpointMalformed(format!("{error}")))?;

@@ -254,7 +254,8 @@ impl Verified {
 ///
 /// [`VerifyError`] is the first check that failed, in the order of the module's table.
 pub fn verify(file: &[u8], keys: &KeySet) -> Result<Verified, VerifyError> {
-    verify_parsed(Receipt::parse(file)?, keys)
+    let receipt = Receipt::parse_if(file, |statement| check_owner(statement, keys))?;
+    verify_parsed(receipt, keys)
 }
 
 /// Verifies a receipt that was read or put together before.
@@ -264,16 +265,7 @@ pub fn verify(file: &[u8], keys: &KeySet) -> Result<Verified, VerifyError> {
 /// As for [`verify`].
 pub fn verify_parsed(receipt: Receipt, keys: &KeySet) -> Result<Verified, VerifyError> {
     let statement = &receipt.statement;
-    if statement.authority != *keys.authority() {
-        return Err(VerifyError::WrongAuthority {
-            found: statement.authority.to_string(),
-        });
-    }
-    if statement.namespace != *keys.namespace() {
-        return Err(VerifyError::WrongNamespace {
-            found: statement.namespace.to_string(),
-        });
-    }
+    check_owner(statement, keys)?;
     let head = parse_head(&receipt.checkpoint)?;
     if head.origin != keys.origin() {
         return Err(VerifyError::WrongLog {
@@ -295,6 +287,21 @@ pub fn verify_parsed(receipt: Receipt, keys: &KeySet) -> Result<Verified, Verify
         signers,
         signers_needed,
     })
+}
+
+/// That the statement is of the cluster and namespace that the keys are of.
+fn check_owner(statement: &Statement, keys: &KeySet) -> Result<(), VerifyError> {
+    if statement.authority != *keys.authority() {
+        return Err(VerifyError::WrongAuthority {
+            found: statement.authority.to_string(),
+        });
+    }
+    if statement.namespace != *keys.namespace() {
+        return Err(VerifyError::WrongNamespace {
+            found: statement.namespace.to_string(),
+        });
+    }
+    Ok(())
 }
 
 /// That the statement is the leaf that it says, under the head.

@@ -87,12 +87,13 @@ fn machine_without_a_known_installer_is_told_every_package_by_system() {
     assert_eq!(code, 1);
     assert_eq!(
         talk,
-        "error: missing: c++, cc, make, libclang, jq, xxd, openssl
-  Debian, Ubuntu: sudo apt-get install g++ gcc libc6-dev make libclang-dev jq xxd openssl
-  Fedora: sudo dnf install gcc-c++ gcc make clang-devel jq /usr/bin/xxd openssl
-  Arch: sudo pacman -S gcc make clang jq tinyxxd openssl
+        "error: missing: c++, cc, make, libclang, jq, xxd, openssl, python3-cryptography
+  Debian, Ubuntu: sudo apt-get install g++ gcc libc6-dev make libclang-dev jq xxd openssl python3-cryptography
+  Fedora: sudo dnf install gcc-c++ gcc make clang-devel jq /usr/bin/xxd openssl python3-cryptography
+  Arch: sudo pacman -S gcc make clang jq tinyxxd openssl python-cryptography
   LIBCLANG_PATH is `$PATH`, and there is no libclang; unset or correct it
   openssl must be 3.0 or later (found: none)
+  a python3 on the PATH must find its package `cryptography`
 error: missing: cargo
   install Rust 1.95 or later with rustup (https://rustup.rs), then open a new shell
 "
@@ -107,6 +108,7 @@ fn debian_gets_what_is_missing_and_nothing_else() {
         .with_compilers()
         .tool("jq", "")
         .tool("xxd", "")
+        .tool("python3", "")
         .tool("sudo", "[ \"$1\" = -n ] || exit 1\nshift 2\nexec \"$@\"")
         .tool(
             "apt-get",
@@ -139,7 +141,7 @@ fn debian_without_rights_is_told_the_command() {
     let (code, talk) = machine.run("test");
     assert_eq!(code, 1);
     assert!(
-        talk.contains("sudo apt-get install jq xxd openssl\n"),
+        talk.contains("sudo apt-get install jq xxd openssl python3-cryptography\n"),
         "{talk}"
     );
 }
@@ -154,6 +156,20 @@ fn old_rust_is_told_the_version_that_is_needed() {
     assert_eq!(code, 1);
     assert!(
         talk.starts_with("error: Rust is older than 1.95 (cargo 1.84.1"),
+        "{talk}"
+    );
+}
+
+#[test]
+fn python_without_its_package_counts_as_missing() {
+    let machine = Machine::new();
+    machine.with_compilers().tool("jq", "").tool("xxd", "");
+    machine.tool("openssl", "echo OpenSSL 3.0.1");
+    machine.tool("python3", "exit 1");
+    let (code, talk) = machine.run("test");
+    assert_eq!(code, 1);
+    assert!(
+        talk.starts_with("error: missing: python3-cryptography\n"),
         "{talk}"
     );
 }

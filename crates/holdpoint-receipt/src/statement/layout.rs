@@ -152,6 +152,11 @@ impl DecisionStatement {
                 return Err(StatementError::Value("decision".to_owned()));
             }
         };
+        // Only a PERMIT uses approvals; in a DENY the member is unknown.
+        let approvals_digest = match &verdict {
+            Verdict::Permit(_) => reader.take_optional("approvals_digest")?,
+            Verdict::Deny { .. } => None,
+        };
         Ok(Self {
             verdict,
             surface: reader.take("surface")?,
@@ -166,7 +171,7 @@ impl DecisionStatement {
             policy_digest: reader.take("policy_digest")?,
             evaluator: reader.take("evaluator")?,
             inputs_digest: reader.take("inputs_digest")?,
-            approvals_digest: reader.take_optional("approvals_digest")?,
+            approvals_digest,
             bounds: reader.take_bounds()?,
             policy_codes: reader.take_optional("policy_codes")?,
             policy_ids: reader.take_optional("policy_ids")?,
