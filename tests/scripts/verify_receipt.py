@@ -4,8 +4,8 @@
     verify_receipt.py RECEIPT.json KEYS.json    prints VALID (exit 0) or INVALID <code> (exit 1)
     verify_receipt.py < LINES                   {"receipt": <base64>, "keys": <base64>} on each line; a verdict for each
 
-Written from docs/reference/receipt-format.md, not from the Rust verifier, and compared with it by a
-test. Needs Python 3.8 and `cryptography`. Keys that are no key set: KEYS, and exit 2. This is an
+Follows docs/reference/receipt-format.md, shares no code with the Rust verifier, and is compared with
+it by a test. Needs Python 3.8 and `cryptography`. Keys that are no key set: KEYS, and exit 2. This is an
 audit: it never asks whether a permit is live, and it reads no clock and no network.
 """
 import base64, functools, hashlib, json, re, sys

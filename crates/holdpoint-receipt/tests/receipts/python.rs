@@ -1,4 +1,4 @@
-//! A second verifier, written in Python from the format's page, gives the same answer to everything.
+//! A second verifier, in Python and without any code of ours, gives the same answer to everything.
 
 use std::collections::BTreeMap;
 use std::fs::File;
