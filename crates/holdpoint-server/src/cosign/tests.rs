@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use holdpoint_core::command::{Command, RotateKeys};
 use holdpoint_receipt::{Caller, Salt, sha256};
-use holdpoint_storage::{MemLog, Syncs};
+use holdpoint_storage::{MemLog, StateStore as _, Syncs};
 
 use super::error::SignError;
 use super::heads::Head;
-use super::memory;
 use super::nodes::Answer;
 use super::signer::SignHead;
+use super::{install, memory};
 use sim::{GROUP, Sim, default, founded, freeze, freeze_by, id, keys, start};
 
 fn signers(verified: &holdpoint_receipt::Verified) -> Vec<u64> {
@@ -260,7 +260,6 @@ impl Sim {
     }
 
     fn is_handed_over(&self) -> bool {
-        use holdpoint_storage::StateStore as _;
         let found = self.node(1).state().read(|view| {
             let state = holdpoint_core::Query::new(view, GROUP);
             let log = state.namespace(&default()).unwrap().unwrap();
@@ -372,5 +371,61 @@ async fn one_round_serves_everybody_who_waits() {
     assert!(
         cosigner.standing().rounds() - before <= 3,
         "not one a receipt"
+    );
+}
+
+/// The proof of node 1 for a snapshot of what it has, which is proven.
+fn snapshot_proof(sim: &Sim) -> Vec<u8> {
+    let sizes = [(default(), sim.node(1).head().size)].into();
+    let cosigner = sim.node(1).cosigner();
+    let proof = sim.node(1).state().read(|view| {
+        let state = holdpoint_core::Query::new(view, GROUP);
+        install::prove(&state, &sizes, |name, size| {
+            cosigner.heads.covering(name, size)
+        })
+    });
+    proof.unwrap().unwrap().expect("the head is proven")
+}
+
+/// Whether node `to` takes the state of node `from` as a snapshot with this proof.
+fn installs(sim: &Sim, from: u64, to: u64, proof: &[u8]) -> Result<(), String> {
+    let (received, own) = (sim.node(from).state(), sim.node(to).state());
+    let log = Arc::clone(&sim.node(to).log.lock().unwrap());
+    let checked = received.read(|received| {
+        own.read(|own| {
+            let received = holdpoint_core::Query::new(received, GROUP);
+            let own = holdpoint_core::Query::new(own, GROUP);
+            install::check(&sim::cluster(), proof, &received, &own, |name| {
+                memory::read(&*log, GROUP, name).unwrap()
+            })
+        })
+    });
+    checked.unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshot_is_taken_with_its_proof_and_a_forged_one_is_refused_and_says_why() {
+    let sim = start(3).await;
+    let leaf = sim.state_something();
+    sim.receipt(1, leaf).await;
+    let proof = snapshot_proof(&sim);
+    assert_eq!(installs(&sim, 1, 2, &proof), Ok(()));
+    // Nothing proves it.
+    let refused = installs(&sim, 1, 2, &[]).unwrap_err();
+    assert!(refused.contains("no proven head"), "{refused}");
+    // The statements that this node has are not in it.
+    sim.node(3).replace_state_with_a_fork();
+    let refused = installs(&sim, 3, 2, &proof).unwrap_err();
+    assert!(refused.contains("are not those of this node"), "{refused}");
+    // It goes on from this node's own past, but not to the proven head.
+    let next = sim.state_something();
+    sim.receipt(1, next).await;
+    let newer = snapshot_proof(&sim);
+    sim.node(1)
+        .apply(freeze_by("loopback:intruder", !sim.node(1).is_frozen()));
+    let refused = installs(&sim, 1, 2, &newer).unwrap_err();
+    assert!(
+        refused.contains("does not lead to its proven head"),
+        "{refused}"
     );
 }
