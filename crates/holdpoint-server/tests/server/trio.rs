@@ -15,7 +15,7 @@ use holdpoint_proto::v1::policy_client::PolicyClient;
 use holdpoint_raft::{Clock, SystemClock};
 use holdpoint_receipt::{ClusterId, NodeId};
 use holdpoint_server::config::{ClusterFile, NodeEntry};
-use holdpoint_server::{Node, NodeOptions, RunError};
+use holdpoint_server::{Node, NodeOptions, RunError, until_released};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tonic::transport::Channel;
@@ -175,7 +175,7 @@ impl Trio {
                 Ok(())
             }
             Err(error) => {
-                end(runtime).await;
+                end(runtime, self.dir(id)).await;
                 Err(error)
             }
         }
@@ -206,7 +206,7 @@ impl Trio {
             .spawn(async { node.stop("the test says so").await })
             .await
             .unwrap();
-        end(runtime).await;
+        end(runtime, self.dir(id)).await;
     }
 
     /// Why a node cannot go on.
@@ -275,11 +275,14 @@ impl Trio {
     }
 }
 
-/// Ends everything that still runs, and waits for it.
-async fn end(runtime: Runtime) {
-    tokio::task::spawn_blocking(move || runtime.shutdown_timeout(LONG))
-        .await
-        .unwrap();
+/// Ends everything that still runs, and waits for it as the end of a process does: the threads of the
+/// store are not the runtime's, and write for a moment after it is gone.
+async fn end(runtime: Runtime, data_dir: PathBuf) {
+    let ended = tokio::task::spawn_blocking(move || {
+        runtime.shutdown_timeout(LONG);
+        until_released(&data_dir);
+    });
+    ended.await.unwrap();
 }
 
 impl Drop for Trio {
