@@ -29,6 +29,7 @@ mod pool;
 mod quorum;
 mod random;
 mod recognition;
+mod recorded;
 mod refused;
 mod roles;
 mod serve;

@@ -8,13 +8,11 @@ mod explain;
 use std::sync::Arc;
 
 use holdpoint_core::View;
-use holdpoint_core::codec::decode_evaluation;
-use holdpoint_core::command::Evaluation;
 use holdpoint_core::query::NamespaceQuery;
 use holdpoint_proto::v1;
 use holdpoint_raft::StateView;
-use holdpoint_receipt::statement::{DecisionStatement, Verdict};
-use holdpoint_receipt::{Body, Caller, ClusterTime, Name, Reason, Request, Statement, sha256};
+use holdpoint_receipt::statement::Verdict;
+use holdpoint_receipt::{Caller, ClusterTime, Name, Reason, Statement};
 use holdpoint_storage::StoreError;
 
 use super::{Gate, fault};
@@ -22,16 +20,9 @@ use crate::admit::Admitted;
 use crate::api::{DecisionName, DecisionsCall, PAGE_BYTES_MAX};
 use crate::evaluate::{EvaluateError, ReadFault};
 use crate::limits::DECISIONS_SCANNED_MAX;
+use crate::recorded::{Recorded, RestsOn};
 use crate::refused::Refused;
 use crate::roles::{self, Role};
-
-/// A decision as it is recorded.
-struct Recorded {
-    wire: v1::RecordedDecision,
-    statement: DecisionStatement,
-    /// The request and its evaluation; none once they are erased.
-    rests_on: Option<(Request, Evaluation)>,
-}
 
 impl Gate {
     /// Why a decision is what it is.
@@ -48,7 +39,7 @@ impl Gate {
             let Some(leaf) = leaf_of(log, &call)? else {
                 return Ok(None);
             };
-            let Some(recorded) = recorded(log, leaf)? else {
+            let Some(recorded) = Recorded::read(log, leaf)? else {
                 return Ok(None);
             };
             let bundle = log.bundle(&recorded.statement.policy_digest)?;
@@ -58,12 +49,13 @@ impl Gate {
             Refused::never(Reason::NotFound)
                 .saying("The gate has no decision of this permit or at this leaf.")
         })?;
+        let wire = to_wire(&recorded);
         let Recorded {
-            wire,
             statement,
             rests_on,
+            ..
         } = recorded;
-        let Some((request, evaluation)) = rests_on else {
+        let RestsOn::Kept(kept) = rests_on else {
             let why = Refused::never(Reason::NotFound)
                 .saying("What the decision rests on has been erased; its statement stands.");
             return Ok(v1::ExplainResponse {
@@ -77,7 +69,7 @@ impl Gate {
             let policy = policies.get::<EvaluateError>(statement.policy_digest, || {
                 bundle.ok_or(EvaluateError::NoBundle(statement.policy_digest))
             });
-            policy.map(|policy| explain::explain(&policy, &request, &evaluation, &statement, wire))
+            policy.map(|policy| explain::explain(&policy, &kept, &statement, wire))
         };
         let explained = self
             .work_on(&self.parts.evaluations, admitted, work)
@@ -130,36 +122,17 @@ fn leaf_of<V: View>(
     }
 }
 
-/// The decision whose statement stands at `leaf`; none if none does.
-fn recorded<V: View<Error = StoreError>>(
-    log: &NamespaceQuery<'_, V>,
-    leaf: u64,
-) -> Result<Option<Recorded>, ReadFault> {
-    let Some(found) = log.statement(leaf)? else {
-        return Ok(None);
-    };
-    let Ok(Statement {
-        issued_at,
-        body: Body::Decision(statement),
-        ..
-    }) = Statement::parse(&found.bytes)
-    else {
-        return Ok(None);
-    };
-    let disclosed = log.disclosure(leaf)?;
-    let rests_on = disclosed.and_then(|disclosed| {
-        let request = Request::parse_canonical(&disclosed.request?).ok()?;
-        let evaluation = decode_evaluation(&disclosed.evaluation?).ok()?;
-        Some((request, evaluation))
-    });
+/// A decision on the wire.
+fn to_wire(recorded: &Recorded) -> v1::RecordedDecision {
     let words = |text: Option<&holdpoint_receipt::StatementText>| -> Vec<String> {
         let text = text.map_or("", |text| text.as_str());
         let words = text.split(',').filter(|word| !word.is_empty());
         words.map(str::to_owned).collect()
     };
+    let statement = &recorded.statement;
     let mut wire = v1::RecordedDecision {
-        leaf_index: leaf,
-        decided_at_ms: issued_at.get(),
+        leaf_index: recorded.place.leaf_index(),
+        decided_at_ms: recorded.issued_at.get(),
         decision: v1::Decision::from(statement.verdict.decision()).into(),
         reason_name: statement.verdict.reason().to_string(),
         policies: words(statement.policy_ids.as_ref()),
@@ -170,41 +143,24 @@ fn recorded<V: View<Error = StoreError>>(
             Verdict::Permit(grant) => grant.permit_id.to_string(),
             Verdict::Deny { .. } => String::new(),
         },
-        receipt_hash: sha256(&found.bytes).as_bytes().to_vec(),
+        receipt_hash: recorded.receipt_hash.as_bytes().to_vec(),
         ..v1::RecordedDecision::default()
     };
-    if let Some((request, evaluation)) = &rests_on {
-        wire.request_canonical = request.to_canonical().into_bytes();
+    if let Some(kept) = recorded.kept() {
+        let evaluation = &kept.evaluation;
+        wire.request_canonical = kept.request.to_canonical().into_bytes();
         wire.evaluated_at_ms = evaluation.evaluated_at.get();
         wire.claims = evaluation.claims.iter().map(v1::BoundKey::from).collect();
-        wire.approvals = approvals(log, evaluation)?;
-    }
-    Ok(Some(Recorded {
-        wire,
-        statement: *statement,
-        rests_on,
-    }))
-}
-
-/// The approvals that a verdict used, with the time of those that are still known.
-fn approvals<V: View<Error = StoreError>>(
-    log: &NamespaceQuery<'_, V>,
-    evaluation: &Evaluation,
-) -> Result<Vec<v1::UsedApproval>, ReadFault> {
-    let mut used = Vec::new();
-    for fact in &evaluation.facts.approvals {
-        let record = log.approval(&fact.name)?;
-        let given_at = record
-            .filter(|record| record.leaf == fact.leaf)
-            .map_or_else(ClusterTime::default, |record| record.given_at);
-        used.push(v1::UsedApproval {
-            quorum: fact.name.quorum.to_string(),
-            subject_digest: fact.name.subject.as_bytes().to_vec(),
-            approver: fact.name.approver.to_string(),
-            given_at_ms: given_at.get(),
+        let approvals = kept.approvals.iter();
+        let used = approvals.map(|(name, given_at)| v1::UsedApproval {
+            quorum: name.quorum.to_string(),
+            subject_digest: name.subject.as_bytes().to_vec(),
+            approver: name.approver.to_string(),
+            given_at_ms: given_at.map_or(0, ClusterTime::get),
         });
+        wire.approvals = used.collect();
     }
-    Ok(used)
+    wire
 }
 
 /// One page: ends when it is full, or when it has looked far enough.
@@ -225,14 +181,15 @@ fn page<V: View<Error = StoreError>>(
             answer.next_leaf = leaf;
             break;
         }
-        let Some(found) = recorded(log, leaf)? else {
+        let Some(found) = Recorded::read(log, leaf)? else {
             continue;
         };
-        if found.rests_on.is_none() {
+        if found.kept().is_none() {
             answer.erased = answer.erased.saturating_add(1);
         }
-        bytes = bytes.saturating_add(found.wire.request_canonical.len());
-        answer.decisions.push(found.wire);
+        let wire = to_wire(&found);
+        bytes = bytes.saturating_add(wire.request_canonical.len());
+        answer.decisions.push(wire);
     }
     Ok(answer)
 }

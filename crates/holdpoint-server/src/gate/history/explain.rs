@@ -4,35 +4,22 @@ use holdpoint_core::command::{Evaluation, Facts};
 use holdpoint_policy::explain::{Deciding, Opening, Seen, WouldHaveToChange};
 use holdpoint_policy::{self as policy, Policy};
 use holdpoint_proto::v1;
+use holdpoint_receipt::ClusterTime;
 use holdpoint_receipt::statement::{DecisionStatement, Verdict};
-use holdpoint_receipt::{ClusterTime, Request};
 
-/// Explains what `policy` said of `request` then.
+use crate::recorded::Kept;
+
+/// Explains what `policy` said of a request then.
 pub(super) fn explain(
     policy: &Policy,
-    request: &Request,
-    evaluation: &Evaluation,
+    kept: &Kept,
     statement: &DecisionStatement,
     decision: v1::RecordedDecision,
 ) -> v1::ExplainResponse {
-    let approvals = decision.approvals.iter().zip(&evaluation.facts.approvals);
-    let facts = policy::Facts {
-        approvals: approvals
-            .map(|(wire, fact)| policy::Approval {
-                quorum: fact.name.quorum.clone(),
-                subject: fact.name.subject,
-                approver: fact.name.approver.clone(),
-                // One that is no longer known counted when it was used.
-                given_at_ms: match wire.given_at_ms {
-                    0 => evaluation.evaluated_at.get(),
-                    given_at_ms => given_at_ms,
-                },
-            })
-            .collect(),
-        ..policy::Facts::default()
-    };
+    let evaluation = &kept.evaluation;
+    let facts = kept.facts();
     let explained = policy.explain(policy::Input {
-        request,
+        request: &kept.request,
         now_ms: evaluation.evaluated_at.get(),
         facts: &facts,
     });
