@@ -31,10 +31,13 @@ impl Standing {
         lock(&self.0.diverged).clone()
     }
 
-    /// Stops signing for as long as this process lives, and says why.
+    /// Stops signing for as long as this process lives, counts the root that was the reason, and says why.
     pub(crate) fn diverge(&self, namespace: &Name) -> SignError {
         let first = lock(&self.0.diverged)
-            .get_or_insert_with(|| namespace.clone())
+            .get_or_insert_with(|| {
+                self.mismatched();
+                namespace.clone()
+            })
             .clone();
         let error = SignError::Diverged(first);
         *lock(&self.0.trouble) = Some(error.clone());

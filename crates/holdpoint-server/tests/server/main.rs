@@ -23,6 +23,7 @@ mod reads;
 mod recognition;
 mod settings;
 mod support;
+mod tampered;
 mod trio;
 mod waiting;
 mod witness;
