@@ -15,6 +15,7 @@ use holdpoint_tests::cluster::Cluster;
 use holdpoint_tests::command::Run;
 use holdpoint_tests::deadline::until_blocking;
 use holdpoint_tests::repository;
+use holdpoint_tests::worker::{gate, granted};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -197,9 +198,11 @@ async fn verify_all(cluster: &Cluster, receipts: &[Vec<u8>]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_three_nodes_are_replaced_under_load_the_leader_last_and_every_receipt_verifies() {
+async fn all_keys_and_then_all_nodes_are_replaced_under_load_and_every_receipt_verifies() {
     let mut cluster = Cluster::deciding(&repository::root().join("policies/starter"));
     let load = Load::start(&cluster);
+    load.goes_on(&cluster);
+    let founded = rotated(&cluster).await;
     load.goes_on(&cluster);
     let first = [1, 2, 3];
     for _ in first {
@@ -245,8 +248,39 @@ async fn all_three_nodes_are_replaced_under_load_the_leader_last_and_every_recei
             .contains("start it with an id that was never used")
     );
     let receipts = load.finish().await;
-    assert!(receipts.len() >= 7 * DECISIONS, "{}", receipts.len());
+    assert!(receipts.len() >= 8 * DECISIONS, "{}", receipts.len());
     verify_all(&cluster, &receipts).await;
+    follows(&cluster, &founded).await;
+}
+
+/// Rotates the keys of every node, and says which were published before.
+async fn rotated(cluster: &Cluster) -> KeySet {
+    let operator = gate(&cluster.endpoints(), "operator").await;
+    let founded = operator.keys();
+    for node in operator.list_keys().await.unwrap().nodes {
+        let _ = operator.rotate_keys(&node.keys).await.unwrap();
+    }
+    KeySet::clone(&founded)
+}
+
+/// Each head between the keys of the founding and those of today was signed by enough of the old and of
+/// the new: else who has the first cannot get to the last.
+async fn follows(cluster: &Cluster, founded: &KeySet) {
+    let late = Gate::builder()
+        .endpoints(&cluster.endpoints())
+        .keys(founded.clone())
+        .connect()
+        .await
+        .unwrap();
+    let operation = Operation::new("demo.echo").param("message", "from the first keys");
+    let permit = granted(&late, &operation).await;
+    let (keys, signed) = (late.keys(), permit.decision_receipt().unwrap());
+    assert!(
+        keys.epochs().len() >= founded.epochs().len() + 9,
+        "{keys:?}"
+    );
+    verify(signed.file(), &keys).unwrap();
+    assert!(verify(signed.file(), founded).is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
