@@ -119,7 +119,8 @@ pub use refusal::{
     AttemptName, Denied, Refusal, RefusedBound, Silence, SilenceCause, WaitingPlace,
 };
 pub use status::{
-    ClusterStatus, Member, NodeAnswer, NodeReport, PolicyInForce, Reach, StatusError, WitnessReport,
+    AuditReport, ClusterStatus, Member, NodeAnswer, NodeReport, PolicyInForce, Reach, StatusError,
+    WitnessReport,
 };
 pub use watch::{Watch, WatchEnded, WatchFilter, Watched};
 

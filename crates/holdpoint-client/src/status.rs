@@ -3,6 +3,8 @@
 //! Every node is asked separately and once; nothing here waits for a quorum, follows a leader or hides
 //! a node that does not answer.
 
+mod audit;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,8 @@ use crate::failure::{Failure, Refused};
 use crate::fault::{Decided, Fault};
 use crate::gate::{ConnectError, Gate, GateBuilder};
 use crate::info::{digest, malformed, time, version};
+
+pub use audit::AuditReport;
 
 /// Which nodes are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +97,10 @@ pub struct NodeReport {
     pub pending_approval_count: u64,
     /// Outcomes that contradicted a recorded one, or came after a release.
     pub conflict_count: u64,
+    /// Decisions that nodes have disputed: they evaluated them otherwise than the leader did.
+    pub dispute_count: u64,
+    /// How this node audits what leaders decided.
+    pub audit: AuditReport,
     /// Permits in doubt, at most 1,000 are counted.
     pub in_doubt_count: u32,
     /// The witnesses of the cluster file; how far each is, the leader knows.
@@ -324,6 +332,8 @@ impl NodeReport {
             waiting_count: answer.waiting,
             pending_approval_count: answer.pending_approvals,
             conflict_count: answer.conflicts,
+            dispute_count: answer.disputes,
+            audit: answer.audit.map(AuditReport::from).unwrap_or_default(),
             in_doubt_count: answer.in_doubt,
             witnesses: answer
                 .witnesses

@@ -21,6 +21,7 @@ use crate::admit::{Admitted, Lane};
 use crate::api::{ActivateCall, PutCall};
 use crate::config::{ClusterFile, DevOptions, NodeEntry, require_loopback};
 use crate::error::RunError;
+use crate::evaluate::ByPolicy;
 use crate::events::{Event, Listener};
 use crate::home::{HomeError, cluster_of, new_cluster, only_node};
 use crate::limits::DEADLINE_MAX;
@@ -70,6 +71,7 @@ async fn start(options: &DevOptions, listener: Listener) -> Result<Node, RunErro
             client,
             peer,
             clock: Arc::new(SystemClock::new()),
+            evaluator: Arc::new(ByPolicy),
         },
         listener,
     )
@@ -104,6 +106,7 @@ fn describe(
         cluster,
         nodes: vec![entry],
         witnesses: Vec::new(),
+        audit: true,
     })
 }
 

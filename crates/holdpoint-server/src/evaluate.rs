@@ -5,6 +5,8 @@
 
 mod facts;
 
+use std::fmt;
+
 use holdpoint_core::View;
 use holdpoint_core::command::{AskApproval, AttemptName, Authorize, Evaluation, Facts};
 use holdpoint_core::fault::ApplyError;
@@ -100,6 +102,33 @@ pub(crate) enum EvaluateError {
     NoBundle(Digest),
 }
 
+/// Asks policies.
+///
+/// [`ByPolicy`] is what ships. A test has one that lies, to show that the other nodes notice.
+pub trait Evaluator: fmt::Debug + Send + Sync {
+    /// What `policy` says of `input`.
+    fn evaluate(&self, policy: &Policy, input: policy::Input<'_>) -> policy::Evaluation;
+}
+
+/// Says what the policy says.
+#[derive(Clone, Copy, Debug)]
+pub struct ByPolicy;
+
+impl Evaluator for ByPolicy {
+    fn evaluate(&self, policy: &Policy, input: policy::Input<'_>) -> policy::Evaluation {
+        policy.evaluate(input)
+    }
+}
+
+/// What evaluates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Engine<'a> {
+    /// Those that have been loaded.
+    pub(crate) policies: &'a Policies,
+    /// Asks them.
+    pub(crate) evaluator: &'a dyn Evaluator,
+}
+
 /// What the leader adds to a submission.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Leader {
@@ -115,7 +144,7 @@ pub(crate) type ReadFault = ApplyError<StoreError>;
 /// Looks at `submission` in `state`.
 pub(crate) fn prepare<V: View<Error = StoreError>>(
     state: &Query<'_, V>,
-    policies: &Policies,
+    engine: Engine<'_>,
     submission: &Submission,
     leader: Leader,
 ) -> Result<Prepared, EvaluateError> {
@@ -129,7 +158,7 @@ pub(crate) fn prepare<V: View<Error = StoreError>>(
     };
     Attempt {
         namespace,
-        policies,
+        engine,
         submission,
         leader,
     }
@@ -138,7 +167,7 @@ pub(crate) fn prepare<V: View<Error = StoreError>>(
 
 struct Attempt<'a, V> {
     namespace: NamespaceQuery<'a, V>,
-    policies: &'a Policies,
+    engine: Engine<'a>,
     submission: &'a Submission,
     leader: Leader,
 }
@@ -186,7 +215,7 @@ impl<V: View<Error = StoreError>> Attempt<'_, V> {
             now_ms: self.leader.now.get(),
             facts: &facts,
         };
-        match policy.evaluate(input) {
+        match self.engine.evaluator.evaluate(&policy, input) {
             policy::Evaluation::Decided(decided) => {
                 let facts = self.facts(&request, supersedes, used(&decided.used, &approvals))?;
                 let evaluation = self.evaluation(active, decided, facts);
@@ -254,7 +283,7 @@ impl<V: View<Error = StoreError>> Attempt<'_, V> {
     }
 
     fn policy(&self, active: ActivePolicy) -> Result<Policy, EvaluateError> {
-        self.policies.get(active.digest, || {
+        self.engine.policies.get(active.digest, || {
             match self.namespace.bundle(&active.digest)? {
                 Some(record) => Ok(record.bundle),
                 None => Err(EvaluateError::NoBundle(active.digest)),

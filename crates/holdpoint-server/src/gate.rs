@@ -45,7 +45,9 @@ pub(crate) use read::ReceiptSubject;
 pub(crate) use status::OwnIdentity;
 
 use crate::admit::{Admission, Admitted, Lane};
+use crate::audit::Audit;
 use crate::cosign::{Cosigner, SignError};
+use crate::evaluate::Evaluator;
 use crate::limits::{EXPORTING_MAX, LEADER_WAIT, WATCHING_MAX};
 use crate::members::Members;
 use crate::neighbours::Neighbours;
@@ -74,8 +76,12 @@ pub(crate) struct Parts {
     pub(crate) evaluations: Pool,
     /// Threads for reads.
     pub(crate) reads: Pool,
+    /// Asks the policies.
+    pub(crate) evaluator: Arc<dyn Evaluator>,
     /// Asks the bundles that are evaluated for comparison.
     pub(crate) shadows: Shadows,
+    /// Evaluates what other leaders decided.
+    pub(crate) audit: Audit,
     /// Programs apart from the cluster that sign its heads.
     pub(crate) witnesses: Witnesses,
 }
@@ -169,6 +175,16 @@ impl Gate {
     pub(crate) fn published_head(&self, namespace: &Name) -> Option<Note> {
         let newest = self.newest_proven(namespace)?;
         Some(self.parts.witnesses.shown(namespace, newest))
+    }
+
+    /// Asks the policies.
+    pub(crate) fn evaluator(&self) -> &Arc<dyn Evaluator> {
+        &self.parts.evaluator
+    }
+
+    /// Evaluates what other leaders decided.
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.parts.audit
     }
 
     /// Programs apart from the cluster that sign its heads.

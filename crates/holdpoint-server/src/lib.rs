@@ -7,6 +7,7 @@
 
 mod admit;
 mod api;
+mod audit;
 pub mod config;
 mod cosign;
 mod dev;
@@ -44,6 +45,7 @@ mod witnesses;
 
 pub use dev::dev;
 pub use error::RunError;
+pub use evaluate::{ByPolicy, Evaluator};
 pub use home::HomeError;
 pub use node::{Node, NodeOptions, until_released};
 pub use recognition::RecognitionError;

@@ -75,6 +75,18 @@ pub const SHADOW_QUEUE_MAX: usize = 1_024;
 /// Differences that are kept of one shadow, the newest.
 pub const SHADOW_DIFFERENCES_MAX: usize = 100;
 
+/// Leaves that the audit of verdicts looks at before it looks at other namespaces.
+pub const AUDIT_BATCH_MAX: u64 = 64;
+
+/// Disputes that a node has found and not told the leader yet. Beyond it nothing else is audited.
+pub const DISPUTES_FOUND_MAX: usize = 1_024;
+
+/// Disputes that a node tells at once, and that a leader puts into the log at once.
+pub const DISPUTES_TOLD_MAX: usize = 16;
+
+/// Disputes that a leader has been told and not put into the log yet. Whoever disputes more repeats it.
+pub const DISPUTES_ASKED_MAX: usize = 256;
+
 /// Reads and policy changes that wait at once.
 pub const READING_MAX: usize = 512;
 
@@ -167,6 +179,7 @@ pub const CLOSE: Duration = Duration::from_millis(500);
 pub const RELEASE: Duration = Duration::from_secs(5);
 
 const _: () = assert!(DEADLINE_DEFAULT.as_millis() <= DEADLINE_MAX.as_millis());
+const _: () = assert!(AUDIT_BATCH_MAX > 0, "the audit gets on");
 const _: () = assert!(
     STREAM_IN_FLIGHT_MAX <= ASKING_MAX,
     "one stream can use every place, not more"

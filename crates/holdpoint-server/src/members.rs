@@ -118,6 +118,7 @@ mod tests {
             cluster: ClusterId::from_bytes([1; 16]),
             nodes: nodes.collect(),
             witnesses: Vec::new(),
+            audit: true,
         }
     }
 

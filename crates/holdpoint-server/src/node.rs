@@ -27,6 +27,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::config::ClusterFile;
 use crate::error::RunError;
+use crate::evaluate::{ByPolicy, Evaluator};
 use crate::events::{Event, Events, Listener};
 use crate::gate::Gate;
 use crate::home::is_released;
@@ -56,6 +57,8 @@ pub struct NodeOptions {
     pub peer: TcpListener,
     /// The node's clocks: those of the machine, unless a test has others.
     pub clock: Arc<dyn Clock>,
+    /// Asks the policies: [`ByPolicy`], unless a test has one that lies.
+    pub evaluator: Arc<dyn Evaluator>,
 }
 
 impl NodeOptions {
@@ -75,6 +78,7 @@ impl NodeOptions {
             client,
             peer,
             clock: Arc::new(SystemClock::new()),
+            evaluator: Arc::new(ByPolicy),
         })
     }
 }
@@ -123,6 +127,7 @@ impl Node {
             client,
             peer,
             clock,
+            evaluator,
         } = options;
         let entry = cluster.node(node)?.clone();
         let home = open_home(
@@ -144,7 +149,8 @@ impl Node {
         let net = Arc::new(TonicNet::new());
         let (log_store, state_store) = (Arc::clone(&home.log), Arc::clone(&home.state));
         let group = Group::start(spec, net, Arc::clone(&clock), log_store, state_store).await?;
-        let (gate, beside) = build_gate(&cluster, group.clone(), home, Arc::clone(&clock))?;
+        let (gate, beside) =
+            build_gate(&cluster, group.clone(), home, Arc::clone(&clock), evaluator)?;
         // What was committed is applied by now, so most of what can be wrong is seen here.
         if let Err(refused) = recognition::recognise(&group, gate.own()) {
             group.shutdown().await;

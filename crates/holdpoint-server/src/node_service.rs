@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use holdpoint_proto::peer::v1 as wire;
-use holdpoint_proto::peer::v1::dispute_answer;
 use holdpoint_raft::{NodeAnswer, NodeQuestion, NodeService};
 use holdpoint_receipt::NodeId;
 
+use crate::audit::Door;
 use crate::cosign::{self, Service};
 use crate::new_keys::NewKeys;
 
@@ -20,6 +19,7 @@ use crate::new_keys::NewKeys;
 pub(crate) struct Answering {
     heads: Arc<Service>,
     keys: NewKeys,
+    disputes: Door,
 }
 
 impl fmt::Debug for Answering {
@@ -29,10 +29,11 @@ impl fmt::Debug for Answering {
 }
 
 impl Answering {
-    pub(crate) fn new(heads: Service, keys: NewKeys) -> Self {
+    pub(crate) fn new(heads: Service, keys: NewKeys, disputes: Door) -> Self {
         Self {
             heads: Arc::new(heads),
             keys,
+            disputes,
         }
     }
 }
@@ -40,6 +41,7 @@ impl Answering {
 impl NodeService for Answering {
     fn answer(&self, from: NodeId, question: NodeQuestion) -> BoxFuture<'static, NodeAnswer> {
         let (heads, keys) = (Arc::clone(&self.heads), self.keys.clone());
+        let disputes = self.disputes.clone();
         async move {
             match question {
                 NodeQuestion::SignHead(question) => {
@@ -51,20 +53,12 @@ impl NodeService for Answering {
                 NodeQuestion::SignedBefore(question) => NodeAnswer::SignedBefore(
                     cosign::channel::signed_before(&heads, from, &question),
                 ),
-                NodeQuestion::Dispute(_) => NodeAnswer::Dispute(wire::DisputeAnswer {
-                    answer: Some(dispute_answer::Answer::Declined(not_here())),
-                }),
+                NodeQuestion::Dispute(question) => {
+                    NodeAnswer::Dispute(disputes.answer(from, question).await)
+                }
                 NodeQuestion::NewKeys(question) => NodeAnswer::NewKeys(keys.answer(question).await),
             }
         }
         .boxed()
-    }
-}
-
-/// What a version says that does not know the question.
-fn not_here() -> wire::Declined {
-    wire::Declined {
-        word: "unsupported".to_owned(),
-        detail: "this version does not answer such questions".to_owned(),
     }
 }

@@ -15,6 +15,9 @@ use tokio::sync::oneshot;
 /// loader bounds; measured use is a tenth of this.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
+/// How much less than others a thread is given the processor whose work nobody waits for.
+const NICE: i32 = 10;
+
 type Work = Box<dyn FnOnce() + Send>;
 
 /// A pool of threads. The threads end when the last handle is dropped.
@@ -58,11 +61,22 @@ impl Pool {
         let work = Arc::new(Mutex::new(work));
         for _ in 0..threads {
             let work = Arc::clone(&work);
-            let thread = std::thread::Builder::new()
-                .name(name.to_owned())
-                .stack_size(STACK_BYTES);
-            thread.spawn(move || run(&work))?;
+            thread(name).spawn(move || run(&work))?;
         }
+        Ok(Self { name, queue })
+    }
+
+    /// Starts one thread of low priority, for work that nobody waits for, over a queue of one.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no thread.
+    pub(crate) fn start_behind_others(name: &'static str) -> std::io::Result<Self> {
+        let (queue, work) = sync_channel::<Work>(1);
+        thread(name).spawn(move || {
+            stand_behind_others();
+            run(&Mutex::new(work));
+        })?;
         Ok(Self { name, queue })
     }
 
@@ -93,6 +107,22 @@ impl Pool {
                 TrySendError::Disconnected(_) => PoolError::Died,
             })?;
         answer.await.map_err(|_| PoolError::Died)
+    }
+}
+
+fn thread(name: &str) -> std::thread::Builder {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(STACK_BYTES)
+}
+
+/// Gives this thread the processor only when others leave it.
+pub(crate) fn stand_behind_others() {
+    // On Linux the priority is the thread's own, and without it the thread only gets its fair share.
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or_default();
+        tracing::debug!(name, %error, "a thread keeps its priority");
     }
 }
 

@@ -9,7 +9,7 @@ use holdpoint_core::command::{ApprovalName, Evaluation};
 use holdpoint_core::query::NamespaceQuery;
 use holdpoint_policy as policy;
 use holdpoint_receipt::statement::{DecisionStatement, Place};
-use holdpoint_receipt::{Body, ClusterTime, Digest, Request, Statement, sha256};
+use holdpoint_receipt::{Body, ClusterTime, Digest, Request, Salt, Statement, sha256};
 use holdpoint_storage::StoreError;
 
 use crate::evaluate::ReadFault;
@@ -43,6 +43,8 @@ pub(crate) enum RestsOn {
 /// A request, and how it was evaluated.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
+    /// Under which the statement commits to what it does not say.
+    pub(crate) salt: Salt,
     /// What was asked.
     pub(crate) request: Request,
     /// The verdict with every fact that it rests on.
@@ -104,6 +106,7 @@ impl RestsOn {
         };
         let approvals = approvals(log, &evaluation)?;
         Ok(Self::Kept(Box::new(Kept {
+            salt: disclosed.salt,
             request,
             evaluation,
             approvals,

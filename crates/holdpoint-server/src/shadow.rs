@@ -23,12 +23,10 @@ use holdpoint_receipt::{ClusterTime, Digest, Name, PermitId, Reason, Request};
 use crate::evaluate::EvaluateError;
 use crate::limits::{SHADOW_DIFFERENCES_MAX, SHADOW_QUEUE_MAX};
 use crate::policies::Policies;
+use crate::pool::stand_behind_others;
 
 /// Stack of the thread: evaluation needs at most a quarter of it.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
-
-/// How much less than others the thread is given the processor.
-const NICE: i32 = 10;
 
 /// A decision that shadows are to be asked about.
 #[derive(Debug)]
@@ -152,10 +150,7 @@ fn lock(reports: &Mutex<Reports>) -> MutexGuard<'_, Reports> {
 
 /// The thread's life.
 fn run(group: &Group, asked: &Receiver<Asked>, reports: &Mutex<Reports>) {
-    // On Linux this is the thread's own, and without it the shadows only get their fair share.
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!(%error, "the shadow thread keeps its priority");
-    }
+    stand_behind_others();
     let policies = Policies::default();
     while let Ok(asked) = asked.recv() {
         for digest in &asked.shadows {

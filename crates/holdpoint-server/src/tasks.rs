@@ -11,7 +11,7 @@ use crate::error::RunError;
 use crate::gate::Gate;
 use crate::node::Beside;
 use crate::stop::Stop;
-use crate::{housekeeping, neighbours, recognition, transport, witnesses};
+use crate::{audit, housekeeping, neighbours, recognition, transport, witnesses};
 
 /// What the tasks listen on.
 pub(crate) struct Listeners {
@@ -63,7 +63,12 @@ pub(crate) fn spawn(
         witnessing.await;
         RunError::Task("the task that asks witnesses")
     }));
-    let Beside { proving } = beside;
+    let Beside { proving, disputed } = beside;
+    let auditing = audit::run(Arc::clone(gate), disputed);
+    tasks.spawn(until(stop, async move {
+        auditing.await;
+        RunError::Task("the audit of verdicts")
+    }));
     tasks.spawn(until(stop, async move {
         proving.run().await;
         RunError::Task("proving")

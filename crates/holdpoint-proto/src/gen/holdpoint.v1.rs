@@ -3162,6 +3162,39 @@ pub struct StatusResponse {
     /// A change of the membership is half way; the leader, or the next one, finishes it.
     #[prost(bool, tag = "35")]
     pub membership_changing: bool,
+    /// How the answering node audits what leaders decided.
+    #[prost(message, optional, tag = "36")]
+    pub audit: ::core::option::Option<AuditStatus>,
+    /// Decisions of `default` that nodes have disputed, as the log has it. More than 0 is an alarm: see
+    /// docs/runbooks/verdict-disputed.md.
+    #[prost(uint64, tag = "37")]
+    pub disputes: u64,
+}
+/// What one node's audit of verdicts has come to. All counts are since that node was started.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditStatus {
+    /// `on`; or why it evaluates nothing again: `off` by the cluster file, `alone` because nobody else
+    /// votes, `no vote`, or `unknown` before it knows.
+    #[prost(string, tag = "1")]
+    pub state: ::prost::alloc::string::String,
+    /// Decisions that it evaluated again.
+    #[prost(uint64, tag = "2")]
+    pub checked: u64,
+    /// Decisions that it could not: made by another version of the evaluator, or erased.
+    #[prost(uint64, tag = "3")]
+    pub skipped: u64,
+    /// Decisions that it evaluates otherwise than they were recorded.
+    #[prost(uint64, tag = "4")]
+    pub disagreements: u64,
+    /// Those of them that the log does not show as disputed yet.
+    #[prost(uint64, tag = "5")]
+    pub untold: u64,
+    /// Leaves that are applied and that it has not looked at.
+    #[prost(uint64, tag = "6")]
+    pub lag: u64,
+    /// Processor time that it took, in microseconds.
+    #[prost(uint64, tag = "7")]
+    pub cpu_us: u64,
 }
 /// A program apart from the cluster that signs its heads.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

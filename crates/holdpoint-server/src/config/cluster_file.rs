@@ -27,6 +27,8 @@ pub struct ClusterFile {
     pub nodes: Vec<NodeEntry>,
     /// The witnesses that sign its heads, in the order of the file.
     pub witnesses: Vec<WitnessEntry>,
+    /// Whether nodes evaluate again what other leaders decided.
+    pub audit: bool,
 }
 
 /// One node of the cluster file.
@@ -51,6 +53,12 @@ struct Document {
     node: Vec<Spanned<Node>>,
     #[serde(default)]
     witness: Vec<Spanned<Witness>>,
+    #[serde(default = "yes")]
+    audit: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// One `[[node]]`, as it is written.
@@ -104,6 +112,7 @@ impl ClusterFile {
             cluster,
             nodes,
             witnesses: witness::read(&at, &document.witness)?,
+            audit: document.audit,
         })
     }
 

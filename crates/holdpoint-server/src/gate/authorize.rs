@@ -15,7 +15,7 @@ use holdpoint_receipt::{Caller, ClusterTime, IdempotencyKey, Reason};
 use super::park::still_waits;
 use super::{Gate, fault};
 use crate::admit::Admitted;
-use crate::evaluate::{Leader, Prepared, Submission, Unfit, prepare};
+use crate::evaluate::{Engine, Leader, Prepared, Submission, Unfit, prepare};
 use crate::limits::EVALUATIONS_PER_ATTEMPT_MAX;
 use crate::random;
 use crate::refused::Refused;
@@ -208,9 +208,14 @@ impl Gate {
     ) -> Result<Prepared, Refused> {
         let salt = random::salt().map_err(|error| fault(&error))?;
         let (submission, policies) = (Arc::clone(submission), Arc::clone(&self.policies));
+        let evaluator = Arc::clone(self.evaluator());
         let leader = Leader { now, salt };
         self.look_on(&self.parts.evaluations, admitted, move |state| {
-            prepare(state, &policies, &submission, leader)
+            let engine = Engine {
+                policies: &policies,
+                evaluator: &*evaluator,
+            };
+            prepare(state, engine, &submission, leader)
         })
         .await
     }

@@ -91,6 +91,7 @@ struct Applied {
     waiting: u64,
     pending_approvals: u64,
     conflicts: u64,
+    disputes: u64,
     in_doubt: u32,
     signers_needed: u32,
     signers: u32,
@@ -192,6 +193,8 @@ impl Gate {
             waiting: applied.waiting,
             pending_approvals: applied.pending_approvals,
             conflicts: applied.conflicts,
+            disputes: applied.disputes,
+            audit: Some(self.audit_status()),
             in_doubt: applied.in_doubt,
             proven_size: self.proven_size(),
             signers_needed: applied.signers_needed,
@@ -271,6 +274,20 @@ impl Gate {
         let default = Name::new(NAMESPACE_DEFAULT).ok();
         let proven = default.and_then(|default| self.parts.cosigner.proven_size(&default));
         proven.unwrap_or(0)
+    }
+
+    fn audit_status(&self) -> v1::AuditStatus {
+        let audit = self.audit();
+        let totals = audit.totals();
+        v1::AuditStatus {
+            state: self.audit_duty().as_str().to_owned(),
+            checked: totals.checked,
+            skipped: totals.skipped,
+            disagreements: totals.disagreements,
+            untold: totals.untold,
+            lag: audit.lag(&self.parts.group.applied().borrow().tree_sizes),
+            cpu_us: totals.cpu_us,
+        }
     }
 
     fn witness_statuses(&self) -> Vec<v1::WitnessStatus> {
@@ -400,6 +417,7 @@ fn read<V: View<Error = StoreError>>(
         applied.waiting = record.waiters;
         applied.pending_approvals = record.pending;
         applied.conflicts = record.conflicts;
+        applied.disputes = record.disputes;
         applied.in_doubt = u32::try_from(namespace.doubt_count()?).unwrap_or(u32::MAX);
         applied.tree_size = namespace.head()?.size;
         if let Some((_, epoch)) = namespace.newest_epoch()? {

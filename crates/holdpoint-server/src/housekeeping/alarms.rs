@@ -1,4 +1,4 @@
-//! What people have to look at: conflicts, permits in doubt, an activation that waits for long.
+//! What people have to look at: conflicts, disputed decisions, permits in doubt, an activation that waits for long.
 //!
 //! Says each thing when it changes, and what stays bad now and then. Changes nothing.
 
@@ -26,6 +26,7 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(super) struct State {
     name: Name,
     conflicts: u64,
+    disputes: u64,
     in_doubt: usize,
     /// The surfaces of an activation that has waited for long.
     drains: Option<(ClusterTime, Vec<String>)>,
@@ -41,6 +42,7 @@ pub(super) struct Alarms {
 #[derive(Debug)]
 struct Told {
     conflicts: u64,
+    disputes: u64,
     in_doubt: usize,
     drains: Option<ClusterTime>,
     at: Instant,
@@ -60,6 +62,7 @@ pub(super) fn look(state: &Query<'_, StateView<'_>>) -> Result<Vec<State>, ReadE
             .filter(|drain| namespace.now().saturating_since(drain.since) >= DRAINS_LONG_MS);
         all.push(State {
             conflicts: record.conflicts,
+            disputes: record.disputes,
             in_doubt: namespace.doubt_count()?,
             drains: drains.map(|drain| {
                 let surfaces = drain.surfaces.iter().map(ToString::to_string);
@@ -90,6 +93,7 @@ impl Alarms {
         let is_first = !self.told.contains_key(namespace);
         let told = self.told.entry(namespace.clone()).or_insert_with(|| Told {
             conflicts: 0,
+            disputes: 0,
             in_doubt: 0,
             drains: None,
             at: Instant::now(),
@@ -104,6 +108,14 @@ impl Alarms {
                 %namespace, conflicts, new,
                 "outcomes contradict what is recorded, or came after a release; look at the conflict \
                  statements of the log"
+            );
+        }
+        if state.disputes > told.disputes {
+            let (disputes, new) = (state.disputes, state.disputes.saturating_sub(told.disputes));
+            tracing::error!(
+                %namespace, disputes, new,
+                "ALARM: nodes evaluate decisions otherwise than they were recorded; their surfaces are \
+                 frozen until an operator has looked"
             );
         }
         if state.in_doubt > told.in_doubt || (again && state.in_doubt > 0) {
@@ -125,6 +137,7 @@ impl Alarms {
         }
         *told = Told {
             conflicts: state.conflicts,
+            disputes: state.disputes,
             in_doubt: state.in_doubt,
             drains,
             at: if again { Instant::now() } else { told.at },

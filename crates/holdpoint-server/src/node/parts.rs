@@ -7,11 +7,14 @@ use holdpoint_proto::convert::NAMESPACE_DEFAULT;
 use holdpoint_raft::{Clock, Founder, Group, GroupConfig, GroupSpec, LocalNode, Member};
 use holdpoint_receipt::Name;
 use holdpoint_storage::Owner;
+use tokio::sync::mpsc;
 
+use crate::audit::{self, Audit, Disputed};
 use crate::config::{ClusterFile, NodeEntry};
 use crate::cosign::channel::nodes_of;
 use crate::cosign::{Cosigner, Ground, Work};
 use crate::error::RunError;
+use crate::evaluate::Evaluator;
 use crate::gate::{Gate, OwnIdentity, Parts};
 use crate::home::{Home, HomeError};
 use crate::limits::{
@@ -71,6 +74,8 @@ pub(super) fn group_spec(
 pub(crate) struct Beside {
     /// Has heads proven.
     pub(crate) proving: Work,
+    /// What other nodes dispute.
+    pub(crate) disputed: mpsc::Receiver<Disputed>,
 }
 
 /// The gate over a group that was started.
@@ -79,6 +84,7 @@ pub(super) fn build_gate(
     group: Group,
     home: Home,
     clock: Arc<dyn Clock>,
+    evaluator: Arc<dyn Evaluator>,
 ) -> Result<(Gate, Beside), RunError> {
     let Home {
         identity,
@@ -111,11 +117,17 @@ pub(super) fn build_gate(
     let (cosigner, proving, passage) =
         Cosigner::start(ground, namespaces(&group)).map_err(RunError::Thread)?;
     let (heads, gate) = passage;
-    let is_first = group.serve_nodes(Arc::new(Answering::new(heads, new_keys)));
+    let (door, disputed) = audit::door();
+    let is_first = group.serve_nodes(Arc::new(Answering::new(heads, new_keys, door)));
     let is_only = group.set_proof_gate(gate);
     assert!(is_first && is_only, "a group has one gate");
     let pool = |name, threads, queue| Pool::start(name, threads, queue).map_err(RunError::Thread);
     let shadows = Shadows::start(group.clone()).map_err(RunError::Thread)?;
+    let auditing = cluster
+        .audit
+        .then(|| Pool::start_behind_others("audit"))
+        .transpose()
+        .map_err(RunError::Thread)?;
     let gate = Gate::new(Parts {
         own,
         members: Members::new(cluster, group.membership()),
@@ -133,10 +145,12 @@ pub(super) fn build_gate(
                 + EXPORTING_MAX
                 + WITNESSES_MAX,
         )?,
+        evaluator,
         shadows,
+        audit: Audit::new(auditing),
         witnesses: Witnesses::new(cluster.witnesses.clone()),
     });
-    Ok((gate, Beside { proving }))
+    Ok((gate, Beside { proving, disputed }))
 }
 
 /// The namespaces that this node has applied, and the one that every cluster has.

@@ -8,6 +8,7 @@
 )]
 
 mod approvals;
+mod audit;
 mod clocks;
 mod cluster;
 mod configuration_page;

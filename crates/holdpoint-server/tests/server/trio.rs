@@ -3,19 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use holdpoint_policy::{Evaluation, Input, Policy};
 use holdpoint_proto::v1;
 use holdpoint_proto::v1::cluster_client::ClusterClient;
 use holdpoint_proto::v1::gate_client::GateClient;
 use holdpoint_proto::v1::history_client::HistoryClient;
 use holdpoint_proto::v1::policy_client::PolicyClient;
 use holdpoint_raft::{Clock, SystemClock};
-use holdpoint_receipt::{ClusterId, NodeId};
+use holdpoint_receipt::{ClusterId, NodeId, Request};
 use holdpoint_server::config::{ClusterFile, NodeEntry};
-use holdpoint_server::{Node, NodeOptions, RunError, until_released};
+use holdpoint_server::{Evaluator, Node, NodeOptions, RunError, until_released};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tonic::transport::Channel;
@@ -41,6 +42,25 @@ impl Clock for Shifted {
     }
 }
 
+/// Says what the policy says, unless it is told to lie: then it evaluates another request.
+#[derive(Debug, Default)]
+struct Tampered {
+    /// The words of the request that it takes for others.
+    lie: Mutex<Option<(&'static str, &'static str)>>,
+}
+
+impl Evaluator for Tampered {
+    fn evaluate(&self, policy: &Policy, input: Input<'_>) -> Evaluation {
+        let Some((words, others)) = *self.lie.lock().unwrap() else {
+            return policy.evaluate(input);
+        };
+        let request = input.request.to_canonical().replace(words, others);
+        let request = Request::parse_canonical(request.as_bytes()).unwrap();
+        let request = &request;
+        policy.evaluate(Input { request, ..input })
+    }
+}
+
 /// A node and what would be its process.
 #[derive(Debug)]
 struct Running {
@@ -54,6 +74,7 @@ pub(crate) struct Trio {
     file: ClusterFile,
     nodes: BTreeMap<u64, Running>,
     clocks: BTreeMap<u64, Arc<Shifted>>,
+    evaluators: BTreeMap<u64, Arc<Tampered>>,
     _scratch: tempfile::TempDir,
 }
 
@@ -77,11 +98,13 @@ impl Trio {
             cluster: ClusterId::from_bytes([3; 16]),
             nodes,
             witnesses: Vec::new(),
+            audit: true,
         };
         Self {
             file,
             nodes: BTreeMap::new(),
             clocks: (1..=3).map(|id| (id, Arc::default())).collect(),
+            evaluators: (1..=3).map(|id| (id, Arc::default())).collect(),
             _scratch: scratch,
         }
     }
@@ -156,6 +179,7 @@ impl Trio {
     pub(crate) async fn try_start(&mut self, id: u64) -> Result<(), RunError> {
         let (file, node) = (self.file.clone(), NodeId::new(id).unwrap());
         let clock = Arc::clone(self.clocks.get(&id).unwrap());
+        let evaluator = Arc::clone(self.evaluators.get(&id).unwrap());
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -164,6 +188,7 @@ impl Trio {
         let started = runtime.spawn(async move {
             let options = NodeOptions {
                 clock,
+                evaluator,
                 ..NodeOptions::listen(file, node).await?
             };
             Node::start(options, Box::new(|_| ())).await
@@ -179,6 +204,11 @@ impl Trio {
                 Err(error)
             }
         }
+    }
+
+    /// Has a node take some words of each request for others when it evaluates; none tells the truth.
+    pub(crate) fn tamper(&self, id: u64, lie: Option<(&'static str, &'static str)>) {
+        *self.evaluators.get(&id).unwrap().lie.lock().unwrap() = lie;
     }
 
     /// Puts a node's wall clock forward, so that it is ahead of this machine's by so much.

@@ -1,5 +1,6 @@
 //! `holdpoint status`: the cluster as its nodes see it, and whether it can decide.
 
+mod audit;
 mod table;
 
 use clap::Args;
@@ -51,7 +52,8 @@ pub(crate) fn perform(args: &StatusArgs) -> Result<Answer, Failure> {
     let mut answer = Answer::new("status")
         .exit(health.exit())
         .line(heading(report));
-    for line in table(&rows).into_iter().chain(moment(report)) {
+    let lines = table(&rows).into_iter().chain(moment(report));
+    for line in lines.chain(audit::lines(&status)) {
         answer = answer.line(line);
     }
     if let Some(words) = health.words(true) {
@@ -174,6 +176,7 @@ fn moment(report: &NodeReport) -> Vec<String> {
     let counts = [
         (u64::from(report.in_doubt_count), "in doubt"),
         (report.conflict_count, "conflicts"),
+        (report.dispute_count, "disputed"),
         (report.waiting_count, "waiting"),
         (report.pending_approval_count, "to be approved"),
     ];
@@ -234,6 +237,7 @@ fn members(answer: Answer, report: &NodeReport) -> Answer {
         .member("waiting", number(report.waiting_count))
         .member("pending_approvals", number(report.pending_approval_count))
         .member("conflicts", number(report.conflict_count))
+        .member("disputes", number(report.dispute_count))
         .member("in_doubt", report.in_doubt_count)
         .member(
             "witnesses",

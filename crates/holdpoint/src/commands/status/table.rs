@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use holdpoint_client::{ClusterStatus, Member, NodeAnswer, NodeReport};
 use serde_json::{Value, json};
 
+use super::audit;
 use crate::output::number;
 
 /// One node of the table: what is known of it, and from whom.
@@ -88,6 +89,11 @@ impl Row<'_> {
         ))
     }
 
+    /// Its own report.
+    fn report(&self) -> Option<&NodeReport> {
+        self.answer?.report.as_ref().ok()
+    }
+
     /// Entries behind the leader.
     fn lag(&self) -> Option<u64> {
         let seen = self.seen.and_then(|member| member.lag);
@@ -114,6 +120,7 @@ impl Row<'_> {
             "clock_offset_ms": self.clock_offset_ms().map(|ms| ms.to_string()),
             "signing": member.map(|member| member.signing.as_str()),
             "disk_free_percent": member.and_then(|member| member.disk_free_percent),
+            "audit": self.report().map(|report| audit::json(&report.audit)),
         })
     }
 

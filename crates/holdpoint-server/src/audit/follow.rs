@@ -1,0 +1,165 @@
+//! The way along the log: what was applied since the last look, batch after batch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdpoint_raft::{GroupMembership, MemberPlace};
+use holdpoint_receipt::Name;
+use tokio::sync::mpsc::Sender;
+use tokio::time::sleep;
+
+use super::batch::{Asked, Found, Looked, look};
+use super::findings::{Audit, Counts, Duty};
+use crate::evaluate::Engine;
+use crate::gate::Gate;
+use crate::limits::AUDIT_BATCH_MAX;
+use crate::policies::Policies;
+
+/// How long entries gather before they are looked at: a batch wakes the thread once.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// Follows the log for as long as the group lives. Begins with what is applied after the node's start.
+pub(super) async fn run(gate: &Gate, found: Sender<Found>) {
+    let mut applied = gate.group().applied();
+    let mut walk = Walk {
+        gate,
+        policies: Arc::default(),
+        next: applied.borrow().tree_sizes.clone(),
+        own_term: None,
+    };
+    loop {
+        let sizes = applied.borrow_and_update().tree_sizes.clone();
+        let leads = gate.group().leadership().borrow().leads();
+        walk.own_term = leads.or(walk.own_term);
+        let is_done = match gate.audit_duty() {
+            Duty::On => {
+                gate.audit().set_audits(true);
+                walk.round(&sizes, &found).await
+            }
+            Duty::Off | Duty::Alone | Duty::NoVote => {
+                gate.audit().set_audits(false);
+                walk.next = sizes;
+                true
+            }
+            // Nothing is passed over before it is known whose decisions these are.
+            Duty::Unknown => true,
+        };
+        if is_done {
+            if applied.changed().await.is_err() {
+                return;
+            }
+            sleep(GATHER).await;
+        }
+    }
+}
+
+impl Gate {
+    /// Whether this node audits the verdicts of leaders.
+    pub(crate) fn audit_duty(&self) -> Duty {
+        duty(self.audit(), &self.group().membership().borrow())
+    }
+}
+
+fn duty(audit: &Audit, membership: &GroupMembership) -> Duty {
+    if !audit.is_wanted() {
+        return Duty::Off;
+    }
+    match membership.own {
+        MemberPlace::Outside => Duty::Unknown,
+        MemberPlace::Learner | MemberPlace::Removed => Duty::NoVote,
+        MemberPlace::Voter if membership.voters.len() < 2 => Duty::Alone,
+        MemberPlace::Voter => Duty::On,
+    }
+}
+
+/// How far this node has looked.
+struct Walk<'a> {
+    gate: &'a Gate,
+    policies: Arc<Policies>,
+    /// The first leaf of each namespace that was not looked at.
+    next: BTreeMap<Name, u64>,
+    /// The last term in which this node led.
+    own_term: Option<u64>,
+}
+
+impl Walk<'_> {
+    /// A batch of each namespace. Says whether nothing is left.
+    async fn round(&mut self, sizes: &BTreeMap<Name, u64>, found: &Sender<Found>) -> bool {
+        let mut is_done = true;
+        for (namespace, size) in sizes {
+            let from = self.next.get(namespace).copied().unwrap_or(0);
+            if from >= *size {
+                continue;
+            }
+            let asked = Asked {
+                namespace: namespace.clone(),
+                from,
+                to: *size,
+                own_term: self.own_term,
+            };
+            let looked = self.look(asked).await;
+            assert!(looked.next > from, "each look gets on");
+            is_done &= looked.next >= *size;
+            self.gate.audit().looked(looked.counts);
+            for disputed in looked.found {
+                alarm(self.gate, &disputed);
+                // While so many are being told, nothing else is looked at.
+                if found.send(disputed).await.is_err() {
+                    return true;
+                }
+            }
+            self.next.insert(namespace.clone(), looked.next);
+            self.gate.audit().reached(namespace, looked.next);
+        }
+        is_done
+    }
+
+    async fn look(&self, asked: Asked) -> Looked {
+        let nothing = Looked {
+            next: asked.to.min(asked.from.saturating_add(AUDIT_BATCH_MAX)),
+            counts: Counts::default(),
+            found: Vec::new(),
+        };
+        let Some(thread) = self.gate.audit().thread() else {
+            return nothing;
+        };
+        let (group, policies) = (self.gate.group().clone(), Arc::clone(&self.policies));
+        let (from, namespace) = (asked.from, asked.namespace.clone());
+        let evaluator = Arc::clone(self.gate.evaluator());
+        let work = move || {
+            let engine = Engine {
+                policies: &policies,
+                evaluator: &*evaluator,
+            };
+            look(&group, engine, &asked)
+        };
+        let looked = thread.run(work).await;
+        looked.unwrap_or_else(|error| {
+            tracing::error!(%namespace, from, %error, "these leaves were not audited");
+            let skipped = nothing.next.saturating_sub(from);
+            let counts = Counts {
+                skipped,
+                ..Counts::default()
+            };
+            Looked { counts, ..nothing }
+        })
+    }
+}
+
+/// Says that a decision is wrong, once.
+fn alarm(gate: &Gate, found: &Found) {
+    gate.audit().disagreed();
+    let Found {
+        namespace,
+        leaf,
+        term,
+        surface,
+        disagreement,
+    } = found;
+    tracing::error!(
+        %namespace, leaf, term, %surface, %disagreement,
+        "ALARM: the leader of this term decided otherwise than this node evaluates; the decision is \
+         disputed, its surface will be frozen"
+    );
+}
