@@ -15,7 +15,7 @@ use super::findings::Counts;
 use crate::evaluate::{Engine, EvaluateError, Evaluator};
 use crate::limits::AUDIT_BATCH_MAX;
 use crate::policies::Policies;
-use crate::recorded::{Recorded, RestsOn};
+use crate::recorded::{Kept, Recorded, RestsOn};
 
 /// What is to be looked at.
 #[derive(Clone, Debug)]
@@ -120,7 +120,10 @@ impl Looked {
                 compare(evaluator, &policy, subject)
             }
             (RestsOn::Gone, _) | (RestsOn::Kept(_), None) => {
-                self.counts.skipped = self.counts.skipped.saturating_add(1);
+                let is_foreign = recorded.kept().is_some_and(is_foreign);
+                let counts = &mut self.counts;
+                counts.skipped = counts.skipped.saturating_add(1);
+                counts.foreign = counts.foreign.saturating_add(u64::from(is_foreign));
                 return;
             }
         };
@@ -174,7 +177,7 @@ fn case<V: View<Error = StoreError>>(
     let Some(kept) = recorded.kept() else {
         return Ok(nothing(recorded));
     };
-    if kept.evaluation.evaluator_version != EVALUATOR_VERSION {
+    if is_foreign(kept) {
         return Ok(nothing(recorded));
     }
     let digest = recorded.statement.policy_digest;
@@ -203,6 +206,11 @@ fn case<V: View<Error = StoreError>>(
         policy: Some(policy),
         granted,
     })
+}
+
+/// Whether another version of the evaluator made it, which this node does not have.
+fn is_foreign(kept: &Kept) -> bool {
+    kept.evaluation.evaluator_version != EVALUATOR_VERSION
 }
 
 /// The term of the statement at `leaf`.

@@ -63,6 +63,8 @@ pub(super) struct Counts {
     pub(super) checked: u64,
     /// Decisions that could not be.
     pub(super) skipped: u64,
+    /// Those of them that another version of the evaluator is said to have made.
+    pub(super) foreign: u64,
     /// Processor time of the thread.
     pub(super) cpu: Duration,
 }

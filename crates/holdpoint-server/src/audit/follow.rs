@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use holdpoint_policy::EVALUATOR_VERSION;
 use holdpoint_raft::{GroupMembership, MemberPlace};
 use holdpoint_receipt::Name;
 use tokio::sync::mpsc::Sender;
@@ -27,6 +28,7 @@ pub(super) async fn run(gate: &Gate, found: Sender<Found>) {
         policies: Arc::default(),
         next: applied.borrow().tree_sizes.clone(),
         own_term: None,
+        meets_foreign: false,
     };
     loop {
         let sizes = applied.borrow_and_update().tree_sizes.clone();
@@ -81,6 +83,8 @@ struct Walk<'a> {
     next: BTreeMap<Name, u64>,
     /// The last term in which this node led.
     own_term: Option<u64>,
+    /// Whether the last decisions were another evaluator's.
+    meets_foreign: bool,
 }
 
 impl Walk<'_> {
@@ -102,6 +106,7 @@ impl Walk<'_> {
             assert!(looked.next > from, "each look gets on");
             is_done &= looked.next >= *size;
             self.gate.audit().looked(looked.counts);
+            self.tell_foreign(looked.counts);
             for disputed in looked.found {
                 alarm(self.gate, &disputed);
                 // While so many are being told, nothing else is looked at.
@@ -113,6 +118,21 @@ impl Walk<'_> {
             self.gate.audit().reached(namespace, looked.next);
         }
         is_done
+    }
+
+    /// Says when decisions of another version of the evaluator begin: usual while nodes are upgraded, and
+    /// otherwise a leader's way past the audit.
+    fn tell_foreign(&mut self, counts: Counts) {
+        if counts.foreign > 0 && !self.meets_foreign {
+            tracing::warn!(
+                own = EVALUATOR_VERSION,
+                "the leader's decisions name another version of the evaluator, and are not audited; if \
+                 no upgrade is under way, somebody evades the audit"
+            );
+        }
+        if counts.foreign > 0 || counts.checked > 0 {
+            self.meets_foreign = counts.foreign > 0;
+        }
     }
 
     async fn look(&self, asked: Asked) -> Looked {

@@ -43,6 +43,16 @@ fn cluster_file_is_read_and_relative_directories_count_from_it() {
 }
 
 #[test]
+fn verdicts_are_audited_unless_the_file_says_otherwise() {
+    assert!(parse(GOOD).unwrap().audit);
+    let off = GOOD.replacen("\n\n", "\naudit = false\n\n", 1);
+    assert!(!parse(&off).unwrap().audit);
+    let other = parse(&GOOD.replacen("\n\n", "\naudit = \"no\"\n\n", 1));
+    let error = other.unwrap_err().to_string();
+    assert!(error.starts_with("etc/cluster.toml:2: "), "{error}");
+}
+
+#[test]
 fn unknown_key_is_refused_with_its_line() {
     let error = parse(&GOOD.replacen("peer", "pear", 1))
         .unwrap_err()
