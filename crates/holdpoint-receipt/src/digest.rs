@@ -70,7 +70,24 @@ impl FromStr for Digest {
 
 /// Writes `bytes` as lower-case hexadecimal digits.
 pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    // Piece by piece rather than digit by digit: statements are mostly digests, and each piece is a call.
+    for piece in bytes.chunks(DIGEST_BYTES) {
+        let mut digits = [0; 2 * DIGEST_BYTES];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(piece) {
+            *pair = [digit_of(byte >> 4), digit_of(byte & 0xf)];
+        }
+        let written = digits.get(..2 * piece.len()).unwrap_or_default();
+        f.write_str(str::from_utf8(written).map_err(|_| fmt::Error)?)?;
+    }
+    Ok(())
+}
+
+/// The digit of a number below 16.
+const fn digit_of(nibble: u8) -> u8 {
+    match nibble {
+        0..=9 => b'0' + nibble,
+        _ => b'a' + (nibble & 0xf) - 10,
+    }
 }
 
 /// Reads exactly `2 * N` lower-case hexadecimal digits, and nothing else.

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 
 pub(crate) use members::{Members, Misfit};
 pub use parse::{JsonError, JsonProblem, parse};
+pub(crate) use write::canonical_object;
 
 /// The largest integer, 2^53-1. The smallest is its negative. Every JSON library keeps these exact.
 pub const INT_MAX: i64 = (1 << 53) - 1;

@@ -129,7 +129,7 @@ impl Statement {
     /// The canonical bytes.
     #[must_use]
     pub fn to_canonical(&self) -> String {
-        self.to_json().to_canonical()
+        self.written().finish_canonical()
     }
 
     /// SHA-256 of the canonical bytes: the name of the receipt, and the leaf's input.
@@ -141,6 +141,10 @@ impl Statement {
     /// The statement as the flat object that a receipt embeds.
     #[must_use]
     pub fn to_json(&self) -> Json {
+        self.written().finish()
+    }
+
+    fn written(&self) -> Writer {
         let mut writer = Writer::default();
         writer.put("schema", &Schema);
         writer.put("authority", &self.authority);
@@ -153,7 +157,7 @@ impl Statement {
         writer.put("issued_at_ms", &self.issued_at);
         writer.put_optional("mode", self.is_dev.then_some(&DevMode));
         self.body.write(&mut writer);
-        writer.finish()
+        writer
     }
 
     /// Reads exactly what [`Statement::to_canonical`] wrote.

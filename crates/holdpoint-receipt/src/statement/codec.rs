@@ -1,7 +1,8 @@
 //! Members of the flat object, read and written by type.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::str::FromStr;
 
 use super::text::is_statement_character;
@@ -9,7 +10,7 @@ use super::{
     BoundCommitments, DrainMode, KeysChange, Kind, Outcome, StatementError, StatementText,
 };
 use crate::digest::Digest;
-use crate::json::Json;
+use crate::json::{Json, canonical_object};
 use crate::names::{
     ClusterId, ClusterTime, Fence, Name, NodeId, PermitId, PolicyVersion, TreeSize,
 };
@@ -23,12 +24,15 @@ pub(super) trait Member: Sized {
 }
 
 fn text_to_json(text: &impl Display) -> Json {
-    let text = text.to_string();
+    // The longest word and a digest fit; most members are digests.
+    let mut shown = String::with_capacity(64);
+    // Writing to a String does not fail.
+    let _ = write!(shown, "{text}");
     debug_assert!(
-        text.chars().all(is_statement_character),
+        shown.chars().all(is_statement_character),
         "our own words and digits"
     );
-    Json::Str(text)
+    Json::Str(shown)
 }
 
 fn text_from_json<T: FromStr>(value: &Json) -> Option<T> {
@@ -104,15 +108,14 @@ number_members!(Fence, NodeId, PolicyVersion, ClusterTime, TreeSize);
 
 /// Collects members.
 #[derive(Default)]
-pub(super) struct Writer(BTreeMap<String, Json>);
+pub(super) struct Writer(Vec<(Cow<'static, str>, Json)>);
 
 impl Writer {
-    pub(super) fn put(&mut self, member: &str, value: &impl Member) {
-        let before = self.0.insert(member.to_owned(), value.to_json());
-        debug_assert!(before.is_none(), "a member is written once");
+    pub(super) fn put(&mut self, member: &'static str, value: &impl Member) {
+        self.0.push((Cow::Borrowed(member), value.to_json()));
     }
 
-    pub(super) fn put_optional(&mut self, member: &str, value: Option<&impl Member>) {
+    pub(super) fn put_optional(&mut self, member: &'static str, value: Option<&impl Member>) {
         if let Some(value) = value {
             self.put(member, value);
         }
@@ -120,12 +123,30 @@ impl Writer {
 
     pub(super) fn put_bounds(&mut self, bounds: &BoundCommitments) {
         for (name, commitment) in bounds.iter() {
-            self.put(&BoundCommitments::member(name), commitment);
+            let member = Cow::Owned(BoundCommitments::member(name));
+            self.0.push((member, commitment.to_json()));
         }
     }
 
     pub(super) fn finish(self) -> Json {
-        Json::Object(self.0)
+        let members = self.0.into_iter();
+        Json::Object(
+            members
+                .map(|(member, value)| (member.into_owned(), value))
+                .collect(),
+        )
+    }
+
+    /// The canonical form of what [`Writer::finish`] gives, without making it: a statement is written for
+    /// each decision on each node.
+    pub(super) fn finish_canonical(mut self) -> String {
+        // Names of members are ASCII, so bytes are in the order of UTF-16.
+        self.0.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        debug_assert!(
+            self.0.is_sorted_by(|(a, _), (b, _)| a < b),
+            "a member is written once"
+        );
+        canonical_object(&self.0)
     }
 }
 
