@@ -17,9 +17,10 @@ pub use permit::{
     ReleaseRecord, StatementRef,
 };
 
+use holdpoint_receipt::statement::Body;
 use holdpoint_receipt::{
     Caller, ClusterId, ClusterTime, Digest, Fence, Name, NodeId, PermitId, PolicyVersion, Reason,
-    Salt,
+    Salt, Statement,
 };
 
 use crate::command::{ActivationMode, BoundClaim, Retention};
@@ -308,6 +309,29 @@ pub struct TreeRecord {
 pub struct LeafRecord {
     /// Its canonical bytes.
     pub statement: Vec<u8>,
+    /// When it was made.
+    pub issued_at: ClusterTime,
+    /// The permit that it is about.
+    pub permit: Option<PermitId>,
+    /// Until when an approval may rest on it, if it is one.
+    pub counts_until: Option<ClusterTime>,
+}
+
+impl LeafRecord {
+    /// The row of `statement`, whose canonical bytes are `bytes`. What retention asks for each statement
+    /// stands beside it, so that none is parsed to be taken away.
+    pub(crate) fn of(statement: &Statement, bytes: Vec<u8>) -> Self {
+        let counts_until = match &statement.body {
+            Body::Approved(approved) => Some(approved.expires_at.unwrap_or(ClusterTime::MAX)),
+            _ => None,
+        };
+        Self {
+            statement: bytes,
+            issued_at: statement.issued_at,
+            permit: statement.body.permit_id(),
+            counts_until,
+        }
+    }
 }
 
 /// What a statement only commits to ([`crate::key::Kind::Disclosure`]).

@@ -43,6 +43,13 @@ pub(super) fn check(space: &Space<'_>, context: &Context) -> Result<Statements, 
         holds(leaf < tree.size, key, "the log does not have this leaf")?;
         let statement = Statement::parse(&record.statement)
             .or_else(|_error| broken(key, "it is not a statement"))?;
+        let bytes = record.statement.clone();
+        let is_fitting = record == LeafRecord::of(&statement, bytes);
+        holds(
+            is_fitting,
+            key,
+            "what stands beside the statement is not of it",
+        )?;
         let before = kept.last_key_value().map(|(_, statement)| statement);
         check_statement(key, &statement, context, leaf, before)?;
         leaves.insert(leaf, leaf_of(&sha256(&record.statement)));

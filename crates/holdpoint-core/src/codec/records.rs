@@ -56,7 +56,7 @@ structs! {
     OfferRecord { until, term }
     OnceRecord { template, tombstones }
     TreeRecord { size, frontier }
-    LeafRecord { statement }
+    LeafRecord { statement, issued_at, permit, counts_until }
     DisclosureRecord { salt, request, evaluation, erased }
     EpochRecord { signers_needed, signers, leaf, handover }
     SignerRecord { node, log_key, cosign_key }

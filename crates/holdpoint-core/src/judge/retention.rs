@@ -10,8 +10,7 @@
 //! Three cursors walk once over fences and leaves, each step bounded, and never wait for one permit
 //! that takes long. The hashes of the log stay for ever, so that every proof can still be made.
 
-use holdpoint_receipt::statement::Body;
-use holdpoint_receipt::{ClusterTime, PermitId, Reason, Statement};
+use holdpoint_receipt::{ClusterTime, PermitId, Reason};
 
 use super::Verdict;
 use super::draft::decoded;
@@ -218,7 +217,7 @@ impl<V: View> Gate<'_, V> {
         let mut rows = 0;
         loop {
             let leaf = self.namespace.swept.disclosures;
-            let Some(statement) = self.old_statement(leaf, kept_ms)? else {
+            let Some(record) = self.old_statement(leaf, kept_ms)? else {
                 let is_done = true;
                 return Ok(SweepPart { rows, is_done });
             };
@@ -226,7 +225,7 @@ impl<V: View> Gate<'_, V> {
                 let is_done = false;
                 return Ok(SweepPart { rows, is_done });
             }
-            let permit = self.permit_of(&statement)?;
+            let permit = self.permit_of(&record)?;
             if permit.is_none_or(|permit| permit.ended_at.is_some()) {
                 self.draft.delete(self.keys.at_leaf(Kind::Disclosure, leaf));
             }
@@ -247,7 +246,7 @@ impl<V: View> Gate<'_, V> {
         loop {
             let leaf = self.namespace.swept.statements;
             let found = self.old_statement(leaf, kept_ms)?;
-            let Some(statement) = found.filter(|statement| !self.may_count(statement)) else {
+            let Some(record) = found.filter(|record| !self.may_count(record)) else {
                 let is_done = true;
                 return Ok(SweepPart { rows, is_done });
             };
@@ -255,7 +254,7 @@ impl<V: View> Gate<'_, V> {
                 let is_done = false;
                 return Ok(SweepPart { rows, is_done });
             }
-            if self.permit_of(&statement)?.is_none() {
+            if self.permit_of(&record)?.is_none() {
                 self.draft.delete(self.keys.at_leaf(Kind::Leaf, leaf));
                 self.draft.delete(self.keys.at_leaf(Kind::Disclosure, leaf));
                 self.forget_dispute(leaf);
@@ -269,12 +268,9 @@ impl<V: View> Gate<'_, V> {
     }
 
     /// Whether an approval may still rest on its statement.
-    fn may_count(&self, statement: &Statement) -> bool {
-        let Body::Approved(approved) = &statement.body else {
-            return false;
-        };
-        let expires_at = approved.expires_at.unwrap_or(ClusterTime::MAX);
-        expires_at.saturating_add(RETENTION_MS_MIN) > self.now()
+    fn may_count(&self, record: &LeafRecord) -> bool {
+        let until = record.counts_until;
+        until.is_some_and(|until| until.saturating_add(RETENTION_MS_MIN) > self.now())
     }
 
     /// The statement at `leaf` if it was made `kept_ms` ago or earlier; none also at the log's end.
@@ -282,24 +278,16 @@ impl<V: View> Gate<'_, V> {
         &self,
         leaf: u64,
         kept_ms: u64,
-    ) -> Result<Option<Statement>, ApplyError<V::Error>> {
+    ) -> Result<Option<LeafRecord>, ApplyError<V::Error>> {
         let key = self.keys.at_leaf(Kind::Leaf, leaf);
-        let Some(record) = self.draft.read::<LeafRecord>(&key)? else {
-            return Ok(None);
-        };
-        let statement = Statement::parse(&record.statement)
-            .map_err(|_unreadable| ApplyError::contradiction(key, "it is not a statement"))?;
-        let kept_until = statement.issued_at.saturating_add(kept_ms);
-        Ok((kept_until <= self.now()).then_some(statement))
+        let record = self.draft.read::<LeafRecord>(&key)?;
+        Ok(record.filter(|record| record.issued_at.saturating_add(kept_ms) <= self.now()))
     }
 
     /// The permit that a statement is about, if it is kept.
-    fn permit_of(
-        &self,
-        statement: &Statement,
-    ) -> Result<Option<PermitRecord>, ApplyError<V::Error>> {
-        match statement.body.permit_id() {
-            Some(permit) => self.permit(&permit),
+    fn permit_of(&self, record: &LeafRecord) -> Result<Option<PermitRecord>, ApplyError<V::Error>> {
+        match &record.permit {
+            Some(permit) => self.permit(permit),
             None => Ok(None),
         }
     }

@@ -77,9 +77,7 @@ impl<V: View> Gate<'_, V> {
         };
         assert_eq!(tree.size, leaf.saturating_add(1), "one statement, one leaf");
         self.draft.write(tree_key, &tree)?;
-        let record = LeafRecord {
-            statement: bytes.clone(),
-        };
+        let record = LeafRecord::of(&statement, bytes.clone());
         self.draft
             .write(self.keys.at_leaf(Kind::Leaf, leaf), &record)?;
         self.draft
@@ -103,13 +101,19 @@ impl<V: View> Gate<'_, V> {
     ) -> Result<Option<outcome::Statement>, ApplyError<V::Error>> {
         let key = self.keys.at_leaf(Kind::Leaf, leaf);
         let record = self.draft.read::<LeafRecord>(&key)?;
-        Ok(record.map(|LeafRecord { statement: bytes }| outcome::Statement { bytes, leaf }))
+        Ok(record.map(
+            |LeafRecord {
+                 statement: bytes, ..
+             }| outcome::Statement { bytes, leaf },
+        ))
     }
 
     /// The statement at `leaf`, which another record names.
     pub(super) fn statement(&self, leaf: u64) -> Result<outcome::Statement, ApplyError<V::Error>> {
         let key = self.keys.at_leaf(Kind::Leaf, leaf);
-        let LeafRecord { statement: bytes } = self.draft.must_read(&key)?;
+        let LeafRecord {
+            statement: bytes, ..
+        } = self.draft.must_read(&key)?;
         Ok(outcome::Statement { bytes, leaf })
     }
 

@@ -76,7 +76,11 @@ impl<V: View> NamespaceQuery<'_, V> {
     /// See [`NamespaceQuery::head`].
     pub fn statement(&self, leaf: u64) -> Result<Option<Statement>, ApplyError<V::Error>> {
         let record = read::<LeafRecord, V>(self.view, &self.keys.at_leaf(Kind::Leaf, leaf))?;
-        Ok(record.map(|LeafRecord { statement: bytes }| Statement { bytes, leaf }))
+        Ok(record.map(
+            |LeafRecord {
+                 statement: bytes, ..
+             }| Statement { bytes, leaf },
+        ))
     }
 
     /// What the statement at `leaf` only commits to; none once it is erased.

@@ -1,6 +1,6 @@
 //! When a sweep has something to do.
 
-use holdpoint_receipt::{ClusterTime, Fence, PermitId, Statement};
+use holdpoint_receipt::{ClusterTime, Fence, PermitId};
 
 use super::{NamespaceQuery, decode, number_at, read, rows, unreadable};
 use crate::fault::ApplyError;
@@ -120,12 +120,8 @@ impl<V: View> NamespaceQuery<'_, V> {
         kept_ms: u64,
     ) -> Result<Option<ClusterTime>, ApplyError<V::Error>> {
         let key = self.keys.at_leaf(Kind::Leaf, leaf);
-        let Some(record) = read::<LeafRecord, V>(self.view, &key)? else {
-            return Ok(None);
-        };
-        let statement =
-            Statement::parse(&record.statement).map_err(|_unreadable| unreadable(&key))?;
-        Ok(Some(statement.issued_at.saturating_add(kept_ms)))
+        let record = read::<LeafRecord, V>(self.view, &key)?;
+        Ok(record.map(|record| record.issued_at.saturating_add(kept_ms)))
     }
 }
 

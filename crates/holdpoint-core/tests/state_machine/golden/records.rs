@@ -227,6 +227,9 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
     };
     let leaf = LeafRecord {
         statement: b"{}".to_vec(),
+        issued_at: time(1_000),
+        permit: None,
+        counts_until: Some(time(2_000)),
     };
     let disclosure = DisclosureRecord {
         salt: SALT,
@@ -287,7 +290,7 @@ fn records_have_these_bytes() {
             usage: 0102fc"XGL"00
             once: 0118"invoice/{params.invoice}"01
             tree: 010302(d1*32)(d2*32)
-            leaf: 0102"{}"
+            leaf: 0102"{}"fbe8030001fbd007
             disclosure: 01(a2*32)0102"{}"0000
             disclosure, erased: 010000000000000000000000000000000000000000000000000000000000000000000001fb"0"01
             index to a permit: 01(a1*16)
