@@ -19,6 +19,7 @@ pub struct Dev {
     address: String,
     process: Option<Child>,
     starts: u32,
+    environment: Vec<(String, String)>,
 }
 
 impl Dev {
@@ -29,12 +30,26 @@ impl Dev {
     /// If it does not come up.
     #[must_use]
     pub fn started() -> Self {
+        Self::started_in(Scratch::new(), &[])
+    }
+
+    /// The same in a directory that has been prepared, with these variables in its environment.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come up.
+    #[must_use]
+    pub fn started_in(scratch: Scratch, environment: &[(&str, &str)]) -> Self {
         let address = ports::free(1).into_iter().next().unwrap_or_default();
         let mut dev = Self {
-            scratch: Scratch::new(),
+            scratch,
             address,
             process: None,
             starts: 0,
+            environment: environment
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
         };
         dev.start();
         dev
@@ -52,6 +67,7 @@ impl Dev {
         let also = said.try_clone().expect("a file handle can be cloned");
         let mut process = bare(self.scratch.path())
             .args(["dev", "--listen", &self.address])
+            .envs(self.environment.iter().cloned())
             .stdout(said)
             .stderr(Stdio::from(also))
             .spawn()

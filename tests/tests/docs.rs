@@ -61,6 +61,9 @@ fn folder() -> Dev {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(stand_in, mode).unwrap();
     }
+    let passphrase = scratch.write("passphrase", "correct horse battery staple\n");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(passphrase, mode).unwrap();
     let starter = repository::root().join("policies/starter");
     let copy = format!("cp -r '{}' policy", starter.display());
     let _ = shell::run(scratch.path(), &copy, &[]).exits(0);
@@ -262,6 +265,11 @@ fn examples_of_the_help_do_what_they_say() {
                 .any(|start| line.starts_with(start))
             {
                 stays_up(line);
+            } else if line.contains("--data-dir") {
+                // For a node that is stopped.
+                let mut dev = folder();
+                dev.kill();
+                let _ = shell::run(dev.scratch().path(), line, &[]).exits(0);
             } else if [
                 "infra.apply",
                 "plan=",

@@ -9,7 +9,7 @@
 //!
 //! It never reads a file, a clock, the environment or a random source, never awaits, and never
 //! iterates in hash order: the same input gives the same bytes on every node and in every run. It is
-//! the only crate that names `sha2` and `ed25519-dalek`.
+//! the only crate that names `sha2`, `ed25519-dalek` and `pkcs8`.
 #![deny(
     clippy::iter_over_hash_type,
     clippy::float_arithmetic,
@@ -39,7 +39,7 @@ pub mod verify;
 
 pub use digest::{Digest, Hasher, sha256, sha256_domain};
 pub use json::{INT_MAX, Json, JsonError, Limits};
-pub use keys::{KeySet, NodeSecretKeys, PublicKey, SecretKey};
+pub use keys::{KeySet, NodeSecretKeys, PublicKey, Sealing, SecretKey};
 pub use names::{
     Actor, BoundKey, Caller, ClusterId, ClusterTime, Fence, IdempotencyKey, Name, NameError,
     NodeId, PermitId, PolicyVersion, RedemptionId, SessionId, StepId, TreeSize,

@@ -14,11 +14,18 @@ use std::path::PathBuf;
 
 use holdpoint_receipt::NodeId;
 
+use crate::key_files::SealingFile;
+
 pub use cluster_file::{ClusterFile, NodeEntry};
 pub use witness::WitnessEntry;
 
 /// The environment variable that names the cluster file where `--config` does not.
 pub const ENV_CONFIG: &str = "HOLDPOINT_CONFIG";
+
+/// The environment variables that name what keys are encrypted under where no option does.
+pub const ENV_KEY_PASSPHRASE_FILE: &str = "HOLDPOINT_KEY_PASSPHRASE_FILE";
+/// The same for a key-encryption key.
+pub const ENV_KEY_ENCRYPTION_KEY_FILE: &str = "HOLDPOINT_KEY_ENCRYPTION_KEY_FILE";
 
 /// The port on which `dev` answers clients.
 pub const DEV_PORT: u16 = 7400;
@@ -33,6 +40,8 @@ pub struct ServeOptions {
     pub config: PathBuf,
     /// Which of the listed nodes this process is.
     pub node: NodeId,
+    /// What the node's keys are encrypted under, in place of what the cluster file says.
+    pub sealing: Option<SealingFile>,
 }
 
 /// What `holdpoint dev` is told.
@@ -42,6 +51,8 @@ pub struct DevOptions {
     pub dir: PathBuf,
     /// Where clients are answered. Must be a loopback address; port 0 takes any free port.
     pub client: SocketAddr,
+    /// What the node's keys are encrypted under, if they are.
+    pub sealing: Option<SealingFile>,
 }
 
 impl Default for DevOptions {
@@ -50,6 +61,7 @@ impl Default for DevOptions {
         Self {
             dir: PathBuf::from(DEV_DIR),
             client,
+            sealing: None,
         }
     }
 }

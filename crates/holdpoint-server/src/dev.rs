@@ -24,6 +24,7 @@ use crate::error::RunError;
 use crate::evaluate::ByPolicy;
 use crate::events::{Event, Listener};
 use crate::home::{HomeError, cluster_of, new_cluster, only_node};
+use crate::key_files::SealingFile;
 use crate::limits::DEADLINE_MAX;
 use crate::node::{Node, NodeOptions, listen};
 use crate::refused::Refused;
@@ -56,6 +57,8 @@ pub async fn dev(
 /// Starts the node of a development folder. It has no policy before [`prepare`].
 async fn start(options: &DevOptions, listener: Listener) -> Result<Node, RunError> {
     require_loopback(options.client)?;
+    let sealing = options.sealing.as_ref().map(SealingFile::read);
+    let sealing = sealing.transpose().map_err(HomeError::from)?;
     let client = listen(options.client).await?;
     // Nobody answers here, and nobody asks: a cluster of one has no peers.
     let peer = listen((options.client.ip(), 0).into()).await?;
@@ -68,6 +71,7 @@ async fn start(options: &DevOptions, listener: Listener) -> Result<Node, RunErro
             cluster,
             node: only_node(),
             is_dev: true,
+            sealing,
             client,
             peer,
             clock: Arc::new(SystemClock::new()),
@@ -100,6 +104,7 @@ fn describe(
         client: address(client)?,
         peer: address(peer)?,
         data_dir: dir.to_owned(),
+        sealing: None,
     };
     Ok(ClusterFile {
         path: dir.join("identity.json"),

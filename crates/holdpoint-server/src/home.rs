@@ -6,22 +6,26 @@
 
 mod generations;
 mod named;
+mod stored;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use holdpoint_core::GroupId;
-use holdpoint_receipt::keys::KeyError as KeyFormatError;
 use holdpoint_receipt::{ClusterId, NodeId};
 use holdpoint_storage::{
-    CreateError, DataDir, DiskError, FaultLatch, Identity, Incarnation, KeyError, LogOptions,
-    LogStore, OpenError, Owner, RocksLog, RocksState, StoreError,
+    CreateError, DataDir, DiskError, FaultLatch, Identity, Incarnation, LogOptions, LogStore,
+    OpenError, Owner, RocksLog, RocksState, StoreError,
 };
 
+use crate::key_files::{KeyFileError, KeySealing};
 use crate::random::{self, NoRandomness};
+
+use stored::Stored;
 
 pub(crate) use generations::{Generations, key_id};
 pub(crate) use named::NamedKeys;
+pub use stored::reencrypt_keys;
 
 /// A node's data directory.
 #[derive(Debug)]
@@ -51,18 +55,10 @@ pub enum HomeError {
     Open(#[from] OpenError),
     /// A key cannot be read or written.
     #[error(transparent)]
-    Key(#[from] KeyError),
+    Key(#[from] KeyFileError),
     /// The disk does not list, or does not forget, key files.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// A key file does not hold a key.
-    #[error("`{}` does not hold a key: {problem}", path.display())]
-    DamagedKey {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: KeyFormatError,
-    },
     /// A key file is gone and the node has a past.
     #[error(
         "`{}` is missing, and this node has signed with it; restore the file, or add the node again \
@@ -88,23 +84,30 @@ impl From<NoRandomness> for HomeError {
 }
 
 impl Home {
-    /// Opens the data directory `root` of `owner`, and makes it if there is none.
+    /// Opens the data directory `root` of `owner`, and makes it if there is none. Its keys are
+    /// encrypted under `sealing`, if there is one.
     ///
     /// # Errors
     ///
     /// [`HomeError`] says what is wrong with it. Nothing of another node's was changed.
-    pub(crate) fn open(root: &Path, owner: Owner) -> Result<Self, HomeError> {
+    pub(crate) fn open(
+        root: &Path,
+        owner: Owner,
+        sealing: Option<KeySealing>,
+    ) -> Result<Self, HomeError> {
         let (dir, is_new) = match DataDir::open(root, Some(owner)) {
             Err(OpenError::NotInitialised { .. }) => (create(root, owner)?, true),
             opened => (opened?, false),
         };
+        // Before anything is recovered, which may take long: a node without its keys is none.
+        let stored = Stored::read(dir.keys(), sealing)?;
         // One latch for both: a fault in either stops the node, and its group tells.
         let faults = FaultLatch::new();
         let log = dir.open_log(LogOptions::default(), faults.clone())?;
         let state = dir.open_state(GroupId::FIRST, faults)?;
         let bounds = log.bounds(GroupId::FIRST)?;
         let is_fresh = bounds.last().is_none() && log.vote(GroupId::FIRST)?.is_none();
-        let keys = Generations::open(dir.keys(), is_fresh)?;
+        let keys = Generations::open(stored, is_fresh)?;
         Ok(Self {
             identity: *dir.identity(),
             root: dir.root().to_owned(),
@@ -162,7 +165,10 @@ pub(crate) fn only_node() -> NodeId {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use holdpoint_receipt::keys::is_sealed;
+
     use super::*;
+    use crate::key_files::SealingFile;
 
     fn owner(cluster: u8, node: u64) -> Owner {
         let cluster = ClusterId::from_bytes([cluster; 16]);
@@ -176,7 +182,7 @@ mod tests {
     fn directory_is_made_once_and_its_keys_stay() {
         let scratch = tempfile::tempdir().unwrap();
         let root = scratch.path().join("node-1");
-        let first = Home::open(&root, owner(1, 1)).unwrap();
+        let first = Home::open(&root, owner(1, 1), None).unwrap();
         assert!(first.is_new);
         let (identity, keys) = (first.identity, first.keys.present());
         let mode = |file: &str| {
@@ -188,7 +194,7 @@ mod tests {
         };
         assert_eq!((mode("log.key"), mode("node.key")), (0o600, 0o600));
         drop(first);
-        let second = Home::open(&root, owner(1, 1)).unwrap();
+        let second = Home::open(&root, owner(1, 1), None).unwrap();
         assert!(!second.is_new);
         assert_eq!((second.identity, second.keys.present()), (identity, keys));
     }
@@ -197,21 +203,25 @@ mod tests {
     fn directory_of_another_node_or_cluster_is_refused_and_named() {
         let scratch = tempfile::tempdir().unwrap();
         let root = scratch.path().join("node-1");
-        drop(Home::open(&root, owner(1, 1)).unwrap());
-        let error = Home::open(&root, owner(1, 2)).unwrap_err().to_string();
+        drop(Home::open(&root, owner(1, 1), None).unwrap());
+        let error = Home::open(&root, owner(1, 2), None)
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("belongs to node 1, not to node 2"),
             "{error}"
         );
-        let error = Home::open(&root, owner(2, 1)).unwrap_err().to_string();
+        let error = Home::open(&root, owner(2, 1), None)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("belongs to cluster"), "{error}");
     }
 
     #[test]
     fn directory_in_use_is_refused() {
         let scratch = tempfile::tempdir().unwrap();
-        let _used = Home::open(scratch.path(), owner(1, 1)).unwrap();
-        let error = Home::open(scratch.path(), owner(1, 1))
+        let _used = Home::open(scratch.path(), owner(1, 1), None).unwrap();
+        let error = Home::open(scratch.path(), owner(1, 1), None)
             .unwrap_err()
             .to_string();
         assert!(error.contains("in use by another process"), "{error}");
@@ -220,12 +230,51 @@ mod tests {
     #[test]
     fn damaged_key_is_refused_and_its_file_named() {
         let scratch = tempfile::tempdir().unwrap();
-        drop(Home::open(scratch.path(), owner(1, 1)).unwrap());
+        drop(Home::open(scratch.path(), owner(1, 1), None).unwrap());
         let file = scratch.path().join("keys/log.key");
         std::fs::write(&file, "not a key").unwrap();
-        let error = Home::open(scratch.path(), owner(1, 1))
+        let error = Home::open(scratch.path(), owner(1, 1), None)
             .unwrap_err()
             .to_string();
         assert!(error.contains("log.key` does not hold a key"), "{error}");
+    }
+
+    fn passphrase(folder: &Path, words: &str) -> KeySealing {
+        let path = folder.join(format!("{words}.txt"));
+        std::fs::write(&path, words).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        SealingFile::Passphrase(path).read().unwrap()
+    }
+
+    #[test]
+    fn keys_of_a_directory_are_encrypted_at_the_next_start_and_new_ones_from_the_first() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().join("node-1");
+        let sealing = passphrase(scratch.path(), "one two three");
+        let plain = Home::open(&root, owner(1, 1), None).unwrap();
+        let present = plain.keys.present();
+        drop(plain);
+        let open = || Home::open(&root, owner(1, 1), Some(sealing.clone()));
+        let home = open().unwrap();
+        assert_eq!(home.keys.present(), present);
+        let made = home.keys.unnamed(|pair| *pair == present).unwrap();
+        drop(home);
+        for file in std::fs::read_dir(root.join("keys")).unwrap() {
+            let text = std::fs::read(file.unwrap().path()).unwrap();
+            assert!(is_sealed(&text));
+        }
+        let home = open().unwrap();
+        assert_eq!(home.keys.count(), 2);
+        assert!(home.keys.ring().find(&made).is_some());
+        drop(home);
+        let new = passphrase(scratch.path(), "four five six");
+        let changed = reencrypt_keys(&root, Some(&sealing), Some(&new)).unwrap();
+        assert_eq!(changed.len(), 4);
+        let error = open().unwrap_err().to_string();
+        assert!(error.contains("is encrypted, and not under"), "{error}");
+        let home = Home::open(&root, owner(1, 1), Some(new)).unwrap();
+        assert_eq!(home.keys.present(), present);
+        let used = reencrypt_keys(&root, None, None).unwrap_err().to_string();
+        assert!(used.contains("in use by another process"), "{used}");
     }
 }

@@ -112,6 +112,7 @@ mod tests {
             client: format!("127.0.0.1:74{node}1").parse().unwrap(),
             peer: format!("127.0.0.1:74{node}2").parse().unwrap(),
             data_dir: PathBuf::new(),
+            sealing: None,
         });
         ClusterFile {
             path: PathBuf::new(),

@@ -31,6 +31,7 @@ use crate::evaluate::{ByPolicy, Evaluator};
 use crate::events::{Event, Events, Listener};
 use crate::gate::Gate;
 use crate::home::is_released;
+use crate::key_files::KeySealing;
 use crate::limits::{CLOSE, DRAIN, RELEASE};
 use crate::recognition;
 use crate::stop::{StopSender, stop};
@@ -51,6 +52,8 @@ pub struct NodeOptions {
     pub node: NodeId,
     /// Whether the cluster is a single node for development, which every receipt then says.
     pub is_dev: bool,
+    /// What its keys are encrypted under in its data directory, if they are.
+    pub sealing: Option<KeySealing>,
     /// Listens for clients, at the address of the cluster file.
     pub client: TcpListener,
     /// Listens for the other nodes.
@@ -62,7 +65,9 @@ pub struct NodeOptions {
 }
 
 impl NodeOptions {
-    /// Listens on the addresses that the cluster file has for `node`.
+    /// Listens on the addresses that the cluster file has for `node`. Its keys are plain, whatever the
+    /// file says; [`SealingFile::read`](crate::key_files::SealingFile::read) gives what they may be
+    /// encrypted under.
     ///
     /// # Errors
     ///
@@ -75,6 +80,7 @@ impl NodeOptions {
             cluster,
             node,
             is_dev: false,
+            sealing: None,
             client,
             peer,
             clock: Arc::new(SystemClock::new()),
@@ -124,6 +130,7 @@ impl Node {
             cluster,
             node,
             is_dev,
+            sealing,
             client,
             peer,
             clock,
@@ -136,6 +143,7 @@ impl Node {
                 cluster: cluster.cluster,
                 node,
             },
+            sealing,
         )
         .await?;
         events.tell(Event::Opened {

@@ -12,8 +12,13 @@ pub(crate) struct NoRandomness(getrandom::Error);
 /// Draws `N` bytes.
 pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(NoRandomness)?;
+    fill(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Draws bytes where they are, so that no copy of a secret is left behind.
+pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), NoRandomness> {
+    getrandom::fill(bytes).map_err(NoRandomness)
 }
 
 /// Draws the salt of one command.

@@ -36,6 +36,7 @@ use tokio::time::timeout;
 
 use crate::http::connection;
 use crate::http::reply::{HttpResponse, Keep, TEXT, not_allowed, refusal, reply};
+use crate::key_files::SealingFile;
 use crate::limits::{CLOSE, WITNESS_BODY_WAIT, WITNESS_CONNECTIONS_MAX};
 use crate::stop::{Stop, stop};
 
@@ -54,6 +55,8 @@ pub struct WitnessOptions {
     pub listen: SocketAddr,
     /// The file of its key, which is made at the first start.
     pub key: PathBuf,
+    /// What its key is encrypted under in that file, if it is.
+    pub sealing: Option<SealingFile>,
     /// The name of its key; none names it after the key.
     pub name: Option<String>,
     /// The folder of its memory.
@@ -99,11 +102,14 @@ impl Witness {
         let WitnessOptions {
             listen,
             key,
+            sealing,
             name,
             state,
             logs,
         } = options;
-        let book = Book::open(&key, name.as_deref(), &state)?;
+        let sealing = sealing.map(|file| file.read()).transpose();
+        let sealing = sealing.map_err(BookError::from)?;
+        let book = Book::open(&key, name.as_deref(), &state, sealing.as_ref())?;
         let logs = Logs::open(book, logs)?;
         let unheard = |source| WitnessError::Listen {
             address: listen,

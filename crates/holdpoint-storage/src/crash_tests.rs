@@ -14,15 +14,17 @@ use tempfile::TempDir;
 
 use self::child::{Heard, entry, state_rows};
 use self::disk::Disk;
-use crate::data_dir::DataDir;
 use crate::data_dir::tests::{folder, identity, new_dir};
+use crate::data_dir::{DataDir, Generation, KeyFile};
 use crate::error::OpenError;
 use crate::fault::FaultLatch;
 use crate::framing::log_files;
 use crate::log::LogStore;
 use crate::log::rocks::{LogOptions, RocksLog};
+use crate::secret::read_secret;
 use crate::state::StateStore;
 use holdpoint_core::{GroupId, MapView, View};
+use holdpoint_receipt::keys::SecretBytes;
 
 const G: GroupId = GroupId::FIRST;
 
@@ -252,5 +254,39 @@ fn a_power_loss_at_any_step_of_an_installation_leaves_the_old_state_or_the_new()
     assert!(
         old_count > 5 && new_count > 2,
         "{old_count} steps left the old, {new_count} the new"
+    );
+}
+
+#[test]
+fn a_power_loss_at_any_step_of_another_encryption_leaves_a_key_that_is_whole() {
+    let temp = folder();
+    let before = temp.path().join("node");
+    let dir = DataDir::create(&before, identity()).unwrap();
+    let (generation, key) = (Generation::First, KeyFile::Node);
+    dir.keys().write(generation, key, child::OLD_KEY).unwrap();
+    drop(dir);
+    let (mut old_count, mut new_count) = (0, 0);
+    for step in 1.. {
+        let root = temp.path().join(format!("node-{step}"));
+        disk::copy(&before, &root);
+        let disk = Disk::new(&root, temp.path().join("journal"));
+        let plan = format!("any|keys|{step}|KILL|/armed");
+        let heard = child::run("encrypt", &root, Some((&disk, Some(&plan))), None);
+        disk.lose_power();
+        let keys = DataDir::open(&root, None).unwrap().keys();
+        let read = read_secret(&keys.path(generation, key)).unwrap();
+        match read.as_ref().map(SecretBytes::as_bytes) {
+            Some(child::OLD_KEY) => old_count += 1,
+            Some(child::NEW_KEY) => new_count += 1,
+            _ => panic!("step {step}: neither the old key nor the new one"),
+        }
+        fs::remove_dir_all(root).unwrap();
+        if heard.is_done {
+            break;
+        }
+    }
+    assert!(
+        old_count > 1 && new_count > 1,
+        "{old_count} steps left the old key, {new_count} the new one"
     );
 }

@@ -34,8 +34,7 @@ use crate::log::rocks::{LogOptions, RocksLog};
 use crate::state::rocks::RocksState;
 
 pub use identity::{FORMAT, Identity, Incarnation};
-pub(crate) use keys::OTHERS;
-pub use keys::{Generation, KeyError, KeyFile, KeyFolder};
+pub use keys::{Generation, KeyFile, KeyFolder};
 pub(crate) use lock::DirLock;
 pub(crate) use pointer::{StateNumber, read_pointer, write_pointer};
 
@@ -96,15 +95,7 @@ impl DataDir {
         identity.write(root)?;
         durable::remove_any(&root.join(CREATING))?;
         durable::sync_dir(root)?;
-        if let Some(parent) = root.parent() {
-            // The parent of a relative name of one part is the empty path.
-            let parent = if parent.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                parent
-            };
-            durable::sync_dir(parent)?;
-        }
+        durable::sync_dir(durable::parent_of(root))?;
         Ok(Self {
             root: root.into(),
             identity,
@@ -141,6 +132,7 @@ impl DataDir {
                 durable::remove_any(&root.join(name))?;
             }
         }
+        keys::clear_interrupted(&root.join(KEYS))?;
         for folder in [INCOMING, OUTGOING] {
             durable::remove_any(&root.join(folder))?;
             durable::ensure_dir(&root.join(folder), root)?;

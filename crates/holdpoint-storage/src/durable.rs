@@ -94,3 +94,11 @@ pub(crate) fn remove_any(path: &Path) -> Result<(), DiskError> {
         _ => Ok(()),
     }
 }
+
+/// The folder that a path is in: of a name alone, the one that the process runs in.
+pub(crate) fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    }
+}

@@ -18,20 +18,22 @@ mod folder;
 mod framing;
 pub mod log;
 mod rocks;
+mod secret;
 pub mod state;
 
 #[cfg(test)]
 mod crash_tests;
 
-pub use data_dir::{
-    DataDir, FORMAT, Generation, Identity, Incarnation, KeyError, KeyFile, KeyFolder, Owner,
-};
+pub use data_dir::{DataDir, FORMAT, Generation, Identity, Incarnation, KeyFile, KeyFolder, Owner};
 pub use error::{CreateError, DiskError, OpenError};
 pub use fault::{Fault, FaultLatch, StoreError};
-pub use folder::{Folder, FolderError, read_secret, write_secret};
+pub use folder::{Folder, FolderError};
 pub use log::mem::{MemLog, Syncs};
 pub use log::rocks::{LogOptions, RocksLog};
 pub use log::{Bounds, Done, LogStore, Purged, wait};
+pub use secret::{
+    KeyError, SECRET_BYTES_MAX, read_credential, read_secret, replace_secret, write_secret,
+};
 pub use state::mem::{MemReader, MemState};
 pub use state::reader::RocksReader;
 pub use state::rocks::RocksState;

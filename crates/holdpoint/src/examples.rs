@@ -2,7 +2,7 @@
 //! test runs each one.
 //!
 //! They are lines for a POSIX shell, next to a `holdpoint dev` that was started in the same folder.
-//! The shell has `plan.tfplan`, `README.md`, `cluster.toml` and a bundle in `policy/`; `$PERMIT` is an
+//! The shell has `plan.tfplan`, `README.md`, `cluster.toml`, a `passphrase` and a bundle in `policy/`; `$PERMIT` is an
 //! ISSUED permit, `$REDEEMED` a redeemed one, `$DIGEST` a stored bundle, `$SUBJECT` what a request
 //! waits to have approved, and `$SALT` the salt that came with `closed.json`, the receipt of a closed
 //! session.
@@ -197,6 +197,10 @@ pub(crate) const EXAMPLES: &[Examples] = &[
     (
         "keys require",
         &["holdpoint keys require --signers 1 --dry-run"],
+    ),
+    (
+        "keys reencrypt",
+        &["holdpoint keys reencrypt --data-dir .holdpoint --new-passphrase-file passphrase"],
     ),
     (
         "receipt verify",

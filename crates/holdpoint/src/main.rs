@@ -22,6 +22,7 @@ mod output;
 mod progress;
 mod run;
 mod said;
+mod sealing;
 mod shelf;
 mod times;
 mod usage;

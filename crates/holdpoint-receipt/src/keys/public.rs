@@ -26,6 +26,18 @@ pub enum KeyError {
     /// Not an Ed25519 private key in PKCS#8.
     #[error("not an Ed25519 private key in PKCS#8 PEM, as this program writes it")]
     SecretEncoding,
+    /// Encrypted, and in no way that is taken here.
+    #[error(
+        "not an Ed25519 private key in encrypted PKCS#8 PEM (PBES2 with scrypt or PBKDF2-SHA-256, and \
+         AES-256-CBC)"
+    )]
+    SealedEncoding,
+    /// What was given does not decrypt it.
+    #[error("the passphrase or key-encryption key does not open it")]
+    SealedOtherwise,
+    /// A key could not be encrypted.
+    #[error("the key cannot be encrypted")]
+    Sealing,
     /// A node's two keys are one.
     #[error("the log key and the co-signing key are the same; each needs a key of its own")]
     SameKey,

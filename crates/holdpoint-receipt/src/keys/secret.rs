@@ -16,6 +16,8 @@ use crate::names::{ClusterId, NodeId};
 const PKCS8_PREFIX: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
+/// The length of such a `PrivateKeyInfo`.
+pub(super) const PKCS8_BYTES: usize = 48;
 const PEM_BEGIN: &str = "-----BEGIN PRIVATE KEY-----\n";
 const PEM_END: &str = "\n-----END PRIVATE KEY-----\n";
 
@@ -26,6 +28,10 @@ pub struct SecretKey(SigningKey);
 pub struct SecretPem(Zeroizing<String>);
 
 impl SecretPem {
+    pub(super) const fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
     /// The text, for the file that only its owner reads.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -40,6 +46,17 @@ impl SecretKey {
         Self(SigningKey::from_bytes(seed))
     }
 
+    /// Draws a key: `fill` puts 32 random bytes where they are wiped.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `fill` says.
+    pub fn draw<E>(fill: impl FnOnce(&mut [u8; 32]) -> Result<(), E>) -> Result<Self, E> {
+        let mut seed = Zeroizing::new([0; 32]);
+        fill(&mut seed)?;
+        Ok(Self::from_seed(&seed))
+    }
+
     /// Reads the text that [`SecretKey::to_pem`] wrote, and nothing else.
     ///
     /// # Errors
@@ -52,18 +69,29 @@ impl SecretKey {
         let body = body.ok_or(KeyError::SecretEncoding)?;
         let der = STANDARD.decode(body).map(Zeroizing::new);
         let der = der.map_err(|_| KeyError::SecretEncoding)?;
-        let seed = der
-            .strip_prefix(PKCS8_PREFIX.as_slice())
-            .ok_or(KeyError::SecretEncoding)?;
-        let seed: &[u8; 32] = seed.try_into().map_err(|_| KeyError::SecretEncoding)?;
-        Ok(Self::from_seed(seed))
+        Self::from_der(&der).ok_or(KeyError::SecretEncoding)
+    }
+
+    /// Reads the one PKCS#8 that we write; none if it is another.
+    pub(super) fn from_der(der: &[u8]) -> Option<Self> {
+        let seed = der.strip_prefix(PKCS8_PREFIX.as_slice())?;
+        Some(Self::from_seed(seed.try_into().ok()?))
+    }
+
+    /// Writes the key in PKCS#8 to the first [`PKCS8_BYTES`] of `room`.
+    pub(super) fn write_der(&self, room: &mut [u8]) {
+        let bytes = PKCS8_PREFIX.iter().chain(self.0.as_bytes());
+        for (place, byte) in room.iter_mut().zip(bytes) {
+            *place = *byte;
+        }
     }
 
     /// The key in PKCS#8 PEM, as openssl reads it too.
     #[must_use]
     pub fn to_pem(&self) -> SecretPem {
-        let der = Zeroizing::new([PKCS8_PREFIX.as_slice(), self.0.as_bytes()].concat());
-        let body = Zeroizing::new(STANDARD.encode(&*der));
+        let mut der = Zeroizing::new([0; PKCS8_BYTES]);
+        self.write_der(&mut der[..]);
+        let body = Zeroizing::new(STANDARD.encode(&der[..]));
         // Room for everything at once, so that no partial copy is left behind by growing.
         let length = [PEM_BEGIN, &body, PEM_END]
             .iter()

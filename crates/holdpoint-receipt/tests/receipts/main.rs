@@ -21,6 +21,7 @@ mod python;
 mod receipt;
 mod registry;
 mod script;
+mod sealed;
 mod statement;
 mod story;
 mod tiles;

@@ -14,6 +14,7 @@ use toml::Spanned;
 
 use super::witness::{self, Witness, WitnessEntry};
 use super::{ConfigError, require_loopback};
+use crate::key_files::SealingFile;
 use crate::limits::CLUSTER_FILE_BYTES_MAX;
 
 /// A cluster, as its file says it. Every node has the same file.
@@ -42,6 +43,9 @@ pub struct NodeEntry {
     pub peer: SocketAddr,
     /// Its data directory. A relative path counts from the cluster file's folder.
     pub data_dir: PathBuf,
+    /// What its keys are encrypted under in that directory. A relative path counts from the cluster
+    /// file's folder.
+    pub sealing: Option<SealingFile>,
 }
 
 /// The file, as it is written.
@@ -69,6 +73,8 @@ struct Node {
     client: Spanned<String>,
     peer: Spanned<String>,
     data_dir: Spanned<String>,
+    key_passphrase_file: Option<Spanned<String>>,
+    key_encryption_key_file: Option<Spanned<String>>,
 }
 
 impl ClusterFile {
@@ -193,7 +199,32 @@ impl Place<'_> {
             client: self.address("client", &node.client)?,
             peer: self.address("peer", &node.peer)?,
             data_dir: folder.join(node.data_dir.get_ref()),
+            sealing: self.sealing(node)?,
         })
+    }
+
+    fn sealing(&self, node: &Node) -> Result<Option<SealingFile>, ConfigError> {
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        let file = |written: &Spanned<String>, key: &str| {
+            if written.get_ref().is_empty() {
+                return Err(self.invalid(written.span(), format!("{key} is empty; give a path")));
+            }
+            Ok(folder.join(written.get_ref()))
+        };
+        match (&node.key_passphrase_file, &node.key_encryption_key_file) {
+            (None, None) => Ok(None),
+            (Some(written), None) => file(written, "key_passphrase_file")
+                .map(SealingFile::Passphrase)
+                .map(Some),
+            (None, Some(written)) => file(written, "key_encryption_key_file")
+                .map(SealingFile::KeyEncryptionKey)
+                .map(Some),
+            (Some(_), Some(second)) => {
+                let message = "keys are encrypted under key_passphrase_file or \
+                               key_encryption_key_file, not under both";
+                Err(self.invalid(second.span(), message))
+            }
+        }
     }
 
     fn address(&self, key: &str, text: &Spanned<String>) -> Result<SocketAddr, ConfigError> {

@@ -4,6 +4,7 @@ use holdpoint_receipt::keys::{Algorithm, KeyName, VerifierKey};
 use holdpoint_receipt::{NodeId, SecretKey};
 
 use super::*;
+use crate::key_files::SealingFile;
 
 const GOOD: &str = r#"cluster_id = "00112233445566778899aabbccddeeff"
 
@@ -218,5 +219,31 @@ fn witnesses_are_read_and_each_has_a_name_an_address_and_a_key_of_its_own() {
     ] {
         let error = parse(&format!("{GOOD}{first}{second}")).unwrap_err();
         assert!(error.to_string().contains(said), "{error}");
+    }
+}
+
+#[test]
+fn file_that_keys_are_encrypted_under_counts_from_the_cluster_file_and_is_one_of_two() {
+    let with =
+        |setting: &str| parse(&GOOD.replacen("data_dir", &format!("{setting}\ndata_dir"), 1));
+    let sealing = |setting: &str| with(setting).unwrap().nodes[0].sealing.clone();
+    assert_eq!(parse(GOOD).unwrap().nodes[0].sealing, None);
+    assert_eq!(
+        sealing("key_passphrase_file = \"node-1.pass\""),
+        Some(SealingFile::Passphrase("etc/node-1.pass".into()))
+    );
+    assert_eq!(
+        sealing("key_encryption_key_file = \"/run/kek\""),
+        Some(SealingFile::KeyEncryptionKey("/run/kek".into()))
+    );
+    for (setting, said) in [
+        ("key_passphrase_file = \"\"", "key_passphrase_file is empty"),
+        (
+            "key_passphrase_file = \"a\"\nkey_encryption_key_file = \"b\"",
+            "not under both",
+        ),
+    ] {
+        let error = with(setting).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
     }
 }

@@ -12,13 +12,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use holdpoint_core::record::SignerRecord;
-use holdpoint_receipt::keys::{KeyError as KeyFormatError, NodePublicKeys};
-use holdpoint_receipt::{NodeSecretKeys, SecretKey, sha256};
+use holdpoint_receipt::keys::NodePublicKeys;
+use holdpoint_receipt::sha256;
 use holdpoint_storage::{Generation, KeyFile, KeyFolder};
 
 use super::HomeError;
+use super::stored::{self, Pair, Stored};
 use crate::cosign::Keyring;
-use crate::random;
+use crate::key_files::KeySealing;
 
 /// The name that operators give a pair of keys by: the beginning of its log key's hash, 16 hex digits.
 pub(crate) fn key_id(log_key: &[u8; 32]) -> String {
@@ -26,7 +27,7 @@ pub(crate) fn key_id(log_key: &[u8; 32]) -> String {
 }
 
 /// The name of the files of a later pair.
-fn name_of(log_key: &[u8; 32]) -> Generation {
+pub(super) fn name_of(log_key: &[u8; 32]) -> Generation {
     let hash = sha256(log_key);
     let mut name = [0; 8];
     for (to, from) in name.iter_mut().zip(hash.as_bytes()) {
@@ -42,6 +43,8 @@ pub(crate) struct Generations(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     folder: KeyFolder,
+    /// What new keys are encrypted under in their files.
+    sealing: Option<KeySealing>,
     ring: Keyring,
     known: Mutex<Known>,
 }
@@ -56,43 +59,43 @@ struct Known {
 }
 
 impl Generations {
-    /// Reads every pair. Makes the first if the node has never taken part in anything.
+    /// Takes every pair that was read. Makes the first if the node has never taken part in anything.
     ///
     /// # Errors
     ///
-    /// A file is not readable by its owner alone, or holds no key; or no pair is whole.
-    pub(super) fn open(folder: KeyFolder, is_fresh: bool) -> Result<Self, HomeError> {
+    /// No pair is whole, or the first cannot be made.
+    pub(super) fn open(mut stored: Stored, is_fresh: bool) -> Result<Self, HomeError> {
         let mut pairs = Vec::new();
         let mut secrets = Vec::new();
-        let found = folder.generations()?;
-        let has_later = found.keys().any(|found| *found != Generation::First);
-        let is_begun = found.contains_key(&Generation::First);
+        let found = stored.generations();
+        let has_later = found.iter().any(|found| *found != Generation::First);
+        let is_begun = found.contains(&Generation::First);
         let first = (is_begun || is_fresh || !has_later).then_some(Generation::First);
-        let later = found.keys().filter(|found| **found != Generation::First);
+        let later = found.iter().filter(|found| **found != Generation::First);
         for generation in first.into_iter().chain(later.copied()) {
             let is_needed = !has_later;
-            let pair = open_pair(&folder, generation, is_fresh && is_needed)?;
-            match pair {
+            match stored.pair(generation, is_fresh && is_needed)? {
                 Pair::Whole(keys) => {
                     pairs.push((generation, keys.public()));
                     secrets.push(*keys);
                 }
                 Pair::Lacks(file) if is_needed => {
-                    let path = folder.path(generation, file);
+                    let path = stored.folder.path(generation, file);
                     return Err(HomeError::LostKey { path });
                 }
                 Pair::Lacks(file) => tracing::warn!(
-                    missing = %folder.path(generation, file).display(),
+                    missing = %stored.folder.path(generation, file).display(),
                     "one key of a pair is missing; the other is left alone and not used"
                 ),
             }
         }
         let Some((_, present)) = pairs.first().copied() else {
-            let path = folder.path(Generation::First, KeyFile::Log);
+            let path = stored.folder.path(Generation::First, KeyFile::Log);
             return Err(HomeError::LostKey { path });
         };
         Ok(Self(Arc::new(Inner {
-            folder,
+            folder: stored.folder,
+            sealing: stored.sealing,
             ring: Keyring::new(secrets),
             known: Mutex::new(Known { pairs, present }),
         })))
@@ -143,7 +146,7 @@ impl Generations {
         if let Some((_, pair)) = known.pairs.iter().find(|(_, pair)| !is_named(pair)) {
             return Ok(*pair);
         }
-        let (generation, keys) = make(&self.0.folder)?;
+        let (generation, keys) = stored::make(&self.0.folder, self.0.sealing.as_ref())?;
         let public = keys.public();
         self.0.ring.add(keys);
         known.pairs.push((generation, public));
@@ -216,77 +219,6 @@ pub(super) fn is(pair: &NodePublicKeys, named: &SignerRecord) -> bool {
     *pair.log.as_bytes() == named.log_key && *pair.cosign.as_bytes() == named.cosign_key
 }
 
-enum Pair {
-    Whole(Box<NodeSecretKeys>),
-    Lacks(KeyFile),
-}
-
-fn open_pair(
-    folder: &KeyFolder,
-    generation: Generation,
-    may_make: bool,
-) -> Result<Pair, HomeError> {
-    let Some(log) = open_key(folder, generation, KeyFile::Log, may_make)? else {
-        return Ok(Pair::Lacks(KeyFile::Log));
-    };
-    let Some(node) = open_key(folder, generation, KeyFile::Node, may_make)? else {
-        return Ok(Pair::Lacks(KeyFile::Node));
-    };
-    let keys = NodeSecretKeys::new(log, node);
-    keys.map(|keys| Pair::Whole(Box::new(keys)))
-        .map_err(|problem| damaged(folder, generation, KeyFile::Node, problem))
-}
-
-fn open_key(
-    folder: &KeyFolder,
-    generation: Generation,
-    file: KeyFile,
-    may_make: bool,
-) -> Result<Option<SecretKey>, HomeError> {
-    if let Some(bytes) = folder.read(generation, file)? {
-        let text = str::from_utf8(&bytes).unwrap_or_default();
-        let key = SecretKey::from_pem(text);
-        return key
-            .map(Some)
-            .map_err(|problem| damaged(folder, generation, file, problem));
-    }
-    if !may_make {
-        return Ok(None);
-    }
-    let key = draw_key()?;
-    folder.write(generation, file, key.to_pem().as_str().as_bytes())?;
-    Ok(Some(key))
-}
-
-fn damaged(
-    folder: &KeyFolder,
-    generation: Generation,
-    file: KeyFile,
-    problem: KeyFormatError,
-) -> HomeError {
-    HomeError::DamagedKey {
-        path: folder.path(generation, file),
-        problem,
-    }
-}
-
-fn draw_key() -> Result<SecretKey, HomeError> {
-    Ok(SecretKey::from_seed(&random::bytes()?))
-}
-
-/// Draws a pair and writes it down, the log key last: a pair without it was never shown to anybody.
-fn make(folder: &KeyFolder) -> Result<(Generation, NodeSecretKeys), HomeError> {
-    let (log, cosign) = (draw_key()?, draw_key()?);
-    let generation = name_of(log.public().as_bytes());
-    let write =
-        |file, key: &SecretKey| folder.write(generation, file, key.to_pem().as_str().as_bytes());
-    write(KeyFile::Node, &cosign)?;
-    write(KeyFile::Log, &log)?;
-    // Two equal keys are as likely as no randomness at all.
-    let keys = NodeSecretKeys::new(log, cosign).map_err(|_| HomeError::Randomness)?;
-    Ok((generation, keys))
-}
-
 #[cfg(test)]
 mod tests {
     use holdpoint_receipt::{ClusterId, NodeId};
@@ -301,7 +233,7 @@ mod tests {
             cluster: ClusterId::from_bytes([1; 16]),
             node: NodeId::new(1).unwrap(),
         };
-        Home::open(scratch.path(), owner).map(|home| home.keys)
+        Home::open(scratch.path(), owner, None).map(|home| home.keys)
     }
 
     fn named(pair: &NodePublicKeys) -> SignerRecord {

@@ -17,6 +17,7 @@ use crate::error::RunError;
 use crate::evaluate::Evaluator;
 use crate::gate::{Gate, OwnIdentity, Parts};
 use crate::home::{Home, HomeError};
+use crate::key_files::KeySealing;
 use crate::limits::{
     ASKING_MAX, EVALUATIONS_MAX, EXPORTING_MAX, HTTP_READING_MAX, READERS, READING_MAX,
     WATCHING_MAX, WITNESSES_MAX,
@@ -29,9 +30,13 @@ use crate::shadow::Shadows;
 use crate::witnesses::Witnesses;
 
 /// Opens the data directory away from the runtime's threads: recovery may take a while.
-pub(super) async fn open_home(entry: &NodeEntry, owner: Owner) -> Result<Home, RunError> {
+pub(super) async fn open_home(
+    entry: &NodeEntry,
+    owner: Owner,
+    sealing: Option<KeySealing>,
+) -> Result<Home, RunError> {
     let root = entry.data_dir.clone();
-    let opened = tokio::task::spawn_blocking(move || Home::open(&root, owner)).await;
+    let opened = tokio::task::spawn_blocking(move || Home::open(&root, owner, sealing)).await;
     let opened: Result<Home, HomeError> =
         opened.map_err(|_| RunError::Task("the data directory was being opened"))?;
     Ok(opened?)

@@ -9,11 +9,11 @@
 use std::path::{Path, PathBuf};
 
 use holdpoint_receipt::checkpoint::Checkpoint;
-use holdpoint_receipt::keys::{Algorithm, KeyError as KeyFormatError, KeyName, VerifierKey};
+use holdpoint_receipt::keys::{Algorithm, KeyName, VerifierKey};
 use holdpoint_receipt::{SecretKey, sha256};
-use holdpoint_storage::{DiskError, Folder, FolderError, KeyError, read_secret, write_secret};
+use holdpoint_storage::{DiskError, Folder, FolderError};
 
-use crate::random::{self, NoRandomness};
+use crate::key_files::{self, KeyFileError, KeySealing};
 
 /// Names the key that the memory belongs to.
 const OWNER: &str = "witness";
@@ -26,18 +26,10 @@ pub enum BookError {
     Folder(#[from] FolderError),
     /// The file of its key.
     #[error(transparent)]
-    Key(#[from] KeyError),
+    Key(#[from] KeyFileError),
     /// The disk refused.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// The key file does not hold a key.
-    #[error("`{}` does not hold a key: {problem}", path.display())]
-    DamagedKey {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: KeyFormatError,
-    },
     /// The key is there and what it signed is not known.
     #[error(
         "`{}` has signed before, and `{}` does not know what; restore that folder, or make a new key, \
@@ -67,15 +59,6 @@ pub enum BookError {
     /// The name does not fit.
     #[error("`{0}` is not the name of a key: no white space, no `+`, not empty")]
     Name(String),
-    /// Nothing random can be drawn.
-    #[error("the system gives no random bytes")]
-    Randomness,
-}
-
-impl From<NoRandomness> for BookError {
-    fn from(_: NoRandomness) -> Self {
-        Self::Randomness
-    }
 }
 
 /// A witness's key and memory.
@@ -88,20 +71,17 @@ pub(super) struct Book {
 
 impl Book {
     /// Opens both, and makes them at the first start.
-    pub(super) fn open(key: &Path, name: Option<&str>, state: &Path) -> Result<Self, BookError> {
+    pub(super) fn open(
+        key: &Path,
+        name: Option<&str>,
+        state: &Path,
+        sealing: Option<&KeySealing>,
+    ) -> Result<Self, BookError> {
         let folder = Folder::open(state)?;
         let owner = folder.read(OWNER)?;
-        let (secret, is_new) = match read_secret(key)? {
-            Some(pem) => {
-                let text = str::from_utf8(&pem).unwrap_or_default();
-                let secret = SecretKey::from_pem(text);
-                let damaged = |problem| BookError::DamagedKey {
-                    path: key.into(),
-                    problem,
-                };
-                (secret.map_err(damaged)?, false)
-            }
-            None => (SecretKey::from_seed(&random::bytes()?), true),
+        let (secret, is_new) = match key_files::open(key, sealing)? {
+            Some(secret) => (secret, false),
+            None => (key_files::draw()?, true),
         };
         let verifier = verifier(&secret, name)?;
         let known = verifier.to_string().into_bytes();
@@ -120,7 +100,7 @@ impl Book {
             Some(_) => (),
         }
         if is_new {
-            write_secret(key, secret.to_pem().as_str().as_bytes())?;
+            key_files::create(key, &secret, sealing)?;
         }
         Ok(Self {
             folder,
@@ -186,19 +166,24 @@ mod tests {
     fn key_without_its_memory_and_memory_of_another_key_are_refused() {
         let scratch = tempfile::tempdir().unwrap();
         let (key, state) = (scratch.path().join("a.key"), scratch.path().join("state"));
-        let first = Book::open(&key, Some("w.example"), &state).unwrap();
+        let first = Book::open(&key, Some("w.example"), &state, None).unwrap();
         let vkey = first.verifier().to_string();
         drop(first);
-        let again = Book::open(&key, Some("w.example"), &state).unwrap();
+        let again = Book::open(&key, Some("w.example"), &state, None).unwrap();
         assert_eq!(again.verifier().to_string(), vkey);
         drop(again);
-        let other = Book::open(&key, Some("other.example"), &state).unwrap_err();
+        let other = Book::open(&key, Some("other.example"), &state, None).unwrap_err();
         assert!(matches!(other, BookError::OtherOwner { .. }), "{other}");
-        let other = Book::open(&scratch.path().join("b.key"), Some("w.example"), &state);
+        let other = Book::open(
+            &scratch.path().join("b.key"),
+            Some("w.example"),
+            &state,
+            None,
+        );
         assert!(matches!(other, Err(BookError::OtherOwner { .. })));
-        let lost = Book::open(&key, Some("w.example"), &scratch.path().join("empty"));
+        let lost = Book::open(&key, Some("w.example"), &scratch.path().join("empty"), None);
         assert!(matches!(lost, Err(BookError::LostMemory { .. })));
-        let unfit = Book::open(&key, Some("a name"), &state).unwrap_err();
+        let unfit = Book::open(&key, Some("a name"), &state, None).unwrap_err();
         assert!(matches!(unfit, BookError::Name(_)), "{unfit}");
     }
 }

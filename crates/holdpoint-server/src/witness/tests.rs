@@ -93,7 +93,7 @@ fn write_keys(folder: &Path) -> WatchedLog {
 
 fn open(folder: &Path) -> Logs {
     let key: PathBuf = folder.join("witness.key");
-    let book = Book::open(&key, Some("w.example"), &folder.join("state")).unwrap();
+    let book = Book::open(&key, Some("w.example"), &folder.join("state"), None).unwrap();
     Logs::open(book, vec![write_keys(folder)]).unwrap()
 }
 
@@ -218,7 +218,7 @@ fn keys_of_another_log_and_a_log_named_twice_are_refused_at_the_start() {
     let watched = write_keys(scratch.path());
     let open = |logs: Vec<WatchedLog>| {
         let (key, state) = (scratch.path().join("key"), scratch.path().join("state"));
-        let book = Book::open(&key, None, &state).unwrap();
+        let book = Book::open(&key, None, &state, None).unwrap();
         Logs::open(book, logs).unwrap_err()
     };
     let other = WatchedLog {

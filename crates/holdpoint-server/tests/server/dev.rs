@@ -70,6 +70,7 @@ async fn address_that_others_could_reach_is_refused_before_anything_is_made() {
     let options = DevOptions {
         dir: dir.clone(),
         client: "0.0.0.0:0".parse().unwrap(),
+        sealing: None,
     };
     let stopped = std::future::pending();
     let refused = dev(options, Box::new(|_| ()), stopped)

@@ -47,7 +47,15 @@ impl Dev {
         let stopped = async {
             let _ = stopped.await;
         };
-        let running = tokio::spawn(dev(DevOptions { dir, client }, listener, stopped));
+        let running = tokio::spawn(dev(
+            DevOptions {
+                dir,
+                client,
+                sealing: None,
+            },
+            listener,
+            stopped,
+        ));
         let events = tokio::task::spawn_blocking(move || {
             let mut seen = Vec::new();
             loop {
@@ -80,7 +88,15 @@ impl Dev {
     pub(crate) async fn refused(dir: PathBuf) -> String {
         let client = "127.0.0.1:0".parse().unwrap();
         let stopped = std::future::pending();
-        let started = dev(DevOptions { dir, client }, Box::new(|_| ()), stopped);
+        let started = dev(
+            DevOptions {
+                dir,
+                client,
+                sealing: None,
+            },
+            Box::new(|_| ()),
+            stopped,
+        );
         let refused = tokio::time::timeout(LONG, started).await.unwrap();
         refused.unwrap_err().to_string()
     }

@@ -91,6 +91,7 @@ impl Trio {
                 client: client.local_addr().unwrap(),
                 peer: peer.local_addr().unwrap(),
                 data_dir: scratch.path().join(format!("node-{id}")),
+                sealing: None,
             });
         }
         let file = ClusterFile {

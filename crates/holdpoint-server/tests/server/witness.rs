@@ -32,6 +32,7 @@ impl Running {
         let witness = Witness::start(WitnessOptions {
             listen: ([127, 0, 0, 1], port).into(),
             key: folder.join("witness.key"),
+            sealing: None,
             name: Some("w.example".to_owned()),
             state: folder.join("state"),
             logs: vec![WatchedLog {
@@ -132,6 +133,7 @@ async fn made(folder: &Path) -> (String, u16) {
     let witness = Witness::start(WitnessOptions {
         listen: ([127, 0, 0, 1], 0).into(),
         key: folder.join("witness.key"),
+        sealing: None,
         name: Some("w.example".to_owned()),
         state: folder.join("state"),
         logs: Vec::new(),

@@ -11,11 +11,12 @@ use holdpoint_core::{KeySpace, Kind, StateKey, Write};
 
 use super::G;
 use super::disk::Disk;
-use crate::data_dir::DataDir;
 use crate::data_dir::tests::identity;
+use crate::data_dir::{DataDir, Generation, KeyFile};
 use crate::fault::FaultLatch;
 use crate::log::rocks::LogOptions;
 use crate::log::{Done, LogStore, Purged};
+use crate::secret::replace_secret;
 use crate::state::{Applied, StateStore};
 
 const ROLE: &str = "HOLDPOINT_CRASH_ROLE";
@@ -147,6 +148,7 @@ fn child() {
         "append" => append(root, options),
         "append-unsynced" => append(root, options.fault_sync_off()),
         "install" => install(root),
+        "encrypt" => encrypt(root),
         role => panic!("no role `{role}`"),
     }
 }
@@ -260,5 +262,20 @@ fn install(root: &Path) {
     state.install(received).unwrap();
     say("installed");
     drop(state);
+    say("done");
+}
+
+/// What the key file holds before it is encrypted, and after.
+pub(super) const OLD_KEY: &[u8] = b"a key";
+pub(super) const NEW_KEY: &[u8] = b"the same key, encrypted";
+
+/// Writes the key of `root` in another encoding.
+fn encrypt(root: &Path) {
+    let dir = DataDir::open(root, None).unwrap();
+    let folder = root.parent().unwrap();
+    fs::write(folder.join("unarmed"), "").unwrap();
+    fs::rename(folder.join("unarmed"), folder.join("armed")).unwrap();
+    let path = dir.keys().path(Generation::First, KeyFile::Node);
+    replace_secret(&path, NEW_KEY).unwrap();
     say("done");
 }

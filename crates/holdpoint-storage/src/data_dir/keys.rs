@@ -5,13 +5,12 @@
 //! 0123456789abcdef.log.key 0123456789abcdef.node.key a later one, by the name that it was given
 //! ```
 //!
-//! Bytes in, bytes out: how a key is encoded, and which generation is in use, is not this crate's
-//! business. A key is never overwritten, only wiped.
+//! Bytes in, bytes out ([`crate::read_secret`] reads them): how a key is encoded, and which generation
+//! is in use, is not this crate's business. A key is never overwritten by another, only encrypted otherwise, or wiped.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,11 +18,10 @@ use std::sync::Arc;
 use super::{DataDir, DirLock, KEYS, names_in};
 use crate::durable;
 use crate::error::DiskError;
+use crate::secret::{self, KeyError};
 
 /// Mode of the folder.
 const FOLDER_MODE: u32 = 0o700;
-/// Mode bits that let anybody but the owner in.
-pub(crate) const OTHERS: u32 = 0o077;
 
 /// A key file. Each node has these two, and neither signs what the other does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,32 +91,6 @@ pub struct KeyFolder {
     _lock: Arc<DirLock>,
 }
 
-/// Why a key file was not read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// There is a key of this name already; a key is never overwritten.
-    #[error("`{}` exists already and is not overwritten", path.display())]
-    Exists {
-        /// The key file.
-        path: PathBuf,
-    },
-    /// Others can read it.
-    #[error(
-        "`{}` can be read by others (mode {mode:o}); it may be known to them: replace the key, or \
-         run `chmod 600` if you are sure that nobody has read it",
-        path.display()
-    )]
-    Exposed {
-        /// The key file.
-        path: PathBuf,
-        /// Its mode.
-        mode: u32,
-    },
-    /// The disk refused.
-    #[error(transparent)]
-    Fault(#[from] DiskError),
-}
-
 impl DataDir {
     /// The folder of the keys.
     #[must_use]
@@ -158,24 +130,6 @@ impl KeyFolder {
         Ok(())
     }
 
-    /// Reads `key` of `generation`, `None` if there is none.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyError::Exposed`] if others can read it, else a fault of the disk.
-    pub fn read(&self, generation: Generation, key: KeyFile) -> Result<Option<Vec<u8>>, KeyError> {
-        let path = self.path(generation, key);
-        let Some(secret) = durable::read_if_there(&path)? else {
-            return Ok(None);
-        };
-        let metadata = fs::metadata(&path).map_err(DiskError::at("read", &path))?;
-        let mode = metadata.permissions().mode() & 0o7777;
-        if mode & OTHERS != 0 {
-            return Err(KeyError::Exposed { path, mode });
-        }
-        Ok(Some(secret))
-    }
-
     /// Every generation of which there is a file, and which of its two keys there are.
     ///
     /// # Errors
@@ -205,12 +159,7 @@ impl KeyFolder {
     /// A fault of the disk; what was not removed is still whole or all zeros.
     pub fn wipe(&self, generation: Generation) -> Result<(), DiskError> {
         for key in KeyFile::BOTH {
-            let path = self.path(generation, key);
-            match zero(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                wiped => wiped.map_err(DiskError::at("wipe", &path))?,
-            }
-            durable::remove_any(&path)?;
+            secret::wipe(&self.path(generation, key))?;
         }
         durable::sync_dir(&self.folder())
     }
@@ -228,19 +177,17 @@ impl KeyFolder {
     }
 }
 
-/// Overwrites a file with zeros, durably.
-fn zero(path: &Path) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).open(path)?;
-    let mut left = file.metadata()?.len();
-    let zeros = [0_u8; 256];
-    while left > 0 {
-        let count = usize::try_from(left)
-            .unwrap_or(zeros.len())
-            .min(zeros.len());
-        file.write_all(zeros.get(..count).unwrap_or(&zeros))?;
-        left = left.saturating_sub(count as u64);
+/// Wipes what an interrupted replacement left beside the key that it was to replace.
+pub(super) fn clear_interrupted(folder: &Path) -> Result<(), DiskError> {
+    if !folder.is_dir() {
+        return Ok(());
     }
-    file.sync_all()
+    for name in names_in(folder)? {
+        if name.ends_with(durable::STAGED) {
+            secret::wipe(&folder.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 /// Lets nobody but the owner into the folder.

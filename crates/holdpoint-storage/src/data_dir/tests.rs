@@ -3,6 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 
 use super::*;
+use crate::secret::{KeyError, read_secret};
 
 pub(crate) fn identity() -> Identity {
     Identity {
@@ -197,22 +198,33 @@ fn a_directory_that_holds_something_else_is_left_alone() {
 fn a_key_is_written_once_and_refused_if_others_can_read_it() {
     let (temp, dir) = new_dir();
     let (keys, first) = (dir.keys(), Generation::First);
-    assert_eq!(keys.read(first, KeyFile::Log).unwrap(), None);
+    assert!(
+        read_secret(&keys.path(first, KeyFile::Log))
+            .unwrap()
+            .is_none()
+    );
     keys.write(first, KeyFile::Log, b"secret").unwrap();
     let path = keys.path(first, KeyFile::Log);
     assert_eq!(
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
     );
-    assert_eq!(keys.read(first, KeyFile::Log).unwrap().unwrap(), b"secret");
-    assert_eq!(keys.read(first, KeyFile::Node).unwrap(), None);
+    let read = read_secret(&keys.path(first, KeyFile::Log))
+        .unwrap()
+        .unwrap();
+    assert_eq!(read.as_bytes(), b"secret");
+    assert!(
+        read_secret(&keys.path(first, KeyFile::Node))
+            .unwrap()
+            .is_none()
+    );
     assert!(matches!(
         keys.write(first, KeyFile::Log, b"other"),
         Err(KeyError::Exists { .. })
     ));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     assert!(matches!(
-        keys.read(first, KeyFile::Log),
+        read_secret(&keys.path(first, KeyFile::Log)),
         Err(KeyError::Exposed { mode: 0o640, .. })
     ));
     drop(temp);
@@ -242,7 +254,31 @@ fn generations_of_keys_stand_beside_each_other_until_one_is_wiped() {
     assert_eq!(found.len(), 2);
     keys.wipe(Generation::First).unwrap();
     keys.wipe(Generation::First).unwrap();
-    assert_eq!(keys.read(Generation::First, KeyFile::Log).unwrap(), None);
-    assert!(keys.read(later, KeyFile::Node).unwrap().is_some());
+    let wiped = read_secret(&keys.path(Generation::First, KeyFile::Log)).unwrap();
+    assert!(wiped.is_none());
+    assert!(
+        read_secret(&keys.path(later, KeyFile::Node))
+            .unwrap()
+            .is_some()
+    );
+    drop(temp);
+}
+
+#[test]
+fn what_an_interrupted_replacement_of_a_key_left_is_gone_at_the_next_start() {
+    let (temp, dir) = new_dir();
+    let keys = dir.keys();
+    keys.write(Generation::First, KeyFile::Log, b"secret")
+        .unwrap();
+    let staged = keys.folder().join("log.key.tmp");
+    fs::write(&staged, "sec").unwrap();
+    let root = dir.root().to_owned();
+    drop((dir, keys));
+    let keys = DataDir::open(&root, None).unwrap().keys();
+    assert!(!staged.exists());
+    let read = read_secret(&keys.path(Generation::First, KeyFile::Log))
+        .unwrap()
+        .unwrap();
+    assert_eq!(read.as_bytes(), b"secret");
     drop(temp);
 }

@@ -14,6 +14,7 @@ use crate::data_dir::{DataDir, Generation, KeyFile};
 use crate::error::OpenError;
 use crate::log::rocks::LogOptions;
 use crate::log::{LogStore, wait};
+use crate::secret::read_secret;
 
 const G: GroupId = GroupId::FIRST;
 
@@ -225,10 +226,10 @@ fn an_installed_snapshot_leaves_vote_log_identity_and_keys_of_the_receiver_alone
     );
     assert_eq!(log.bounds(G).unwrap().held, Some((1, 1)));
     assert_eq!(*dir.identity(), identity);
-    assert_eq!(
-        dir.keys().read(first, KeyFile::Node).unwrap().unwrap(),
-        b"key of the receiver"
-    );
+    let key = read_secret(&dir.keys().path(first, KeyFile::Node))
+        .unwrap()
+        .unwrap();
+    assert_eq!(key.as_bytes(), b"key of the receiver");
     assert_eq!(
         get(&open_state(&dir), "a").as_deref(),
         Some("of the sender")

@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::node::{listener, run};
 use crate::output::{Answer, Failure, Format};
 use crate::said::short_sha256;
+use crate::sealing::SealingArgs;
 
 /// Start a single node for trying things out
 ///
@@ -25,6 +26,8 @@ pub(crate) struct DevArgs {
     /// Where clients are answered: a loopback address; port 0 takes any free port
     #[arg(long, value_name = "HOST:PORT", default_value_t = SocketAddr::from(([127, 0, 0, 1], DEV_PORT)))]
     listen: SocketAddr,
+    #[command(flatten)]
+    sealing: SealingArgs,
 }
 
 /// Runs it until Ctrl-C or SIGTERM.
@@ -35,6 +38,7 @@ pub(crate) fn perform(args: DevArgs, format: Format) -> Result<Answer, Failure> 
     let options = DevOptions {
         dir: args.dir,
         client: args.listen,
+        sealing: args.sealing.file(),
     };
     run(listener, |listener| {
         holdpoint_server::dev(options, listener, crate::node::stopped())

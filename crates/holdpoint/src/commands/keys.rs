@@ -3,6 +3,7 @@
 mod change;
 mod export;
 mod list;
+mod reencrypt;
 
 use clap::Subcommand;
 
@@ -18,6 +19,7 @@ pub(crate) enum KeysCommand {
     Retire(change::RetireArgs),
     Revoke(change::RevokeArgs),
     Require(change::RequireArgs),
+    Reencrypt(reencrypt::ReencryptArgs),
 }
 
 /// Does it.
@@ -30,5 +32,6 @@ pub(crate) fn perform(command: &KeysCommand) -> Result<Answer, Failure> {
         KeysCommand::Retire(args) => change::retire(args),
         KeysCommand::Revoke(args) => change::revoke(args),
         KeysCommand::Require(args) => change::require(args),
+        KeysCommand::Reencrypt(args) => reencrypt::perform(args),
     }
 }

@@ -10,6 +10,7 @@ use holdpoint_server::events::Event;
 use crate::exit::Exit;
 use crate::node::{listener, run};
 use crate::output::{Answer, Failure, Format};
+use crate::sealing::SealingArgs;
 
 /// Run one node of a cluster
 ///
@@ -24,6 +25,8 @@ pub(crate) struct ServeArgs {
     /// Which of the listed nodes this process is
     #[arg(long, value_name = "N", value_parser = parse_node)]
     node: NodeId,
+    #[command(flatten)]
+    sealing: SealingArgs,
 }
 
 /// A node id of a command line.
@@ -40,6 +43,7 @@ pub(crate) fn perform(args: ServeArgs, format: Format) -> Result<Answer, Failure
     let options = ServeOptions {
         config: args.config,
         node: args.node,
+        sealing: args.sealing.file(),
     };
     run(listener, |listener| {
         holdpoint_server::serve(options, listener, crate::node::stopped())

@@ -11,6 +11,7 @@ use tokio::runtime::Builder;
 use crate::exit::Exit;
 use crate::node::stopped;
 use crate::output::{Answer, Failure, Format, tell};
+use crate::sealing::SealingArgs;
 
 /// Run a witness: sign heads of logs that continue what it signed before
 ///
@@ -37,6 +38,8 @@ pub(crate) struct WitnessArgs {
     /// The published keys of that log, from `holdpoint keys export`; one for each --log, in order
     #[arg(long = "log-keys", value_name = "FILE", required = true)]
     log_keys: Vec<PathBuf>,
+    #[command(flatten)]
+    sealing: SealingArgs,
 }
 
 /// Runs it until SIGTERM or Ctrl-C.
@@ -50,6 +53,7 @@ pub(crate) fn perform(args: WitnessArgs, format: Format) -> Result<Answer, Failu
     let options = WitnessOptions {
         listen: args.listen,
         key: args.key,
+        sealing: args.sealing.file(),
         name: args.name,
         state: args.state,
         logs: logs

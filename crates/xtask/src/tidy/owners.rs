@@ -99,6 +99,7 @@ use Owners::{AboveTheLine, All, Only, Tests};
 
 const HASHES: &str = "hash with `holdpoint_receipt::Digest`";
 const SIGNS: &str = "sign and verify with `holdpoint_receipt`";
+const SEALS: &str = "encrypt keys with `holdpoint_receipt::Sealing`";
 const BUNDLES: &str = "load and evaluate bundles with `holdpoint_policy`";
 const STORES: &str = "store through `holdpoint_storage`";
 const PROPOSES: &str = "propose and read through `holdpoint_raft`";
@@ -147,6 +148,7 @@ const FOREIGN: &[(&str, Owners)] = &[
     ("openraft", Only(&["holdpoint-raft"], PROPOSES)),
     ("openraft-rt", Only(&["holdpoint-raft"], PROPOSES)),
     ("openraft-rt-tokio", Only(&["holdpoint-raft"], PROPOSES)),
+    ("pkcs8", Only(&["holdpoint-receipt"], SEALS)),
     ("proptest", Tests),
     ("prost", Only(&["holdpoint-proto", "xtask"], SPEAKS)),
     ("prost-types", Only(&["holdpoint-proto", "xtask"], SPEAKS)),
