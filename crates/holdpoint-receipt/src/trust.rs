@@ -11,7 +11,8 @@
 //!
 //! A verifier starts from an [`Anchor`]: root keys that it was given by hand, or those of the bundle
 //! that it trusts already. A new bundle counts only if enough of those roots *and* enough of its own
-//! signed it, if it is no older than what was seen, and if it has not expired. So roots can be
+//! signed it, if it is neither older than what was seen nor another of the same version, and if it has
+//! not expired. So roots can be
 //! replaced one version at a time, and whoever holds old ones cannot take a verifier back.
 //!
 //! Nothing here reads a clock, remembers a version or draws a key: all three are passed in.
@@ -19,6 +20,9 @@
 mod error;
 mod file;
 
+use std::cmp::Ordering;
+
+use crate::digest::{Digest, sha256};
 use crate::keys::{Algorithm, KeyName, KeySet, SecretKey, VerifierKey};
 use crate::names::{ClusterId, Name};
 use crate::note::NoteSignature;
@@ -81,6 +85,28 @@ impl Anchor {
         check_threshold(threshold, &roots)?;
         Ok(Self { roots, threshold })
     }
+
+    /// The root keys.
+    #[must_use]
+    pub fn roots(&self) -> &[VerifierKey] {
+        &self.roots
+    }
+
+    /// How many of them must have signed.
+    #[must_use]
+    pub const fn threshold(&self) -> u32 {
+        self.threshold
+    }
+}
+
+/// The newest bundle that a verifier has trusted: it never takes an older one, nor another one of the
+/// same version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its version.
+    pub version: u64,
+    /// Its [`TrustBundle::digest`].
+    pub digest: Digest,
 }
 
 /// A trust bundle that verifies. Only [`TrustBundle::verify`] makes one.
@@ -99,6 +125,15 @@ impl Trusted {
     pub fn key_set(&self, namespace: &Name) -> Option<&KeySet> {
         let mut sets = self.0.content.keys.iter();
         sets.find(|keys| keys.namespace() == namespace)
+    }
+
+    /// What is to be remembered of it.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        Seen {
+            version: self.0.content.version,
+            digest: self.0.digest(),
+        }
     }
 
     /// What the next bundle is verified against.
@@ -131,9 +166,16 @@ impl TrustBundle {
         &self.content
     }
 
-    /// The names of the roots that are said to have signed.
-    pub fn signers(&self) -> impl Iterator<Item = &KeyName> {
-        self.signatures.iter().map(|line| &line.name)
+    /// The digest of what the roots sign. More signatures do not change it.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        sha256(self.signed_text().as_bytes())
+    }
+
+    /// Whether this root, or former one, is said to have signed. The signature is not verified.
+    #[must_use]
+    pub fn is_signed_by(&self, root: &VerifierKey) -> bool {
+        self.signatures.iter().any(|line| is_of(line, root))
     }
 
     /// Adds the signature of a root, or of a former one; the same key's earlier one goes.
@@ -160,8 +202,8 @@ impl TrustBundle {
 
     /// Verifies the bundle from roots that are trusted already.
     ///
-    /// `seen_version` is the newest version that this verifier has trusted before, 0 if none. `now_ms`
-    /// is its own clock, in milliseconds since the Unix epoch.
+    /// `seen` is the newest bundle that this verifier has trusted before. `now_ms` is its own clock, in
+    /// milliseconds since the Unix epoch.
     ///
     /// # Errors
     ///
@@ -169,7 +211,7 @@ impl TrustBundle {
     pub fn verify(
         self,
         anchor: &Anchor,
-        seen_version: u64,
+        seen: Option<&Seen>,
         now_ms: u64,
     ) -> Result<Trusted, TrustError> {
         let text = self.signed_text();
@@ -195,16 +237,27 @@ impl TrustBundle {
         if found < needed as usize {
             return Err(TrustError::NotAnchored { found, needed });
         }
-        let version = self.content.version;
-        if version < seen_version {
-            return Err(TrustError::RolledBack {
-                version,
-                seen: seen_version,
-            });
+        if let Some(seen) = seen {
+            self.check_seen(seen)?;
         }
         match now_ms.checked_sub(self.content.expires_at_ms) {
             Some(ago_ms) => Err(TrustError::Expired { ago_ms }),
             None => Ok(Trusted(self)),
+        }
+    }
+
+    /// That it takes nobody back, and to no side.
+    fn check_seen(&self, seen: &Seen) -> Result<(), TrustError> {
+        let version = self.content.version;
+        match version.cmp(&seen.version) {
+            Ordering::Less => Err(TrustError::RolledBack {
+                version,
+                seen: seen.version,
+            }),
+            Ordering::Equal if self.digest() != seen.digest => {
+                Err(TrustError::Ambiguous { version })
+            }
+            Ordering::Equal | Ordering::Greater => Ok(()),
         }
     }
 

@@ -382,7 +382,7 @@ mod tests {
         assert!(reencrypt(&paths, Some(&new), None).is_err());
         assert!(is_sealed(text(&two).as_bytes()), "none was changed");
         let changed = reencrypt(&paths, Some(&old), Some(&new)).unwrap();
-        assert_eq!(changed, [one.clone()]);
+        assert_eq!(changed, std::slice::from_ref(&one));
         assert!(
             reencrypt(&paths, Some(&old), Some(&new))
                 .unwrap()

@@ -12,7 +12,8 @@ use clap::{
 
 use crate::commands::{
     approvals, authorize, cluster, complete, dev, freeze, get, help, keys, log, permits, policy,
-    receipt, redeem, resolve, retention, revoke, run, serve, session, status, watch, why, witness,
+    receipt, redeem, resolve, retention, revoke, run, serve, session, status, trust, watch, why,
+    witness,
 };
 use crate::examples;
 use crate::output::Format;
@@ -95,6 +96,8 @@ pub(crate) enum Command {
     Policy(policy::PolicyCommand),
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
     #[command(subcommand)]

@@ -21,6 +21,7 @@ pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod session;
 pub(crate) mod status;
+pub(crate) mod trust;
 pub(crate) mod watch;
 pub(crate) mod why;
 pub(crate) mod witness;

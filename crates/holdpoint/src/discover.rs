@@ -25,8 +25,11 @@ struct ClientFile {
     endpoints: Vec<String>,
     namespace: Option<String>,
     caller: Option<String>,
-    /// A relative path counts from the file's folder.
+    /// A relative path counts from the file's folder, like the next two.
     keys: Option<PathBuf>,
+    /// A trust bundle in the place of `keys`, and the roots that it is verified against.
+    trust: Option<PathBuf>,
+    roots: Option<PathBuf>,
 }
 
 /// The cluster that is meant.
@@ -36,6 +39,8 @@ pub(crate) struct Found {
     pub(crate) namespace: Option<String>,
     pub(crate) caller: Option<String>,
     pub(crate) keys: Option<PathBuf>,
+    /// A trust bundle in their place, and its roots.
+    pub(crate) trust: Option<(PathBuf, PathBuf)>,
     /// Where receipts are kept.
     pub(crate) receipts: PathBuf,
 }
@@ -69,6 +74,7 @@ fn discover_in(here: &Path, user: &User, given: &[String]) -> Result<Found, Fail
             namespace: None,
             caller: None,
             keys: None,
+            trust: None,
             receipts: shelf,
         });
     }
@@ -113,11 +119,24 @@ fn read(file: &Path, receipts: PathBuf) -> Result<Option<Found>, Failure> {
         return Err(wrong("`endpoints` is empty; name at least one `host:port`"));
     }
     let folder = file.parent().unwrap_or(Path::new(""));
+    let trust = match (content.trust, content.roots) {
+        (None, None) => None,
+        (Some(_), Some(_)) if content.keys.is_some() => {
+            return Err(wrong(
+                "`trust` takes the place of `keys`; leave one of them out",
+            ));
+        }
+        (Some(trust), Some(roots)) => Some((folder.join(trust), folder.join(roots))),
+        (Some(_), None) | (None, Some(_)) => {
+            return Err(wrong("`trust` and `roots` go together"));
+        }
+    };
     Ok(Some(Found {
         endpoints: content.endpoints,
         namespace: content.namespace,
         caller: content.caller,
         keys: content.keys.map(|keys| folder.join(keys)),
+        trust,
         receipts,
     }))
 }
@@ -213,5 +232,25 @@ mod tests {
         assert!(error.message().contains("line 2"), "{}", error.message());
         place.write(".holdpoint/client.toml", "endpoints = []\n");
         assert!(place.discover(&[]).unwrap_err().message().contains("empty"));
+    }
+
+    #[test]
+    fn trust_bundle_goes_with_its_roots_and_takes_the_place_of_keys() {
+        let place = Place::new();
+        let with = |more: &str| {
+            let text = format!("endpoints = [\"a:1\"]\n{more}");
+            place.write(".holdpoint/client.toml", &text);
+            place.discover(&[])
+        };
+        let found = with("trust = \"t.json\"\nroots = \"roots\"\n").unwrap();
+        let (trust, roots) = found.trust.unwrap();
+        assert!(trust.ends_with(".holdpoint/t.json") && roots.ends_with(".holdpoint/roots"));
+        for more in [
+            "trust = \"t.json\"\n",
+            "roots = \"roots\"\n",
+            "trust = \"t\"\nroots = \"r\"\nkeys = \"k\"\n",
+        ] {
+            assert!(with(more).is_err(), "{more}");
+        }
     }
 }

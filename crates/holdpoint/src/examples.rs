@@ -2,10 +2,10 @@
 //! test runs each one.
 //!
 //! They are lines for a POSIX shell, next to a `holdpoint dev` that was started in the same folder.
-//! The shell has `plan.tfplan`, `README.md`, `cluster.toml`, a `passphrase` and a bundle in `policy/`; `$PERMIT` is an
-//! ISSUED permit, `$REDEEMED` a redeemed one, `$DIGEST` a stored bundle, `$SUBJECT` what a request
-//! waits to have approved, and `$SALT` the salt that came with `closed.json`, the receipt of a closed
-//! session.
+//! The shell has `plan.tfplan`, `README.md`, `cluster.toml`, a `passphrase`, a bundle in `policy/`, and
+//! what earlier examples made; `$PERMIT` is an ISSUED permit, `$REDEEMED` a redeemed one, `$DIGEST` a
+//! stored bundle, `$SUBJECT` what a request waits to have approved, and `$SALT` the salt that came with
+//! `closed.json`, the receipt of a closed session.
 
 /// The command as it is typed after `holdpoint`, and its examples.
 pub(crate) type Examples = (&'static str, &'static [&'static str]);
@@ -203,10 +203,28 @@ pub(crate) const EXAMPLES: &[Examples] = &[
         &["holdpoint keys reencrypt --data-dir .holdpoint --new-passphrase-file passphrase"],
     ),
     (
+        "trust new-root",
+        &["holdpoint trust new-root --key root-a.key --name example.org/root-a --roots roots"],
+    ),
+    (
+        "trust init",
+        &["holdpoint trust init --roots roots --expires 90d --out trust.json"],
+    ),
+    (
+        "trust sign",
+        &["holdpoint trust sign trust.json --key root-a.key"],
+    ),
+    ("trust show", &["holdpoint trust show trust.json"]),
+    (
+        "trust verify",
+        &["holdpoint trust verify trust.json --roots roots"],
+    ),
+    (
         "receipt verify",
         &[
             "holdpoint get receipt \"$PERMIT\" --out receipt.json && holdpoint keys export --out keys.json && holdpoint receipt verify receipt.json --keys keys.json",
             "holdpoint get receipt \"$PERMIT\" --out receipt.json && holdpoint keys export --out keys.json && holdpoint receipt verify receipt.json --keys keys.json --mode execute --surface demo.echo --action echo --param message=hello --accept-dev",
+            "holdpoint get receipt \"$PERMIT\" --out receipt.json && holdpoint receipt verify receipt.json --trust trust.json --roots roots",
         ],
     ),
     (

@@ -20,6 +20,7 @@ use crate::output::Failure;
 use crate::said;
 use crate::shelf::Shelf;
 use crate::times::parse_duration;
+use crate::trusted;
 
 /// The longest name of a caller.
 const CALLER_BYTES_MAX: usize = 240;
@@ -124,6 +125,9 @@ impl GateArgs {
                 }
             });
             builder = builder.keys(keys?);
+        } else if let Some((trust, roots)) = &found.trust {
+            let name = namespace.or(found.namespace.as_deref());
+            builder = builder.keys(trusted::need(trust, roots, name)?);
         }
         Ok(builder)
     }

@@ -20,11 +20,14 @@ mod node;
 mod operation;
 mod output;
 mod progress;
+mod roots;
 mod run;
 mod said;
 mod sealing;
+mod seen;
 mod shelf;
 mod times;
+mod trusted;
 mod usage;
 mod visible;
 
@@ -99,6 +102,7 @@ fn perform(cli: Cli) -> Result<Answer, Failure> {
         Command::Retention(command) => commands::retention::perform(&command),
         Command::Policy(command) => commands::policy::perform(&command),
         Command::Keys(command) => commands::keys::perform(&command),
+        Command::Trust(command) => commands::trust::perform(&command),
         Command::Receipt(command) => commands::receipt::perform(&command),
         Command::Log(command) => commands::log::perform(&command),
         Command::Witness(args) => commands::witness::perform(args, format),

@@ -65,6 +65,15 @@ pub enum TrustError {
         /// The newest that was seen.
         seen: u64,
     },
+    /// Another bundle of this version has been seen.
+    #[error(
+        "version {version} is not the one that has been seen: the roots signed two bundles of one \
+         version; ask who keeps them"
+    )]
+    Ambiguous {
+        /// The version of both.
+        version: u64,
+    },
     /// The bundle is too old to be trusted.
     #[error("the bundle expired {ago_ms} ms ago; get the newest one")]
     Expired {
@@ -91,6 +100,7 @@ impl TrustError {
             Self::NotEnoughSignatures { .. } => "TRUST_NOT_ENOUGH_SIGNATURES",
             Self::NotAnchored { .. } => "TRUST_NOT_ANCHORED",
             Self::RolledBack { .. } => "TRUST_ROLLED_BACK",
+            Self::Ambiguous { .. } => "TRUST_AMBIGUOUS",
             Self::Expired { .. } => "TRUST_EXPIRED",
         }
     }

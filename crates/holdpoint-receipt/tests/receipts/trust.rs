@@ -2,7 +2,7 @@
 
 use holdpoint_receipt::keys::{Algorithm, KeyName, VerifierKey};
 use holdpoint_receipt::names::{ClusterId, Name};
-use holdpoint_receipt::trust::{Anchor, TrustBundle, TrustContent, TrustError, Trusted};
+use holdpoint_receipt::trust::{Anchor, Seen, TrustBundle, TrustContent, TrustError, Trusted};
 use holdpoint_receipt::{KeySet, SecretKey};
 use proptest::prelude::*;
 
@@ -58,7 +58,12 @@ fn bundle() -> TrustBundle {
 fn verified(bundle: &TrustBundle, anchor: &Anchor, seen: u64) -> Result<Trusted, &'static str> {
     let read = TrustBundle::parse(bundle.to_file().as_bytes()).unwrap();
     assert_eq!(read, *bundle);
-    let found = read.verify(anchor, seen, NOW_MS);
+    let digest = bundle.digest();
+    let seen = (seen > 0).then_some(Seen {
+        version: seen,
+        digest,
+    });
+    let found = read.verify(anchor, seen.as_ref(), NOW_MS);
     found.map_err(|error| error.code())
 }
 
@@ -119,10 +124,24 @@ fn roots_are_replaced_one_version_at_a_time() {
 fn older_and_expired_bundles_are_refused() {
     let anchor = anchor(&[1, 2, 3], 2);
     assert_eq!(verified(&bundle(), &anchor, 8), Err("TRUST_ROLLED_BACK"));
-    let at = |now_ms| bundle().verify(&anchor, 0, now_ms).map(|_| ());
+    let at = |now_ms| bundle().verify(&anchor, None, now_ms).map(|_| ());
     assert_eq!(at(NOW_MS), Ok(()));
     assert_eq!(at(NOW_MS + 1), Err(TrustError::Expired { ago_ms: 0 }));
     assert_eq!(at(u64::MAX).unwrap_err().code(), "TRUST_EXPIRED");
+}
+
+#[test]
+fn other_bundle_of_a_version_that_was_seen_is_refused_and_more_signatures_are_not_another() {
+    let anchor = anchor(&[1, 2, 3], 2);
+    let two = signed(content(7, 2, &[1, 2, 3], &[]), &[1, 2]);
+    let seen = two.verify(&anchor, None, NOW_MS).unwrap().seen();
+    assert!(bundle().verify(&anchor, Some(&seen), NOW_MS).is_ok());
+    let mut other = content(7, 2, &[1, 2, 3], &[]);
+    other.expires_at_ms += 1;
+    let other = signed(other, &[1, 2, 3]);
+    let refused = other.verify(&anchor, Some(&seen), NOW_MS).unwrap_err();
+    assert_eq!(refused, TrustError::Ambiguous { version: 7 });
+    assert_eq!(refused.code(), "TRUST_AMBIGUOUS");
 }
 
 #[test]
@@ -195,7 +214,7 @@ fn every_changed_byte_of_a_trust_bundle_is_refused() {
     let file = bundle().to_file().into_bytes();
     let anchor = anchor(&[1, 2, 3], 2);
     let is_refused = |changed: &[u8]| match TrustBundle::parse(changed) {
-        Ok(bundle) => bundle.verify(&anchor, 7, NOW_MS).is_err(),
+        Ok(bundle) => bundle.verify(&anchor, None, NOW_MS).is_err(),
         Err(_) => true,
     };
     for place in 0..file.len() {
@@ -256,7 +275,7 @@ proptest! {
         prop_assume!(file[place] != byte);
         file[place] = byte;
         let read = TrustBundle::parse(&file);
-        let found = read.and_then(|read| read.verify(&anchor(&[1, 2, 3], 2), 7, NOW_MS));
+        let found = read.and_then(|read| read.verify(&anchor(&[1, 2, 3], 2), None, NOW_MS));
         prop_assert!(found.is_err());
     }
 }

@@ -10,16 +10,16 @@ mod refresh;
 mod verify;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, Subcommand};
-use holdpoint_receipt::keys::KEYS_BYTES_MAX;
 use holdpoint_receipt::receipt::RECEIPT_BYTES_MAX;
 use holdpoint_receipt::{KeySet, VerifyError};
 
 use crate::exit::Exit;
-use crate::inputs::{read_file, read_start};
+use crate::inputs::read_start;
 use crate::output::{Answer, Failure};
+use crate::trusted::{KeySource, Untrusted};
 
 /// Check receipts
 #[derive(Debug, Subcommand)]
@@ -43,26 +43,14 @@ pub(crate) fn perform(command: &ReceiptCommand) -> Result<Answer, Failure> {
 /// The keys that receipts must verify against.
 #[derive(Debug, Args)]
 pub(crate) struct KeysArgs {
-    /// The published keys, from `holdpoint keys export` by a way that you trust
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "HOLDPOINT_KEYS",
-        hide_env_values = true
-    )]
-    keys: PathBuf,
+    #[command(flatten)]
+    source: KeySource,
 }
 
 impl KeysArgs {
     /// Reads them; a file that does not hold any is a problem to be told as a verdict.
     fn read(&self) -> Result<Result<KeySet, Problem>, Failure> {
-        let file = read_file(&self.keys, KEYS_BYTES_MAX)?;
-        let shown = self.keys.display();
-        Ok(KeySet::parse(&file).map_err(|error| Problem {
-            is_unverifiable: true,
-            code: "KEYS_MALFORMED",
-            sentence: format!("`{shown}` does not hold published keys: {error}"),
-        }))
+        Ok(self.source.read()?.map_err(Problem::from))
     }
 }
 
@@ -125,6 +113,16 @@ impl Problem {
             .member("verdict", self.word())
             .member("code", self.code)
             .member("sentence", self.sentence.as_str())
+    }
+}
+
+impl From<Untrusted> for Problem {
+    fn from(untrusted: Untrusted) -> Self {
+        Self {
+            is_unverifiable: true,
+            code: untrusted.code,
+            sentence: untrusted.sentence,
+        }
     }
 }
 

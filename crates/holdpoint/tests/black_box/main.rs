@@ -12,6 +12,7 @@ mod nobody;
 mod offline;
 mod pages;
 mod receipts;
+mod trust;
 
 use std::fs;
 use std::net::TcpListener;

@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use clap::Args;
 use holdpoint_receipt::KeySet;
 use holdpoint_receipt::export::{LINE_BYTES_MAX, LogError, LogReport, LogVerifier};
-use holdpoint_receipt::keys::KEYS_BYTES_MAX;
 use holdpoint_receipt::note::{NOTE_BYTES_MAX, Note};
 
 use super::members;
 use crate::exit::Exit;
 use crate::inputs::read_file;
 use crate::output::{Answer, Failure, number};
+use crate::trusted::KeySource;
 
 /// Verify an exported log offline, with published keys only
 ///
@@ -25,21 +25,20 @@ pub(crate) struct VerifyArgs {
     /// The log, from `holdpoint log export`
     #[arg(value_name = "FILE")]
     log: PathBuf,
-    /// The published keys, from `holdpoint keys export` by a way that you trust
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "HOLDPOINT_KEYS",
-        hide_env_values = true
-    )]
-    keys: PathBuf,
+    #[command(flatten)]
+    keys: KeySource,
     /// A head of this log that was saved, from `holdpoint log checkpoint`; may be repeated
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
 }
 
 pub(super) fn perform(args: &VerifyArgs) -> Result<Answer, Failure> {
-    let keys = KeySet::parse(&read_file(&args.keys, KEYS_BYTES_MAX)?)?;
+    let keys = match args.keys.read()? {
+        Ok(keys) => keys,
+        Err(untrusted) => {
+            return Ok(refused(UNVERIFIABLE, untrusted.code, untrusted.sentence));
+        }
+    };
     let saved: Vec<Note> = args
         .checkpoint
         .iter()
@@ -71,21 +70,25 @@ pub(super) fn perform(args: &VerifyArgs) -> Result<Answer, Failure> {
                 .member("statements", number(report.statement_count))
         }
         Err(error) => {
-            let (word, exit) = match error.code() {
+            let verdict = match error.code() {
                 // Keys that are older than the log give these too.
-                "UNKNOWN_KEY" | "UNKNOWN_SCHEMA" | "LOG_KEYS_STATEMENT" => {
-                    ("UNVERIFIABLE", Exit::NoQuorum)
-                }
+                "UNKNOWN_KEY" | "UNKNOWN_SCHEMA" | "LOG_KEYS_STATEMENT" => UNVERIFIABLE,
                 _ => ("INVALID", Exit::Degraded),
             };
-            Answer::new("log-verify")
-                .exit(exit)
-                .line(format!("{word}  {}  {error}", error.code()))
-                .member("verdict", word)
-                .member("code", error.code())
-                .member("sentence", error.to_string())
+            refused(verdict, error.code(), error.to_string())
         }
     })
+}
+
+const UNVERIFIABLE: (&str, Exit) = ("UNVERIFIABLE", Exit::NoQuorum);
+
+fn refused((word, exit): (&'static str, Exit), code: &'static str, sentence: String) -> Answer {
+    Answer::new("log-verify")
+        .exit(exit)
+        .line(format!("{word}  {code}  {sentence}"))
+        .member("verdict", word)
+        .member("code", code)
+        .member("sentence", sentence)
 }
 
 /// Reads line by line, so that a log of any length fits.
