@@ -4,6 +4,9 @@
 //! the bounds that it claims with keys and amounts, the approvals that it used. Whether a bound was
 //! free is for the state machine, so of a DENY by a bound the policy is asked whether it permits.
 
+#[cfg(test)]
+mod tests;
+
 use holdpoint_core::command::Verdict;
 use holdpoint_policy::{Evaluation, Input, Policy};
 use holdpoint_receipt::statement::DecisionStatement;
