@@ -1,11 +1,12 @@
 //! A receipt is checked by people who have nothing but the published keys.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     reason = "a test that cannot go on must fail"
 )]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use holdpoint_receipt::{KeySet, verify};
@@ -28,6 +29,44 @@ fn script(receipt: &Path, keys: &Path) -> (bool, String) {
         String::from_utf8_lossy(&output.stderr)
     );
     (output.status.success(), said)
+}
+
+/// What the page of Python says, run by the first `python3` that has the package it needs.
+fn python(receipt: &Path, keys: &Path) -> (bool, String) {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut pythons = std::env::split_paths(&path).map(|folder| folder.join("python3"));
+    let has_cryptography = |python: &PathBuf| {
+        let tried = Command::new(python)
+            .args(["-c", "import cryptography"])
+            .output();
+        tried.is_ok_and(|output| output.status.success())
+    };
+    let python = pythons.find(has_cryptography);
+    let python = python.expect("a `python3` with `cryptography`; `make setup` installs both");
+    let script = repository::root().join("tests/scripts/verify_receipt.py");
+    let output = Command::new(python)
+        .arg(script)
+        .args([receipt, keys])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.success(), said)
+}
+
+/// Both independent verifiers find a receipt valid, and it with one changed byte not.
+fn others_agree(receipt: &Path, keys: &Path) {
+    for verifier in [script, python] {
+        let (valid, said) = verifier(receipt, keys);
+        assert!(valid, "{}: {said}", receipt.display());
+        let mut changed = std::fs::read(receipt).unwrap();
+        // In the statement, the proof or the head.
+        let place = changed.len() / 2;
+        changed[place] ^= 0x01;
+        let path = receipt.with_extension("changed");
+        std::fs::write(&path, changed).unwrap();
+        let (valid, said) = verifier(&path, keys);
+        assert!(!valid, "{} changed: {said}", receipt.display());
+    }
 }
 
 /// The receipts of a permit, its redemption and its completion, and of a denial.
@@ -82,8 +121,24 @@ fn receipts_verify_by_the_program_and_by_standard_tools_alone() {
             .cli(&["receipt", "verify", file, "--keys", "published.json"])
             .exits(0);
         assert!(verified.stdout.contains("VALID"), "{}", verified.stdout);
-        let (valid, said) = script(&dev.scratch().path().join(file), &keys);
-        assert!(valid, "{said}");
+        others_agree(&dev.scratch().path().join(file), &keys);
+    }
+}
+
+#[test]
+fn receipts_that_two_of_three_nodes_signed_verify_by_standard_tools_and_a_page_of_python() {
+    let cluster = Cluster::deciding(&repository::root().join("policies/starter"));
+    let all = cluster.endpoints().join(",");
+    let cli = |words: &[&str]| cluster.cli(&[words, &["--endpoint", &all]].concat());
+    let files = receipts(cli);
+    let _ = cli(&["keys", "export", "--out", "keys.json"]).exits(0);
+    let keys = cluster.scratch().join("keys.json");
+    assert_eq!(files.len(), 4);
+    for file in &files {
+        let verified = cluster.cli(&["receipt", "verify", file, "--keys", "keys.json"]);
+        let said = verified.exits(0).stdout;
+        assert!(said.contains("signed by 2 of 2 needed"), "{said}");
+        others_agree(&cluster.scratch().join(file), &keys);
     }
 }
 

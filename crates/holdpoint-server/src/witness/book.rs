@@ -161,6 +161,7 @@ fn verifier(secret: &SecretKey, name: Option<&str>) -> Result<VerifierKey, BookE
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key_files::SealingFile;
 
     #[test]
     fn key_without_its_memory_and_memory_of_another_key_are_refused() {
@@ -185,5 +186,24 @@ mod tests {
         assert!(matches!(lost, Err(BookError::LostMemory { .. })));
         let unfit = Book::open(&key, Some("a name"), &state, None).unwrap_err();
         assert!(matches!(unfit, BookError::Name(_)), "{unfit}");
+    }
+
+    #[test]
+    fn key_is_encrypted_in_its_file_where_a_passphrase_is_named_and_stays_the_same() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let scratch = tempfile::tempdir().unwrap();
+        let (key, state) = (scratch.path().join("a.key"), scratch.path().join("state"));
+        let passphrase = scratch.path().join("passphrase");
+        std::fs::write(&passphrase, "one two three").unwrap();
+        std::fs::set_permissions(&passphrase, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let sealing = SealingFile::Passphrase(passphrase).read().unwrap();
+        let plain = Book::open(&key, None, &state, None).unwrap();
+        let vkey = plain.verifier().clone();
+        drop(plain);
+        let sealed = Book::open(&key, None, &state, Some(&sealing)).unwrap();
+        assert_eq!(*sealed.verifier(), vkey);
+        drop(sealed);
+        let refused = Book::open(&key, None, &state, None).unwrap_err();
+        assert!(refused.to_string().contains("is encrypted"), "{refused}");
     }
 }
