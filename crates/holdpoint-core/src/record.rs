@@ -321,9 +321,10 @@ impl LeafRecord {
     /// The row of `statement`, whose canonical bytes are `bytes`. What retention asks for each statement
     /// stands beside it, so that none is parsed to be taken away.
     pub(crate) fn of(statement: &Statement, bytes: Vec<u8>) -> Self {
-        let counts_until = match &statement.body {
-            Body::Approved(approved) => Some(approved.expires_at.unwrap_or(ClusterTime::MAX)),
-            _ => None,
+        let counts_until = if let Body::Approved(approved) = &statement.body {
+            Some(approved.expires_at.unwrap_or(ClusterTime::MAX))
+        } else {
+            None
         };
         Self {
             statement: bytes,

@@ -76,7 +76,9 @@ pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result
         for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(piece) {
             *pair = [digit_of(byte >> 4), digit_of(byte & 0xf)];
         }
-        let written = digits.get(..2 * piece.len()).unwrap_or_default();
+        let written = digits
+            .get(..piece.len().saturating_mul(2))
+            .unwrap_or_default();
         f.write_str(str::from_utf8(written).map_err(|_| fmt::Error)?)?;
     }
     Ok(())
@@ -85,8 +87,8 @@ pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result
 /// The digit of a number below 16.
 const fn digit_of(nibble: u8) -> u8 {
     match nibble {
-        0..=9 => b'0' + nibble,
-        _ => b'a' + (nibble & 0xf) - 10,
+        0..=9 => b'0'.wrapping_add(nibble),
+        _ => b'a'.wrapping_add(nibble & 0xf).wrapping_sub(10),
     }
 }
 
