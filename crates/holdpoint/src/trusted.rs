@@ -44,13 +44,8 @@ pub(crate) struct KeySource {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct TrustArgs {
     /// A trust bundle, which takes the place of --keys: keys that offline roots signed
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "HOLDPOINT_TRUST",
-        hide_env_values = true,
-        requires = "roots"
-    )]
+    // No variable names it: it would take the place of a --keys that was typed.
+    #[arg(long, value_name = "FILE", requires = "roots")]
     trust: Option<PathBuf>,
     /// The root keys that a trust bundle is verified against, one vkey a line
     #[arg(
