@@ -4,6 +4,18 @@
 use holdpoint_tests::command::{Run, bare, finished};
 use holdpoint_tests::dev::Dev;
 
+const ASK: [&str; 5] = [
+    "authorize",
+    "--surface",
+    "demo.echo",
+    "--param",
+    "message=a",
+];
+
+fn trust(dev: &Dev, words: &[&str]) {
+    let _ = dev.cli(&[&["trust"], words].concat()).exits(0);
+}
+
 /// Asks from a folder of its own, with the user's configuration and no other.
 fn elsewhere(dev: &Dev, words: &[&str]) -> Run {
     let scratch = dev.scratch();
@@ -29,9 +41,7 @@ fn client_believes_a_gate_whose_keys_roots_signed_and_no_bundle_that_is_older_th
 {
     let dev = Dev::started();
     std::fs::create_dir(dev.scratch().join("elsewhere")).unwrap();
-    let trust = |words: &[&str]| {
-        let _ = dev.cli(&[&["trust"], words].concat()).exits(0);
-    };
+    let trust = |words: &[&str]| trust(&dev, words);
     trust(&[
         "new-root", "--key", "a.key", "--name", "a", "--roots", "roots",
     ]);
@@ -53,15 +63,8 @@ fn client_believes_a_gate_whose_keys_roots_signed_and_no_bundle_that_is_older_th
         "--out",
         "2.json",
     ]);
-    let ask = [
-        "authorize",
-        "--surface",
-        "demo.echo",
-        "--param",
-        "message=a",
-    ];
     configured(&dev, "1.json");
-    let unsigned = elsewhere(&dev, &ask).exits(1);
+    let unsigned = elsewhere(&dev, &ASK).exits(1);
     assert!(
         unsigned.stderr.contains("TRUST_NOT_ENOUGH_SIGNATURES"),
         "{}",
@@ -69,7 +72,7 @@ fn client_believes_a_gate_whose_keys_roots_signed_and_no_bundle_that_is_older_th
     );
     trust(&["sign", "1.json", "--key", "a.key"]);
     trust(&["sign", "2.json", "--key", "a.key"]);
-    let first = elsewhere(&dev, &ask).exits(0);
+    let first = elsewhere(&dev, &ASK).exits(0);
     let state = dev.scratch().join("state/holdpoint/trust.json");
     assert!(
         first.stderr.contains(&state.display().to_string()),
@@ -77,27 +80,35 @@ fn client_believes_a_gate_whose_keys_roots_signed_and_no_bundle_that_is_older_th
         first.stderr
     );
     configured(&dev, "2.json");
-    let _ = elsewhere(&dev, &ask).exits(0);
+    let _ = elsewhere(&dev, &ASK).exits(0);
     configured(&dev, "1.json");
-    let back = elsewhere(&dev, &ask).exits(1);
+    let back = elsewhere(&dev, &ASK).exits(1);
     assert!(back.stderr.contains("TRUST_ROLLED_BACK"), "{}", back.stderr);
-    // Keys of another cluster are refused by what the gate says, whoever signed them.
+}
+
+#[test]
+fn keys_of_another_cluster_are_refused_by_what_the_gate_says_whoever_signed_them() {
+    let dev = Dev::started();
+    std::fs::create_dir(dev.scratch().join("elsewhere")).unwrap();
     let other = Dev::started();
     let foreign = other.scratch().join(".holdpoint/keys.json");
     let foreign = foreign.display().to_string();
-    trust(&[
+    let roots = [
+        "new-root", "--key", "a.key", "--name", "a", "--roots", "roots",
+    ];
+    trust(&dev, &roots);
+    let init = [
         "init",
         "--roots",
         "roots",
         "--expires",
         "1d",
         "--out",
-        "3.json",
-        "--key-set",
-        &foreign,
-    ]);
-    trust(&["sign", "3.json", "--key", "a.key"]);
-    configured(&dev, "3.json");
-    let refused = elsewhere(&dev, &ask);
+        "1.json",
+    ];
+    trust(&dev, &[&init[..], &["--key-set", &foreign]].concat());
+    trust(&dev, &["sign", "1.json", "--key", "a.key"]);
+    configured(&dev, "1.json");
+    let refused = elsewhere(&dev, &ASK);
     assert_ne!(refused.code, 0, "{}", refused.stderr);
 }
