@@ -18,7 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::digest::{Digest, sha256};
-use crate::json::{Json, Limits, parse};
+use crate::json::{Json, Limits, canonical_object, parse};
 use crate::names::TreeSize;
 use crate::note::Note;
 use crate::statement::Statement;
@@ -65,30 +65,36 @@ impl Receipt {
     /// The file's content: canonical JSON and a newline.
     #[must_use]
     pub fn to_file(&self) -> String {
+        Self::write_file(
+            &self.statement.to_canonical(),
+            &self.proof,
+            &self.checkpoint,
+        )
+    }
+
+    /// The file of the statement whose canonical form `statement` is, without reading it: the gate has
+    /// kept those bytes since it wrote them.
+    #[must_use]
+    pub fn write_file(statement: &str, proof: &Proof, checkpoint: &Note) -> String {
         let hash = |hash: &Digest| Json::str(STANDARD.encode(hash.as_bytes()));
         // Numbers of statements and trees are below 2^53.
         let int = |value: u64| Json::Int(i64::try_from(value).unwrap_or(i64::MAX));
-        let proof = Json::object([
+        let receipt_hash = sha256(statement.as_bytes()).to_string();
+        let proof = [
             (
                 "hashes",
-                Json::Array(self.proof.hashes.iter().map(hash).collect()),
+                Json::Array(proof.hashes.iter().map(hash).collect()),
             ),
-            ("leaf_index", int(self.proof.leaf_index)),
-            (
-                "receipt_hash",
-                Json::str(self.statement.receipt_hash().to_string()),
-            ),
-            ("tree_size", int(self.proof.tree_size.get())),
-        ]);
-        let receipt = Json::object([
-            ("checkpoint", Json::str(self.checkpoint.to_string())),
-            ("proof", proof),
-            ("schema", Json::str(RECEIPT_SCHEMA)),
-            ("statement", self.statement.to_json()),
-        ]);
-        let mut text = receipt.to_canonical();
-        text.push('\n');
-        text
+            ("leaf_index", int(proof.leaf_index)),
+            ("receipt_hash", Json::Str(receipt_hash)),
+            ("tree_size", int(proof.tree_size.get())),
+        ];
+        let before = canonical_object(&[("checkpoint", Json::Str(checkpoint.to_string()))]);
+        let (proof, schema) = (canonical_object(&proof), Json::str(RECEIPT_SCHEMA));
+        // The four members in their canonical order.
+        let before = before.trim_end_matches('}');
+        let schema = schema.to_canonical();
+        format!("{before},\"proof\":{proof},\"schema\":{schema},\"statement\":{statement}}}\n")
     }
 
     /// Reads a receipt in its one encoding.

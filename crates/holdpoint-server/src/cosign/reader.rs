@@ -17,7 +17,7 @@ use holdpoint_raft::Clock;
 use holdpoint_receipt::checkpoint::{Checkpoint, Origin};
 use holdpoint_receipt::note::Note;
 use holdpoint_receipt::verify::verify_note;
-use holdpoint_receipt::{ClusterId, Name, Proof, Receipt, Statement, TreeSize};
+use holdpoint_receipt::{ClusterId, Name, Proof, Receipt, TreeSize};
 use holdpoint_storage::{LogStore, StateStore, StoreError};
 
 use super::epochs::Due;
@@ -207,7 +207,7 @@ fn receipt<V: View<Error = StoreError>>(
     };
     let log = open(state, namespace)?;
     let statement = log.statement(leaf)?.ok_or_else(missing)?;
-    let statement = Statement::parse(&statement.bytes).map_err(SignError::fault)?;
+    let statement = str::from_utf8(&statement.bytes).map_err(SignError::fault)?;
     let tree_size = TreeSize::new(proven.head.size).map_err(SignError::fault)?;
     let hashes = log.inclusion(leaf, proven.head.size)?.ok_or_else(missing)?;
     let proof = Proof {
@@ -215,10 +215,5 @@ fn receipt<V: View<Error = StoreError>>(
         tree_size,
         hashes,
     };
-    let receipt = Receipt {
-        statement,
-        proof,
-        checkpoint: proven.note.clone(),
-    };
-    Ok(receipt.to_file().into_bytes())
+    Ok(Receipt::write_file(statement, &proof, &proven.note).into_bytes())
 }
