@@ -246,7 +246,7 @@ impl Approvals<'_> {
                 refusal,
             } = answer.into_inner();
             refused(refusal)?;
-            let proved = Receipt::believe(receipt, &gate.keys()).and_then(|receipt| {
+            let proved = Receipt::believe(receipt, &gate.trust()).and_then(|receipt| {
                 let (quorum, digest) = (bytes.quorum(), bytes.digest());
                 let stated = standing::approved(&receipt, gate.namespace(), quorum, digest)?;
                 same(
@@ -302,7 +302,7 @@ impl Approvals<'_> {
                 refusal,
             } = answer.into_inner();
             refused(refusal)?;
-            let proved = Receipt::believe(receipt, &gate.keys()).and_then(|receipt| {
+            let proved = Receipt::believe(receipt, &gate.trust()).and_then(|receipt| {
                 standing::approval_revoked(&receipt, gate.namespace(), quorum, subject)?;
                 Ok(ApprovalAnswer {
                     approval: read_only(approval, quorum, subject)?,

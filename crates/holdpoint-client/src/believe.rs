@@ -10,7 +10,7 @@ use std::sync::Arc;
 use holdpoint_proto::v1;
 use holdpoint_receipt::request::digest_of_canonical;
 use holdpoint_receipt::statement::{DecisionStatement, Outcome as StatedOutcome, PermitStep};
-use holdpoint_receipt::verify::{Verified, VerifyError, verify};
+use holdpoint_receipt::verify::{ProvenNotes, Verified, VerifyError};
 use holdpoint_receipt::{
     Body, Caller, ClusterTime, Digest, Fence, KeySet, Name, PermitId, RedemptionId, Request,
     RequestError, Salt, Statement, commit,
@@ -63,6 +63,14 @@ pub enum AnswerError {
     Operation(#[from] OperationError),
 }
 
+/// What receipts are verified against. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Trust {
+    pub(crate) keys: Arc<KeySet>,
+    /// What was verified against them before.
+    pub(crate) notes: Arc<ProvenNotes>,
+}
+
 /// A receipt that was verified against the gate's keys.
 #[derive(Clone, Debug)]
 pub struct Receipt {
@@ -96,9 +104,10 @@ impl Receipt {
     }
 
     /// Verifies a receipt as it came.
-    pub(crate) fn believe(wire: Option<v1::Receipt>, keys: &KeySet) -> Result<Self, AnswerError> {
+    pub(crate) fn believe(wire: Option<v1::Receipt>, trust: &Trust) -> Result<Self, AnswerError> {
         let wire = wire.ok_or(AnswerError::ReceiptMissing)?;
-        let verified = verify(&wire.file, keys).map_err(AnswerError::Receipt)?;
+        let verified = trust.notes.verify(&wire.file, &trust.keys);
+        let verified = verified.map_err(AnswerError::Receipt)?;
         Ok(Self {
             file: wire.file.into(),
             verified: Arc::new(verified),

@@ -5,10 +5,11 @@ mod builder;
 use std::sync::Arc;
 use std::time::Duration;
 
+use holdpoint_receipt::verify::ProvenNotes;
 use holdpoint_receipt::{Caller, KeySet, Name, PermitId, Reason};
 
 use crate::authorize::Authorize;
-use crate::believe::{Expected, Receipt};
+use crate::believe::{Expected, Receipt, Trust};
 use crate::call::{NoAnswer, Nodes};
 use crate::connection::Connection;
 use crate::failure::Refused;
@@ -86,6 +87,7 @@ struct Shared {
     namespace: Name,
     caller: Caller,
     keys: Pinned,
+    notes: Arc<ProvenNotes>,
     attempt_for: Duration,
 }
 
@@ -146,6 +148,14 @@ impl Gate {
     #[must_use]
     pub fn keys(&self) -> Arc<KeySet> {
         self.shared.keys.now()
+    }
+
+    /// The same with what was verified against them before.
+    pub(crate) fn trust(&self) -> Trust {
+        Trust {
+            keys: self.keys(),
+            notes: Arc::clone(&self.shared.notes),
+        }
     }
 
     /// Follows the published keys, where `seen` did not verify what came. Says whether they are others

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use holdpoint_proto::v1;
 use holdpoint_receipt::statement::KeysChange;
-use holdpoint_receipt::{Body, KeySet, NodeId};
+use holdpoint_receipt::{Body, NodeId};
 
-use crate::believe::{AnswerError, Receipt, same};
+use crate::believe::{AnswerError, Receipt, Trust, same};
 use crate::call::wire_ms;
 use crate::connection::Connection;
 use crate::failure::Failure;
@@ -231,14 +231,14 @@ impl Gate {
                 refusal,
             } = answer.into_inner();
             refused(refusal)?;
-            let seen = self.keys();
+            let seen = self.trust();
             let mut changed = believed(receipt.clone(), replay, &change, &seen);
             // Most changes are proved under keys that they have just put in the place of ours. Asked
             // again, the gate would say that it was so before.
             if matches!(changed, Err(AnswerError::Receipt(_)))
-                && self.follow_keys_over(&seen, &connection, budget).await
+                && self.follow_keys_over(&seen.keys, &connection, budget).await
             {
-                changed = believed(receipt, replay, &change, &self.keys());
+                changed = believed(receipt, replay, &change, &self.trust());
             }
             changed.map_err(Failure::disbelieve)
         };
@@ -250,7 +250,7 @@ fn believed(
     receipt: Option<v1::Receipt>,
     replay: bool,
     change: &Change<'_>,
-    keys: &KeySet,
+    trust: &Trust,
 ) -> Result<KeysChanged, AnswerError> {
     let Some(receipt) = receipt else {
         // A mark or a number may change nothing of who signs; new keys always do.
@@ -261,7 +261,7 @@ fn believed(
             is_replay: replay,
         });
     };
-    let receipt = Receipt::believe(Some(receipt), keys)?;
+    let receipt = Receipt::believe(Some(receipt), trust)?;
     let Body::Keys(stated) = &receipt.statement().body else {
         return Err(AnswerError::Differs { field: "kind" });
     };

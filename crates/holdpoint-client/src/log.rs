@@ -88,7 +88,7 @@ impl Gate {
             let answer = connection.history().receipt_at(message).await?;
             let v1::ReceiptAtResponse { receipt, refusal } = answer.into_inner();
             refused(refusal)?;
-            let receipt = Receipt::believe(receipt, &self.keys()).map_err(Failure::disbelieve)?;
+            let receipt = Receipt::believe(receipt, &self.trust()).map_err(Failure::disbelieve)?;
             let found = receipt.statement().place.leaf_index();
             same("leaf_index", found == leaf).map_err(Failure::disbelieve)?;
             Ok(receipt)

@@ -107,7 +107,7 @@ impl Gate {
                 ..
             } = answer.into_inner();
             refused(refusal)?;
-            let receipt = Receipt::believe(receipt, &self.keys()).and_then(|receipt| {
+            let receipt = Receipt::believe(receipt, &self.trust()).and_then(|receipt| {
                 expected.released(&receipt, !reason.is_empty(), replay)?;
                 Ok(Changed {
                     receipt,
@@ -148,7 +148,7 @@ impl Gate {
                 salt,
             } = answer.into_inner();
             refused(refusal)?;
-            let closed = Receipt::believe(receipt, &self.keys()).and_then(|receipt| {
+            let closed = Receipt::believe(receipt, &self.trust()).and_then(|receipt| {
                 let salt = standing::optional_salt(&salt)?;
                 // What was just closed is disclosed still.
                 same("salt", replay || salt.is_some())?;
@@ -203,7 +203,7 @@ impl Gate {
                     is_replay: true,
                 });
             }
-            let receipt = Receipt::believe(receipt, &self.keys()).and_then(|receipt| {
+            let receipt = Receipt::believe(receipt, &self.trust()).and_then(|receipt| {
                 standing::frozen(&receipt, self.namespace(), surface, is_frozen)?;
                 Ok(FreezeAnswer {
                     receipt: Some(receipt),

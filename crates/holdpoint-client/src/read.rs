@@ -132,7 +132,7 @@ impl Gate {
                 .await?;
             let v1::GetReceiptResponse { receipt, refusal } = answer.into_inner();
             refused(refusal)?;
-            let receipt = Receipt::believe(receipt, &self.keys());
+            let receipt = Receipt::believe(receipt, &self.trust());
             let fits = receipt.and_then(|receipt| {
                 let statement = receipt.statement();
                 match of {

@@ -132,7 +132,7 @@ impl Gate {
             request_canonical,
             request_digest,
         )?;
-        let receipt = Receipt::believe(answer.receipt.clone(), &self.keys())?;
+        let receipt = Receipt::believe(answer.receipt.clone(), &self.trust())?;
         let stated = believe::decision(&receipt, &understood.request, understood.digest)?.clone();
         let said = answer.decision();
         match stated.verdict {
@@ -225,7 +225,7 @@ impl Gate {
                     ..
                 } = answer.into_inner();
                 refused(refusal)?;
-                let receipt = Receipt::believe(receipt, &self.keys());
+                let receipt = Receipt::believe(receipt, &self.trust());
                 let proved = receipt.and_then(|receipt| {
                     let complete_by = expected.redeemed(&receipt, redemption, &redemption_salt)?;
                     Ok(Redemption {
@@ -289,7 +289,7 @@ impl Gate {
                     ..
                 } = answer.into_inner();
                 refused(refusal)?;
-                let receipt = Receipt::believe(receipt, &self.keys()).and_then(|receipt| {
+                let receipt = Receipt::believe(receipt, &self.trust()).and_then(|receipt| {
                     expected.completed(&receipt, outcome, reason.is_some(), replay)?;
                     Ok(receipt)
                 });
@@ -325,7 +325,7 @@ impl Gate {
                     receipt, refusal, ..
                 } = answer.into_inner();
                 refused(refusal)?;
-                let receipt = Receipt::believe(receipt, &self.keys()).and_then(|receipt| {
+                let receipt = Receipt::believe(receipt, &self.trust()).and_then(|receipt| {
                     expected.revoked(&receipt)?;
                     Ok(receipt)
                 });

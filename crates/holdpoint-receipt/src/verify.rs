@@ -20,6 +20,7 @@
 mod binding;
 mod execute;
 mod heads;
+mod memo;
 mod signatures;
 
 use crate::checkpoint::Checkpoint;
@@ -27,6 +28,7 @@ use crate::digest::Digest;
 use crate::keys::KeySet;
 use crate::merkle;
 use crate::names::{NodeId, TreeSize};
+use crate::note::Note;
 use crate::receipt::Receipt;
 use crate::statement::{Statement, StatementError};
 
@@ -34,6 +36,7 @@ pub use binding::verify_permit_for;
 pub use execute::{Execution, Live, verify_execute};
 pub(crate) use heads::parse_head;
 pub use heads::{verify_handover, verify_head_signature, verify_note, verify_published};
+pub use memo::ProvenNotes;
 
 /// Why a receipt is not believed: the first check that failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -254,8 +257,24 @@ impl Verified {
 ///
 /// [`VerifyError`] is the first check that failed, in the order of the module's table.
 pub fn verify(file: &[u8], keys: &KeySet) -> Result<Verified, VerifyError> {
+    verify_by(file, keys, |note, size| signers_of(note, size, keys))
+}
+
+/// Who signed a head, and how many had to.
+type Signed = (Vec<Signer>, u32);
+
+/// The same, where `signers` says whose signatures a note has.
+fn verify_by(
+    file: &[u8],
+    keys: &KeySet,
+    signers: impl FnOnce(&Note, TreeSize) -> Result<Signed, VerifyError>,
+) -> Result<Verified, VerifyError> {
     let receipt = Receipt::parse_if(file, |statement| check_owner(statement, keys))?;
-    verify_parsed(receipt, keys)
+    verify_signed(receipt, keys, signers)
+}
+
+fn signers_of(note: &Note, size: TreeSize, keys: &KeySet) -> Result<Signed, VerifyError> {
+    signatures::verify_proven(note.text(), note.signatures(), size, keys)
 }
 
 /// Verifies a receipt that was read or put together before.
@@ -264,6 +283,14 @@ pub fn verify(file: &[u8], keys: &KeySet) -> Result<Verified, VerifyError> {
 ///
 /// As for [`verify`].
 pub fn verify_parsed(receipt: Receipt, keys: &KeySet) -> Result<Verified, VerifyError> {
+    verify_signed(receipt, keys, |note, size| signers_of(note, size, keys))
+}
+
+fn verify_signed(
+    receipt: Receipt,
+    keys: &KeySet,
+    signers: impl FnOnce(&Note, TreeSize) -> Result<Signed, VerifyError>,
+) -> Result<Verified, VerifyError> {
     let statement = &receipt.statement;
     check_owner(statement, keys)?;
     let head = parse_head(&receipt.checkpoint)?;
@@ -275,9 +302,7 @@ pub fn verify_parsed(receipt: Receipt, keys: &KeySet) -> Result<Verified, Verify
     if head.size != receipt.proof.tree_size {
         return Err(VerifyError::WrongSize);
     }
-    let note = &receipt.checkpoint;
-    let (signers, signers_needed) =
-        signatures::verify_proven(note.text(), note.signatures(), head.size, keys)?;
+    let (signers, signers_needed) = signers(&receipt.checkpoint, head.size)?;
     let receipt_hash = statement.receipt_hash();
     verify_place(&receipt, &receipt_hash, &head)?;
     Ok(Verified {

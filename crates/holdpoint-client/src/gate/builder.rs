@@ -182,6 +182,7 @@ impl GateBuilder {
             namespace,
             caller,
             keys,
+            notes: Arc::default(),
             attempt_for,
         };
         Ok(Gate {
@@ -236,6 +237,7 @@ pub(crate) fn of_bed(door: crate::testkit::Door, name: &str) -> Result<Gate, Con
         namespace,
         caller,
         keys,
+        notes: Arc::default(),
         attempt_for: ATTEMPT_FOR_DEFAULT,
     };
     Ok(Gate {

@@ -168,7 +168,7 @@ impl Gate {
         bundle: Digest,
         mode: ActivationMode,
     ) -> Result<ActivationOutcome, AnswerError> {
-        let receipt = Receipt::believe(answer.receipt, &self.keys())?;
+        let receipt = Receipt::believe(answer.receipt, &self.trust())?;
         if answer.draining.is_empty() {
             activated(&receipt, self.namespace(), bundle, answer.version)?;
             return Ok(ActivationOutcome::InForce(PolicyActivated {
@@ -204,7 +204,7 @@ impl Gate {
                 .await?;
             let v1::CancelDrainResponse { receipt, refusal } = answer.into_inner();
             refused(refusal)?;
-            let receipt = Receipt::believe(receipt, &self.keys()).and_then(|receipt| {
+            let receipt = Receipt::believe(receipt, &self.trust()).and_then(|receipt| {
                 standing::drain(&receipt, self.namespace(), None, DrainMode::Cancelled)?;
                 Ok(receipt)
             });

@@ -15,6 +15,7 @@ mod follow;
 mod heads;
 mod keys;
 mod kinds;
+mod memo;
 mod mutants;
 mod open;
 mod python;
