@@ -2,7 +2,6 @@
 //! and honest nodes find nothing.
 //!
 //! A leader that lies is in the server's own tests: no process that ships can be told to.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ async fn decide(gate: &Gate, from: u64) {
                 .param("plan_sha256", format!("{number:064x}")),
             _ => Operation::new("demo.echo").param("message", "hello"),
         };
-        let operation = operation.key(&format!("attempt-{number}"));
+        let operation = operation.key(format!("attempt-{number}"));
         // A denial is a decision too.
         let _ = decided(gate, &operation, Duration::ZERO).await;
     }

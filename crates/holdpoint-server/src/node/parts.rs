@@ -128,11 +128,6 @@ pub(super) fn build_gate(
     assert!(is_first && is_only, "a group has one gate");
     let pool = |name, threads, queue| Pool::start(name, threads, queue).map_err(RunError::Thread);
     let shadows = Shadows::start(group.clone()).map_err(RunError::Thread)?;
-    let auditing = cluster
-        .audit
-        .then(|| Pool::start_behind_others("audit"))
-        .transpose()
-        .map_err(RunError::Thread)?;
     let gate = Gate::new(Parts {
         own,
         members: Members::new(cluster, group.membership()),
@@ -152,10 +147,19 @@ pub(super) fn build_gate(
         )?,
         evaluator,
         shadows,
-        audit: Audit::new(auditing),
+        audit: audit_of(cluster)?,
         witnesses: Witnesses::new(cluster.witnesses.clone()),
     });
     Ok((gate, Beside { proving, disputed }))
+}
+
+/// The audit of verdicts, with a thread where the cluster wants it.
+fn audit_of(cluster: &ClusterFile) -> Result<Audit, RunError> {
+    let thread = cluster
+        .audit
+        .then(|| Pool::start_behind_others("audit"))
+        .transpose();
+    Ok(Audit::new(thread.map_err(RunError::Thread)?))
 }
 
 /// The namespaces that this node has applied, and the one that every cluster has.

@@ -45,6 +45,34 @@ fn payment(amount: u64) -> Request {
     request("payment.execute", "transfer", &params)
 }
 
+/// What the state machine states of it.
+fn stated(kept: &Kept) -> DecisionStatement {
+    let commitment = |member: &str, value: &str| commit(&kept.salt, member, value.as_bytes());
+    let evaluation = &kept.evaluation;
+    DecisionStatement {
+        verdict: Stated::Deny {
+            reason: Reason::Policy,
+            retry_at: None,
+        },
+        surface: kept.request.surface.clone(),
+        action: kept.request.action.clone(),
+        request_digest: kept.request.digest(),
+        caller_commitment: commitment("caller_commitment", kept.request.caller.as_str()),
+        actor_commitment: None,
+        session_commitment: None,
+        idempotency_key_commitment: commitment("idempotency_key_commitment", "k1"),
+        not_after: evaluation.evaluated_at,
+        policy_version: evaluation.policy_version,
+        policy_digest: evaluation.policy_digest,
+        evaluator: StatementText::lossy("holdpoint-policy/1"),
+        inputs_digest: Digest::from_bytes([0; 32]),
+        approvals_digest: None,
+        bounds: BoundCommitments::default(),
+        policy_codes: None,
+        policy_ids: None,
+    }
+}
+
 impl Case {
     fn of(request: Request) -> Self {
         Self::approved(request, &[])
@@ -64,9 +92,8 @@ impl Case {
             };
             (name, Some(now))
         });
-        let salt = Salt::from_bytes([7; 32]);
         let mut kept = Kept {
-            salt,
+            salt: Salt::from_bytes([7; 32]),
             request,
             evaluation: Evaluation {
                 policy_version: PolicyVersion::new(1).unwrap(),
@@ -100,29 +127,7 @@ impl Case {
         });
         kept.evaluation.facts.approvals = used.collect();
         (kept.evaluation.verdict, kept.evaluation.claims) = translate::verdict(decided);
-        let commitment = |member: &str, value: &str| commit(&salt, member, value.as_bytes());
-        let decision = DecisionStatement {
-            verdict: Stated::Deny {
-                reason: Reason::Policy,
-                retry_at: None,
-            },
-            surface: kept.request.surface.clone(),
-            action: kept.request.action.clone(),
-            request_digest: kept.request.digest(),
-            caller_commitment: commitment("caller_commitment", "loopback:dev"),
-            actor_commitment: None,
-            session_commitment: None,
-            idempotency_key_commitment: commitment("idempotency_key_commitment", "k1"),
-            not_after: now,
-            policy_version: PolicyVersion::new(1).unwrap(),
-            policy_digest: loaded.digest(),
-            evaluator: StatementText::lossy("holdpoint-policy/1"),
-            inputs_digest: Digest::from_bytes([0; 32]),
-            approvals_digest: None,
-            bounds: BoundCommitments::default(),
-            policy_codes: None,
-            policy_ids: None,
-        };
+        let decision = stated(&kept);
         Self {
             policy: loaded,
             namespace: Name::new("default").unwrap(),
@@ -195,7 +200,9 @@ fn claim_with_another_key_or_amount_or_none_at_all_is_found() {
     let expected = "its bounds, their keys or amounts are not those of the policy";
     let amount = Case::of(payment(2_500)).found(|case| {
         let claims = &mut case.kept.evaluation.claims;
-        claims.iter_mut().for_each(|claim| claim.amount = 1);
+        for claim in claims {
+            claim.amount = 1;
+        }
     });
     assert_eq!(amount, expected);
     let missing = Case::of(payment(2_500)).found(|case| {
@@ -223,7 +230,9 @@ fn approvals_that_do_not_meet_the_quorum_or_are_not_needed_are_found() {
     );
     let unspent = Case::approved(payment(250_000), &["alice", "bob"]).found(|case| {
         let facts = &mut case.kept.evaluation.facts.approvals;
-        facts.iter_mut().for_each(|fact| fact.spends = false);
+        for fact in facts {
+            fact.spends = false;
+        }
     });
     assert_eq!(
         unspent,
@@ -234,10 +243,9 @@ fn approvals_that_do_not_meet_the_quorum_or_are_not_needed_are_found() {
 #[test]
 fn approval_of_a_forgotten_time_counts_as_it_did() {
     let mut case = Case::approved(payment(250_000), &["alice", "bob"]);
-    case.kept
-        .approvals
-        .iter_mut()
-        .for_each(|(_, at)| *at = None);
+    for (_, given_at) in &mut case.kept.approvals {
+        *given_at = None;
+    }
     assert_eq!(case.compared(), Ok(()));
 }
 
