@@ -109,6 +109,18 @@ pub enum OpenError {
     AnotherRequest,
 }
 
+impl OpenError {
+    /// The published code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchMember(_) => "NO_SUCH_MEMBER",
+            Self::AnotherValue(_) => "ANOTHER_VALUE",
+            Self::AnotherRequest => "BINDING_MISMATCH",
+        }
+    }
+}
+
 /// Shows that a member of the statement is the commitment to `value`.
 ///
 /// # Errors

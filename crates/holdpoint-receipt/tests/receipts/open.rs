@@ -147,3 +147,11 @@ fn request_is_shown_whole_and_says_what_its_members_were() {
         assert_eq!(found == Err(missing), !has_digest, "body {place}");
     }
 }
+
+#[test]
+fn each_reason_why_nothing_is_shown_has_its_published_code() {
+    let member = || "caller_commitment".to_owned();
+    assert_eq!(OpenError::NoSuchMember(member()).code(), "NO_SUCH_MEMBER");
+    assert_eq!(OpenError::AnotherValue(member()).code(), "ANOTHER_VALUE");
+    assert_eq!(OpenError::AnotherRequest.code(), "BINDING_MISMATCH");
+}
