@@ -106,7 +106,7 @@ impl TrustArgs {
 }
 
 /// The keys of a namespace's log: of the only one if none is named, or of `default`.
-fn of_namespace(trusted: &Trusted, name: Option<&str>) -> Result<KeySet, Untrusted> {
+pub(crate) fn of_namespace(trusted: &Trusted, name: Option<&str>) -> Result<KeySet, Untrusted> {
     let sets = &trusted.content().keys;
     let found = match (name, sets.as_slice()) {
         (None, [only]) => Some(only),

@@ -236,3 +236,23 @@ fn next_bundle_cannot_forget_keys_or_marks() {
             .contains("do not continue those of --previous")
     );
 }
+
+#[test]
+fn published_keys_and_their_view_follow_from_a_bundle_that_is_believed_and_from_no_other() {
+    let place = Place::with_roots();
+    let _ = place
+        .init("trust.json", "90d", &["--roots", "roots"])
+        .exits(0);
+    let out = ["--keys-out", "out.json", "--jwks-out", "out.jwks"];
+    let write = [&VERIFY[..], &out].concat();
+    let _ = place.run(&write).exits(11);
+    assert!(!place.path().join("out.json").exists());
+    place.sign("trust.json", &["a", "b"]);
+    let _ = place.run(&write).exits(0);
+    let read = |name: &str| fs::read_to_string(place.path().join(name)).unwrap();
+    assert_eq!(read("out.json"), golden_keys().to_file());
+    assert_eq!(read("out.jwks"), golden_keys().to_jwks());
+    let other = [&write[..], &["--trust-namespace", "other"]].concat();
+    let refused = place.run(&other).exits(11);
+    assert!(refused.stdout().contains("TRUST_NO_KEYS"));
+}
