@@ -20,8 +20,10 @@ use crate::error::DiskError;
 use crate::fault::{Fault, StoreError};
 use crate::rocks;
 
+/// What a batch takes beside its entries: keys, lengths, small records.
+const BATCH_OWN_BYTES: usize = 1_024;
 /// Entries and small records in one batch, at most.
-pub(super) const BATCH_ENTRIES_MAX: usize = 1_024;
+const BATCH_ENTRIES_MAX: usize = 1_024;
 /// Bytes in one batch, at most, unless one write alone has more.
 pub(super) const BATCH_BYTES_MAX: usize = 512 << 10;
 /// Writes that may wait; who comes then waits for the disk.
@@ -152,7 +154,10 @@ impl Writer {
     fn write(&mut self, batch: &[Job]) -> Result<(), StoreError> {
         self.shared.faults.check()?;
         let needs_sync = batch.iter().any(|job| !matches!(job.op, Op::Committed(_)));
-        let mut writes = WriteBatch::default();
+        // With room for all of it: a batch that grows copies itself each time.
+        let bytes = batch.iter().map(|job| job.op.size().1);
+        let bytes = bytes.fold(BATCH_OWN_BYTES, usize::saturating_add);
+        let mut writes = WriteBatch::with_capacity_bytes(bytes);
         let mut lowest = BTreeMap::new();
         for job in batch {
             let durable = self.durable.entry(job.group).or_default();

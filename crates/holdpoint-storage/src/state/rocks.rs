@@ -29,6 +29,20 @@ use crate::{framing, rocks};
 
 const DOING: &str = "write the state";
 
+/// What a row takes of a batch beside its key and value, at most: a tag, its family and two lengths.
+const ROW_BYTES: usize = 16;
+
+/// Room for `writes` in a batch, so that it does not grow: it copies all of itself each time.
+fn batch_bytes(writes: &[Write]) -> usize {
+    let sizes = writes.iter().map(|write| match write {
+        Write::Put { key, value } => key.as_bytes().len().saturating_add(value.len()),
+        Write::Delete { key } => key.as_bytes().len(),
+    });
+    sizes.fold(1_024, |sum, size| {
+        sum.saturating_add(size).saturating_add(ROW_BYTES)
+    })
+}
+
 /// The state of one group, on disk.
 pub struct RocksState {
     pub(super) root: PathBuf,
@@ -204,7 +218,7 @@ impl StateStore for RocksState {
         let current = self.current();
         let db = &current.db;
         let families = self.families(db)?;
-        let mut batch = WriteBatch::default();
+        let mut batch = WriteBatch::with_capacity_bytes(batch_bytes(writes));
         for write in writes {
             match write {
                 Write::Put { key, value } => {
