@@ -1,14 +1,18 @@
 //! Key files that are encrypted: by whom they are opened, and that nothing of them leaks.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use holdpoint_receipt::{Sealing, SecretKey};
 use holdpoint_tests::command::{Run, bare, finished};
+use holdpoint_tests::deadline::until_blocking;
 use holdpoint_tests::dev::Dev;
 use holdpoint_tests::scratch::Scratch;
+use holdpoint_tests::shell::Group;
 
 const PASSPHRASE: &str = "correct horse battery staple";
 const OTHER: &str = "four five six seven";
@@ -198,4 +202,22 @@ fn cluster_file_names_the_passphrase_of_a_node_and_the_environment_another() {
         refused.stderr
     );
     assert!(!scratch.join("node-1").exists(), "nothing was opened");
+    // The file that the cluster file names counts from its folder.
+    set_mode(&scratch.write("gone", PASSPHRASE), 0o600);
+    let said = scratch.join("said");
+    let mut command = bare(scratch.path());
+    command
+        .args(words)
+        .stderr(File::create(&said).unwrap())
+        .stdout(Stdio::null());
+    let _node = Group::start(command);
+    until_blocking("the node is ready", Duration::from_mins(1), || {
+        let said = std::fs::read_to_string(&said).unwrap();
+        if said.contains("ready in") {
+            Ok(())
+        } else {
+            Err(said)
+        }
+    });
+    assert_eq!(bodies(&scratch.join("node-1/keys")).len(), 2);
 }
