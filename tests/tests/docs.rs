@@ -256,6 +256,16 @@ fn examples_of_the_help_do_what_they_say() {
                 help.stdout.contains(line),
                 "`{command} -h` does not show `{line}`"
             );
+            if line.contains("holdpoint erase") {
+                // The permit is live.
+                let permit = issued(
+                    &shared,
+                    &["--surface", "demo.echo", "--param", "message=hello"],
+                );
+                let variables = [("PERMIT", permit.as_str())];
+                let _ = shell::run(shared.scratch().path(), line, &variables).exits(1);
+                continue;
+            }
             // Nobody but its one node is there to come or go.
             let comes_or_goes = ["cluster add", "cluster promote", "cluster remove"];
             if comes_or_goes.iter().any(|part| line.contains(part)) {

@@ -8,6 +8,7 @@ pub(crate) mod standing;
 use std::sync::Arc;
 
 use holdpoint_proto::v1;
+use holdpoint_receipt::chain::ChainError;
 use holdpoint_receipt::request::digest_of_canonical;
 use holdpoint_receipt::statement::{DecisionStatement, Outcome as StatedOutcome, PermitStep};
 use holdpoint_receipt::verify::{ProvenNotes, Verified, VerifyError};
@@ -47,6 +48,9 @@ pub enum AnswerError {
     /// The gate's canonical request is not one.
     #[error("the canonical request of the answer: {0}")]
     Request(#[source] RequestError),
+    /// The receipts verify and are not the story of one operation.
+    #[error("the receipts are not the story of one operation: {0}")]
+    Chain(#[source] ChainError),
     /// The gate understood another request than was asked.
     #[error("the gate understood another request than was asked")]
     RequestDiffers,

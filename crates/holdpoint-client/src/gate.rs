@@ -15,9 +15,8 @@ use crate::connection::Connection;
 use crate::failure::Refused;
 use crate::operation::Operation;
 use crate::outcome::Outcome;
-use crate::permit::{Granted, Permit, PermitHandle, PermitReading};
+use crate::permit::{AdoptError, Granted, Permit, PermitHandle, PermitReading};
 use crate::pinned::{Pinned, Published};
-use crate::random::RandomnessError;
 use crate::refusal::Silence;
 
 pub use builder::{ConnectError, GateBuilder};
@@ -213,8 +212,9 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// The operating system gave no randomness for the redemption id.
-    pub fn adopt(&self, reading: PermitReading) -> Result<Permit<Granted>, RandomnessError> {
+    /// [`AdoptError`]: the request is no longer stored, or the operating system gave no randomness for
+    /// the redemption id.
+    pub fn adopt(&self, reading: PermitReading) -> Result<Permit<Granted>, AdoptError> {
         Permit::read(self.clone(), reading)
     }
 

@@ -12,6 +12,7 @@ use holdpoint_receipt::{
 use crate::believe::AnswerError;
 use crate::call::wire_ms;
 use crate::connection::Connection;
+use crate::erase::Erasure;
 use crate::failure::Failure;
 use crate::gate::{CallError, Gate};
 use crate::info::{Bound, caller, digest, malformed, name, permit_id, time, version};
@@ -106,8 +107,19 @@ pub struct DecisionPage {
     pub decisions: Vec<RecordedDecision>,
     /// The leaf where the next page begins; none after the last.
     pub next_leaf: Option<u64>,
-    /// Decisions of this page whose inputs have been erased.
+    /// Decisions that this page leaves out because what they rest on is no longer stored.
     pub erased_count: u64,
+    /// Those of them that an operator erased. Retention says of none when it went.
+    pub erased: Vec<ErasedDecision>,
+}
+
+/// A decision whose request was erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErasedDecision {
+    /// Where its statement stands.
+    pub leaf_index: u64,
+    /// What says that it was erased.
+    pub erasure: Erasure,
 }
 
 impl Gate {
@@ -115,8 +127,8 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// [`CallError::Refused`] with `NOT_FOUND` or `UNKNOWN_PERMIT` if there is none, or what it rests
-    /// on has been erased.
+    /// [`CallError::Refused`] with `NOT_FOUND` or `UNKNOWN_PERMIT` if there is none, or retention has
+    /// removed what it rests on; with `ERASED` if an operator did, and the sentence says when.
     ///
     /// # Cancellation
     ///
@@ -174,12 +186,15 @@ impl Gate {
             refused(answer.refusal.take())?;
             let decisions = answer.decisions.into_iter().map(read_decision);
             let decisions: Result<Vec<_>, _> = decisions.collect();
+            let erased = answer.erased_decisions.iter().map(read_erased);
+            let erased: Result<Vec<_>, _> = erased.collect();
             // A page that begins where it ends would be read for ever.
             let next_leaf = Some(answer.next_leaf).filter(|next| *next > from_leaf);
             Ok(DecisionPage {
                 decisions: decisions.map_err(Failure::disbelieve)?,
                 next_leaf,
                 erased_count: answer.erased,
+                erased: erased.map_err(Failure::disbelieve)?,
             })
         };
         Ok(self.nodes().call(self.deadline(), ask).await?.answer)
@@ -215,6 +230,15 @@ fn read_explanation(
             .map(|fact| (fact.name, fact.value))
             .collect(),
         changes: answer.changes,
+    })
+}
+
+fn read_erased(wire: &v1::ErasedDecision) -> Result<ErasedDecision, AnswerError> {
+    let erasure = wire.erasure.as_ref();
+    let erasure = erasure.ok_or_else(|| malformed("erasure", "is missing"))?;
+    Ok(ErasedDecision {
+        leaf_index: wire.leaf_index,
+        erasure: Erasure::from_wire(erasure)?,
     })
 }
 

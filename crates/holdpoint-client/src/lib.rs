@@ -51,6 +51,7 @@ mod call;
 mod clock;
 mod connection;
 mod endpoints;
+mod erase;
 mod failure;
 mod fault;
 mod gate;
@@ -72,6 +73,7 @@ mod refusal;
 mod retry;
 mod status;
 mod steps;
+mod story;
 mod stream;
 #[cfg(feature = "testkit")]
 pub mod testkit;
@@ -87,6 +89,7 @@ pub use approvals::{
 pub use authorize::Authorize;
 pub use believe::{AnswerError, Receipt};
 pub use endpoints::{Address, AddressError};
+pub use erase::{Erasure, ErasureAnswer};
 pub use failure::Refused;
 pub use fault::{Decided, Fault, NodeFault};
 pub use gate::{
@@ -94,7 +97,8 @@ pub use gate::{
     Gate, GateBuilder,
 };
 pub use history::{
-    DecidingPolicy, DecisionOf, DecisionPage, Explanation, RecordedDecision, UsedApproval,
+    DecidingPolicy, DecisionOf, DecisionPage, ErasedDecision, Explanation, RecordedDecision,
+    UsedApproval,
 };
 pub use info::{Bound, PermitInfo, PermitState};
 pub use keys::{KeyList, KeyMark, KeysChanged, NodeKeys, NodeSigning, SignerEpoch};
@@ -104,8 +108,8 @@ pub use operate::{Changed, ClosedSession, FreezeAnswer, Retention, RetentionRead
 pub use operation::{Operation, OperationError, ParamValue};
 pub use outcome::{NothingHappened, Outcome};
 pub use permit::{
-    CompleteError, CompleteSilence, Granted, Permit, PermitHandle, PermitReading, RedeemError,
-    RedeemSilence, Redeemed,
+    AdoptError, CompleteError, CompleteSilence, Granted, Permit, PermitHandle, PermitReading,
+    RedeemError, RedeemSilence, Redeemed,
 };
 pub use permits::{PermitFilter, Permits};
 pub use policy::{
@@ -122,6 +126,7 @@ pub use status::{
     AuditReport, ClusterStatus, Member, NodeAnswer, NodeReport, PolicyInForce, Reach, StatusError,
     WitnessReport,
 };
+pub use story::{Disclosed, Opening, Story};
 pub use watch::{Watch, WatchEnded, WatchFilter, Watched};
 
 /// Compiles the snippets of the README.

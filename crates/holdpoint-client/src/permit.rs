@@ -17,6 +17,7 @@ use holdpoint_receipt::{
 };
 
 use crate::believe::Receipt;
+use crate::erase::Erasure;
 use crate::gate::Gate;
 use crate::info::{Bound, PermitInfo, PermitState};
 use crate::operation::digest_param;
@@ -102,22 +103,36 @@ impl PermitHandle {
     }
 }
 
-/// A permit as a linearizable read found it, with the request that it permits.
+/// A permit as a linearizable read found it, with the request that it permits while that is stored.
 #[derive(Clone, Debug)]
 pub struct PermitReading {
     /// The permit.
     pub info: PermitInfo,
-    /// The request; its digest was checked against the permit's.
-    pub request: Request,
+    /// The request; its digest was checked against the permit's. None once it is no longer stored,
+    /// which it is as long as the permit has not ended.
+    pub request: Option<Request>,
+    /// What says that the request was erased, where an operator did.
+    pub erasure: Option<Erasure>,
     /// Cluster time of the state that was read.
     pub cluster_time: ClusterTime,
 }
 
+/// Why a permit that was read has no guard.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AdoptError {
+    /// The request is no longer stored, so the permit has ended.
+    #[error("the permit has ended, and its request is no longer stored")]
+    NoRequest,
+    /// There is no redemption id.
+    #[error(transparent)]
+    Randomness(#[from] RandomnessError),
+}
+
 impl PermitReading {
-    fn into_facts(self) -> Facts {
+    fn into_facts(self) -> Option<Facts> {
         let Self { info, request, .. } = self;
-        Facts {
-            request,
+        Some(Facts {
+            request: request?,
             request_digest: info.request_digest,
             id: info.id,
             fence: info.fence,
@@ -132,7 +147,7 @@ impl PermitReading {
             is_replay: true,
             receipt: None,
             attempt: None,
-        }
+        })
     }
 }
 
@@ -245,8 +260,9 @@ impl Permit<Granted> {
     }
 
     /// A guard for a permit that was read, with a redemption id of its own.
-    pub(crate) fn read(gate: Gate, reading: PermitReading) -> Result<Self, RandomnessError> {
-        Self::granted(gate, reading.into_facts())
+    pub(crate) fn read(gate: Gate, reading: PermitReading) -> Result<Self, AdoptError> {
+        let facts = reading.into_facts().ok_or(AdoptError::NoRequest)?;
+        Ok(Self::granted(gate, facts)?)
     }
 
     /// A guard for a permit that this process may have tried to redeem before.

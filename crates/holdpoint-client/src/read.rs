@@ -9,6 +9,7 @@ use holdpoint_receipt::{BoundKey, ClusterTime, Name, PermitId};
 use crate::believe::{AnswerError, Receipt, request_of, same};
 use crate::call::wire_ms;
 use crate::connection::Connection;
+use crate::erase::Erasure;
 use crate::failure::Failure;
 use crate::gate::{CallError, Gate, fetch_published};
 use crate::info::{PermitInfo, malformed, time};
@@ -173,11 +174,13 @@ fn read_permit(id: PermitId, answer: v1::GetPermitResponse) -> Result<PermitRead
         .ok_or_else(|| malformed("permit", "is missing"))?;
     let info = PermitInfo::from_wire(permit)?;
     same("permit_id", info.id == id)?;
-    let request = request_of(&answer.request_canonical, info.request_digest)?;
+    let canonical = Some(answer.request_canonical).filter(|bytes| !bytes.is_empty());
+    let request = canonical.map(|bytes| request_of(&bytes, info.request_digest));
     let cluster_time = time("cluster_time_ms", answer.cluster_time_ms)?;
     Ok(PermitReading {
         info,
-        request,
+        request: request.transpose()?,
+        erasure: Erasure::optional(answer.erasure.as_ref())?,
         cluster_time,
     })
 }

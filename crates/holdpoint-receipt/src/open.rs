@@ -141,6 +141,28 @@ pub fn field(
     }
 }
 
+/// Every member of the statement that holds a commitment, in the order of [`Field`].
+#[must_use]
+pub fn fields(statement: &Statement) -> Vec<Field> {
+    let body = &statement.body;
+    let plain = [
+        Field::Caller,
+        Field::Actor,
+        Field::Session,
+        Field::IdempotencyKey,
+        Field::Redemption,
+        Field::Reason,
+        Field::Inputs,
+    ];
+    let bounds = body.decision().map(|decision| decision.bounds.iter());
+    let bounds = bounds.into_iter().flatten();
+    plain
+        .into_iter()
+        .chain(bounds.map(|(name, _)| Field::Bound(name.clone())))
+        .filter(|field| commitment(body, field).is_some())
+        .collect()
+}
+
 /// Shows that the statement is about this request.
 ///
 /// # Errors

@@ -207,6 +207,7 @@ reasons! {
     Unauthenticated = 603 "UNAUTHENTICATED" CallRefusal "The call does not say who asks in a way that the gate accepts.";
     Forbidden = 604 "FORBIDDEN" CallRefusal "The caller has no role that allows this call.";
     Internal = 605 "INTERNAL" CallRefusal "The node met a fault of its own; its log says more.";
+    Erased = 606 "ERASED" CallRefusal "What was stored of the request beyond its statements was erased; they stand, and so do their receipts.";
 
     NotApprover = 700 "NOT_APPROVER" ApprovalRefusal "The quorum's group does not have this principal, or it excludes the requester.";
     UnknownSubject = 701 "UNKNOWN_SUBJECT" ApprovalRefusal "Nothing that waits for approval has this digest.";

@@ -35,6 +35,7 @@ mod history;
 mod keys;
 mod log_calls;
 mod policy;
+mod story_calls;
 
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ pub(crate) use history::{DecisionName, DecisionsCall, HistoryService, WatchCall}
 pub(crate) use keys::{KeysService, RevokeCall, RotateCall};
 pub(crate) use log_calls::{ConsistencyCall, InclusionCall, LeafCall};
 pub(crate) use policy::{ActivateCall, PolicyService, PutCall};
+pub(crate) use story_calls::{ChainCall, DiscloseCall, EraseCall};
 
 /// The status of a call that cannot be understood.
 fn invalid(malformed: &Malformed) -> Status {

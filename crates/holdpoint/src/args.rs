@@ -11,9 +11,9 @@ use clap::{
 };
 
 use crate::commands::{
-    approvals, authorize, cluster, complete, dev, freeze, get, help, keys, log, permits, policy,
-    receipt, redeem, resolve, retention, revoke, run, serve, session, status, trust, watch, why,
-    witness,
+    approvals, authorize, cluster, complete, dev, erase, freeze, get, help, keys, log, permits,
+    policy, receipt, redeem, resolve, retention, revoke, run, serve, session, status, trust, watch,
+    why, witness,
 };
 use crate::examples;
 use crate::output::Format;
@@ -90,6 +90,7 @@ pub(crate) enum Command {
     Cluster(cluster::ClusterCommand),
     Freeze(freeze::FreezeArgs),
     Thaw(freeze::ThawArgs),
+    Erase(erase::EraseArgs),
     #[command(subcommand)]
     Retention(retention::RetentionCommand),
     #[command(subcommand)]

@@ -5,6 +5,7 @@ pub(crate) mod authorize;
 pub(crate) mod cluster;
 pub(crate) mod complete;
 pub(crate) mod dev;
+pub(crate) mod erase;
 pub(crate) mod freeze;
 pub(crate) mod get;
 pub(crate) mod help;

@@ -134,6 +134,10 @@ pub(crate) const EXAMPLES: &[Examples] = &[
         ],
     ),
     ("thaw", &["holdpoint thaw --surface data.export"]),
+    (
+        "erase",
+        &["holdpoint erase --permit \"$PERMIT\" --reason asked-by-its-subject --dry-run"],
+    ),
     ("retention get", &["holdpoint retention get"]),
     (
         "retention set",
@@ -222,6 +226,7 @@ pub(crate) const EXAMPLES: &[Examples] = &[
     (
         "receipt verify",
         &[
+            "holdpoint keys export --out keys.json && holdpoint receipt chain \"$PERMIT\" --out story && holdpoint receipt verify story --keys keys.json",
             "holdpoint get receipt \"$PERMIT\" --out receipt.json && holdpoint keys export --out keys.json && holdpoint receipt verify receipt.json --keys keys.json",
             "holdpoint get receipt \"$PERMIT\" --out receipt.json && holdpoint keys export --out keys.json && holdpoint receipt verify receipt.json --keys keys.json --mode execute --surface demo.echo --action echo --param message=hello --accept-dev",
             "holdpoint get receipt \"$PERMIT\" --out receipt.json && holdpoint receipt verify receipt.json --trust trust.json --roots roots",
@@ -230,6 +235,7 @@ pub(crate) const EXAMPLES: &[Examples] = &[
     (
         "receipt chain",
         &[
+            "holdpoint receipt chain \"$PERMIT\"",
             "holdpoint redeem \"$PERMIT\" --receipt redeemed.json && holdpoint keys export --out keys.json && holdpoint receipt chain .holdpoint/receipts/\"$PERMIT\".json redeemed.json --keys keys.json",
         ],
     ),
@@ -238,6 +244,10 @@ pub(crate) const EXAMPLES: &[Examples] = &[
         &[
             "holdpoint keys export --out keys.json && holdpoint receipt open closed.json --keys keys.json --field session=turn-8 --statement-salt \"$SALT\"",
         ],
+    ),
+    (
+        "receipt disclose",
+        &["holdpoint receipt disclose \"$PERMIT\" --field caller"],
     ),
     (
         "receipt refresh",

@@ -59,7 +59,7 @@ exits! {
     Success = 0 "success" "It is done; for `authorize`, PERMIT.";
     Failure = 1 "failure" "It failed, or the gate refused it; the message says why.";
     Usage = 2 "usage" "The command line is wrong; nothing was asked.";
-    Degraded = 10 "degraded or invalid" "`status`: decisions go on, but not every node takes part. `receipt verify`, `receipt chain`, `receipt open`, `log verify`, `why`: INVALID. `log consistency`, `receipt refresh`: history was rewritten. `policy activate --wait`: it still drains.";
+    Degraded = 10 "degraded or invalid" "`status`: decisions go on, but not every node takes part. `receipt verify`, `receipt chain`, `receipt open`, `log verify`, `why`: INVALID. `log consistency`, `receipt refresh`, `receipt disclose`: history was rewritten. `policy activate --wait`: it still drains.";
     NoQuorum = 11 "no quorum or unverifiable" "`status`: nothing can be decided. `receipt verify`, `receipt chain`, `receipt open`, `log verify`: UNVERIFIABLE with these keys. `trust verify`: UNVERIFIABLE.";
     Denied = 120 "DENY" "The gate decided against; nothing was run.";
     Silence = 121 "SILENCE" "There is no decision, or none that can be believed; nothing was run.";

@@ -134,8 +134,17 @@ impl GateArgs {
 
     /// The gate, ready to be asked.
     pub(crate) async fn reach(&self) -> Result<Reached, NotReached> {
+        self.reach_under(None).await
+    }
+
+    /// The same with receipts that must verify under `keys`, if those are given.
+    pub(crate) async fn reach_under(&self, keys: Option<KeySet>) -> Result<Reached, NotReached> {
         let found = self.found()?;
-        let gate = match self.builder(&found)?.connect().await {
+        let mut builder = self.builder(&found)?;
+        if let Some(keys) = keys {
+            builder = builder.keys(keys);
+        }
+        let gate = match builder.connect().await {
             Ok(gate) => gate,
             Err(ConnectError::Keys(CallError::Silence(silence))) => {
                 return Err(NotReached::Silence(silence));

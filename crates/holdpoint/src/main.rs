@@ -99,6 +99,7 @@ fn perform(cli: Cli) -> Result<Answer, Failure> {
         Command::Cluster(command) => commands::cluster::perform(&command),
         Command::Freeze(args) => commands::freeze::freeze(&args),
         Command::Thaw(args) => commands::freeze::thaw(&args),
+        Command::Erase(args) => commands::erase::perform(&args),
         Command::Retention(command) => commands::retention::perform(&command),
         Command::Policy(command) => commands::policy::perform(&command),
         Command::Keys(command) => commands::keys::perform(&command),

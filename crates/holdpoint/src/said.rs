@@ -5,17 +5,25 @@ mod next;
 
 use std::fmt::Write as _;
 
-use holdpoint_client::{Bound, Denied, Refused, RefusedBound, Silence, SilenceCause};
+use holdpoint_client::{Bound, Denied, Erasure, Refused, RefusedBound, Silence, SilenceCause};
 use holdpoint_receipt::{Digest, Reason};
 
 use crate::times::time_of_day;
 
 pub(crate) use json::{
-    bound, bounds, missing, permit, recorded, refused_bounds_json, silence_members, time,
+    bound, bounds, erasure, missing, permit, recorded, refused_bounds_json, silence_members, time,
 };
 pub(crate) use next::{
     denied_next, interrupted_next, next_after, next_call, redeem_next, silence_lines,
 };
+
+/// That a request was erased, when, and what says so.
+pub(crate) fn erased(erasure: &Erasure) -> String {
+    format!(
+        "erased at {}, which the statement at leaf {} says",
+        erasure.erased_at, erasure.leaf_index
+    )
+}
 
 /// The first digits of a digest, enough for people.
 pub(crate) fn short(digest: &Digest) -> String {

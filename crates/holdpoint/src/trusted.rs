@@ -75,23 +75,31 @@ pub(crate) struct Untrusted {
 impl KeySource {
     /// Reads and verifies them. What is wrong with them is a verdict.
     pub(crate) fn read(&self) -> Result<Result<KeySet, Untrusted>, Failure> {
-        if let Some(verified) = self.trust.read()? {
-            return Ok(verified);
-        }
-        let Some(path) = &self.keys else {
-            return Err(Failure::usage("--keys or --trust is missing"));
-        };
-        let file = read_file(path, KEYS_BYTES_MAX)?;
-        Ok(KeySet::parse(&file).map_err(|error| Untrusted {
-            code: "KEYS_MALFORMED",
-            sentence: format!("`{}` does not hold published keys: {error}", path.display()),
-        }))
+        read(self.keys.as_deref(), &self.trust)
     }
+}
+
+/// Reads and verifies keys. What is wrong with them is a verdict.
+pub(crate) fn read(
+    keys: Option<&Path>,
+    trust: &TrustArgs,
+) -> Result<Result<KeySet, Untrusted>, Failure> {
+    if let Some(verified) = trust.read()? {
+        return Ok(verified);
+    }
+    let Some(path) = keys else {
+        return Err(Failure::usage("--keys or --trust is missing"));
+    };
+    let file = read_file(path, KEYS_BYTES_MAX)?;
+    Ok(KeySet::parse(&file).map_err(|error| Untrusted {
+        code: "KEYS_MALFORMED",
+        sentence: format!("`{}` does not hold published keys: {error}", path.display()),
+    }))
 }
 
 impl TrustArgs {
     /// The keys of the namespace that is meant; none if no trust bundle is named.
-    fn read(&self) -> Result<Option<Result<KeySet, Untrusted>>, Failure> {
+    pub(crate) fn read(&self) -> Result<Option<Result<KeySet, Untrusted>>, Failure> {
         let (Some(trust), Some(roots)) = (&self.trust, &self.roots) else {
             return Ok(None);
         };

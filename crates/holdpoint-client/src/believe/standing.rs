@@ -1,7 +1,7 @@
 //! What must hold of receipts about the gate itself, and not about one permit.
 
 use holdpoint_receipt::statement::{ApprovalStatement, DrainMode};
-use holdpoint_receipt::{Body, Digest, Name, Salt, commit};
+use holdpoint_receipt::{Body, Digest, Name, PermitId, Salt, commit};
 
 use super::{AnswerError, Receipt, same};
 use crate::info::malformed;
@@ -74,6 +74,29 @@ pub(crate) fn optional_salt(bytes: &[u8]) -> Result<Option<Salt>, AnswerError> {
     let salt = bytes.try_into().map(Salt::from_bytes);
     let salt = salt.map_err(|_| malformed("salt", "does not have 32 bytes"))?;
     Ok(Some(salt))
+}
+
+/// That `receipt` proves that what was stored of a request was erased: of this permit if one is named,
+/// and for the reason if one was given now.
+pub(crate) fn erased(
+    receipt: &Receipt,
+    namespace: &Name,
+    permit: Option<PermitId>,
+    reason: Option<&str>,
+    salt: Option<&Salt>,
+) -> Result<(), AnswerError> {
+    let Body::Erased(stated) = &receipt.statement().body else {
+        return Err(OTHER_KIND);
+    };
+    same("namespace", receipt.statement().namespace == *namespace)?;
+    let is_of_it = permit.is_none_or(|permit| stated.permit_id == Some(permit));
+    same("permit_id", is_of_it)?;
+    let (Some(reason), Some(salt)) = (reason, salt) else {
+        return Ok(());
+    };
+    let reason = Some(reason).filter(|reason| !reason.is_empty());
+    let ours = reason.map(|reason| commit(salt, "reason_commitment", reason.as_bytes()));
+    same("reason_commitment", stated.reason_commitment == ours)
 }
 
 /// That `receipt` proves that grants on `surface`, or all of them, were stopped or go on.

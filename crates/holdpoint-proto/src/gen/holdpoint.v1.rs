@@ -129,6 +129,19 @@ pub struct Receipt {
     #[prost(bytes = "vec", tag = "1")]
     pub file: ::prost::alloc::vec::Vec<u8>,
 }
+/// Says that what was stored of a request beyond its statements was erased.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Erasure {
+    /// Where the statement stands that says so.
+    #[prost(uint64, tag = "1")]
+    pub leaf_index: u64,
+    /// When it was made (cluster clock).
+    #[prost(uint64, tag = "2")]
+    pub erased_at_ms: u64,
+    /// Its receipt hash, 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub receipt_hash: ::prost::alloc::vec::Vec<u8>,
+}
 /// A node, as clients reach it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NodeAddress {
@@ -915,9 +928,12 @@ pub struct GetPermitResponse {
     /// Set instead when there is none, or when nobody knows.
     #[prost(message, optional, tag = "3")]
     pub refusal: ::core::option::Option<Refusal>,
-    /// Canonical bytes of the request that it permits.
+    /// Canonical bytes of the request that it permits; empty once they are no longer stored.
     #[prost(bytes = "vec", tag = "4")]
     pub request_canonical: ::prost::alloc::vec::Vec<u8>,
+    /// What says that they were erased, where an operator did.
+    #[prost(message, optional, tag = "5")]
+    pub erasure: ::core::option::Option<Erasure>,
 }
 /// Names a bounded operation.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4120,9 +4136,12 @@ pub struct ExplainResponse {
     /// What would have to change for a permit, as far as evaluating again shows.
     #[prost(string, repeated, tag = "4")]
     pub changes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Set instead when there is no such decision, or what it rests on has been erased.
+    /// Set instead when there is no such decision, or what it rests on is no longer stored.
     #[prost(message, optional, tag = "5")]
     pub refusal: ::core::option::Option<Refusal>,
+    /// With the refusal ERASED: what says that it was.
+    #[prost(message, optional, tag = "6")]
+    pub erasure: ::core::option::Option<Erasure>,
 }
 /// A policy that decided.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4175,12 +4194,25 @@ pub struct ListDecisionsResponse {
     /// Where the next page begins; 0 on the last.
     #[prost(uint64, tag = "2")]
     pub next_leaf: u64,
-    /// Decisions of this page whose inputs have been erased.
+    /// Decisions that this page leaves out because what they rest on is no longer stored.
     #[prost(uint64, tag = "3")]
     pub erased: u64,
     /// Set instead when nobody knows.
     #[prost(message, optional, tag = "4")]
     pub refusal: ::core::option::Option<Refusal>,
+    /// Those of them that an operator erased, the oldest first; retention says of none when it went.
+    #[prost(message, repeated, tag = "5")]
+    pub erased_decisions: ::prost::alloc::vec::Vec<ErasedDecision>,
+}
+/// A decision whose request was erased.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ErasedDecision {
+    /// Where its statement stands.
+    #[prost(uint64, tag = "1")]
+    pub leaf_index: u64,
+    /// What says so.
+    #[prost(message, optional, tag = "2")]
+    pub erasure: ::core::option::Option<Erasure>,
 }
 /// A decision with what is needed to evaluate it again.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4367,6 +4399,170 @@ pub struct ExportedLeaf {
     /// The canonical bytes of its statement; empty when it is no longer kept.
     #[prost(bytes = "vec", tag = "2")]
     pub statement: ::prost::alloc::vec::Vec<u8>,
+}
+/// Names an operation.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChainRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "4")]
+    pub deadline_ms: u32,
+    /// Its permit, or a statement about it.
+    #[prost(oneof = "chain_request::Subject", tags = "2, 3")]
+    pub subject: ::core::option::Option<chain_request::Subject>,
+}
+/// Nested message and enum types in `ChainRequest`.
+pub mod chain_request {
+    /// Its permit, or a statement about it.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Subject {
+        /// The leaf of its decision or of a later step.
+        #[prost(uint64, tag = "2")]
+        LeafIndex(u64),
+        /// The permit.
+        #[prost(string, tag = "3")]
+        PermitId(::prost::alloc::string::String),
+    }
+}
+/// The story of one operation.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChainResponse {
+    /// The receipts of the approvals that it used, of its decision, and of each later step, in the order
+    /// of the log, each proved under the newest proven head.
+    #[prost(message, repeated, tag = "1")]
+    pub receipts: ::prost::alloc::vec::Vec<Receipt>,
+    /// Approvals that it used and whose statements are not among them: no longer kept, or no longer known
+    /// to be those. Then no approval is.
+    #[prost(uint32, tag = "2")]
+    pub approvals_missing: u32,
+    /// The statement that a node disputes the decision, where one does.
+    #[prost(message, optional, tag = "3")]
+    pub dispute: ::core::option::Option<Receipt>,
+    /// Canonical bytes of the request, for who may see it; empty once they are no longer stored.
+    #[prost(bytes = "vec", tag = "4")]
+    pub request_canonical: ::prost::alloc::vec::Vec<u8>,
+    /// What the statements commit to, for who may see it, as far as it is still stored.
+    #[prost(message, repeated, tag = "5")]
+    pub openings: ::prost::alloc::vec::Vec<Opening>,
+    /// What says that the request was erased, where an operator did.
+    #[prost(message, optional, tag = "6")]
+    pub erasure: ::core::option::Option<Erasure>,
+    /// Set instead when there is no such operation, or it cannot be proved now.
+    #[prost(message, optional, tag = "7")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// One member of one statement, opened.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Opening {
+    /// Where the statement stands.
+    #[prost(uint64, tag = "1")]
+    pub leaf_index: u64,
+    /// The member, such as `caller_commitment` or `bound.workspace`.
+    #[prost(string, tag = "2")]
+    pub member: ::prost::alloc::string::String,
+    /// Its value; absent where the gate does not keep it, as with an operator's reason for an erasure.
+    #[prost(string, optional, tag = "3")]
+    pub value: ::core::option::Option<::prost::alloc::string::String>,
+    /// The salt of this member, 32 bytes: it opens no other.
+    #[prost(bytes = "vec", tag = "4")]
+    pub salt: ::prost::alloc::vec::Vec<u8>,
+}
+/// Names a member of a statement.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiscloseRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The member, such as `caller_commitment` or `bound.workspace`.
+    #[prost(string, tag = "4")]
+    pub member: ::prost::alloc::string::String,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "5")]
+    pub deadline_ms: u32,
+    /// The statement.
+    #[prost(oneof = "disclose_request::Subject", tags = "2, 3")]
+    pub subject: ::core::option::Option<disclose_request::Subject>,
+}
+/// Nested message and enum types in `DiscloseRequest`.
+pub mod disclose_request {
+    /// The statement.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Subject {
+        /// Where it stands.
+        #[prost(uint64, tag = "2")]
+        LeafIndex(u64),
+        /// The decision that granted this permit.
+        #[prost(string, tag = "3")]
+        PermitId(::prost::alloc::string::String),
+    }
+}
+/// One member, opened.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DiscloseResponse {
+    /// What opens it.
+    #[prost(message, optional, tag = "1")]
+    pub opening: ::core::option::Option<Opening>,
+    /// The statement with a fresh proof, so that the opening can be checked.
+    #[prost(message, optional, tag = "2")]
+    pub receipt: ::core::option::Option<Receipt>,
+    /// What says that the salt was erased: with the refusal ERASED.
+    #[prost(message, optional, tag = "3")]
+    pub erasure: ::core::option::Option<Erasure>,
+    /// Set instead when it cannot be opened, or not for this caller.
+    #[prost(message, optional, tag = "4")]
+    pub refusal: ::core::option::Option<Refusal>,
+}
+/// Names what is to be erased.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EraseRequest {
+    /// Namespace; empty means `default`.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Why, at most 512 bytes. Only the statement's commitment to it is kept. Empty gives none.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// Only say what would become of it.
+    #[prost(bool, tag = "5")]
+    pub dry_run: bool,
+    /// How long to wait, at most 60,000; 0 means 5,000.
+    #[prost(uint32, tag = "6")]
+    pub deadline_ms: u32,
+    /// Whose.
+    #[prost(oneof = "erase_request::Subject", tags = "2, 3")]
+    pub subject: ::core::option::Option<erase_request::Subject>,
+}
+/// Nested message and enum types in `EraseRequest`.
+pub mod erase_request {
+    /// Whose.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Subject {
+        /// The leaf of a decision, or of a later step of its permit.
+        #[prost(uint64, tag = "2")]
+        LeafIndex(u64),
+        /// The permit.
+        #[prost(string, tag = "3")]
+        PermitId(::prost::alloc::string::String),
+    }
+}
+/// What was erased.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EraseResponse {
+    /// Proof of the erasure. Absent in a dry run, and where retention had been there before.
+    #[prost(message, optional, tag = "1")]
+    pub receipt: ::core::option::Option<Receipt>,
+    /// It had been erased before.
+    #[prost(bool, tag = "2")]
+    pub replay: bool,
+    /// What the statement commits to can be shown with this salt, 32 bytes; empty once it is not stored
+    /// any more, and in a dry run.
+    #[prost(bytes = "vec", tag = "3")]
+    pub salt: ::prost::alloc::vec::Vec<u8>,
+    /// Set instead when nothing was erased: STILL_NEEDED while the permit is live or in doubt, or its
+    /// attempt can be retried.
+    #[prost(message, optional, tag = "4")]
+    pub refusal: ::core::option::Option<Refusal>,
 }
 /// Generated client implementations.
 pub mod history_client {
@@ -4659,6 +4855,76 @@ pub mod history_client {
                 .insert(GrpcMethod::new("holdpoint.v1.History", "ExportLog"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Proves every statement of one operation: its approvals, its decision, each later step.
+        pub async fn chain(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ChainRequest>,
+        ) -> std::result::Result<tonic::Response<super::ChainResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.History/Chain",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.History", "Chain"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tells one value that a statement only commits to, with the salt that opens it and nothing else.
+        /// For auditors, and for whoever asked, approved, or took the step.
+        pub async fn disclose(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DiscloseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DiscloseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.History/Disclose",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.History", "Disclose"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Erases what is stored of a request beyond its statements. For operators; the leader does it.
+        pub async fn erase(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EraseRequest>,
+        ) -> std::result::Result<tonic::Response<super::EraseResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.History/Erase",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.History", "Erase"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -4739,6 +5005,25 @@ pub mod history_server {
             &self,
             request: tonic::Request<super::ExportLogRequest>,
         ) -> std::result::Result<tonic::Response<Self::ExportLogStream>, tonic::Status>;
+        /// Proves every statement of one operation: its approvals, its decision, each later step.
+        async fn chain(
+            &self,
+            request: tonic::Request<super::ChainRequest>,
+        ) -> std::result::Result<tonic::Response<super::ChainResponse>, tonic::Status>;
+        /// Tells one value that a statement only commits to, with the salt that opens it and nothing else.
+        /// For auditors, and for whoever asked, approved, or took the step.
+        async fn disclose(
+            &self,
+            request: tonic::Request<super::DiscloseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DiscloseResponse>,
+            tonic::Status,
+        >;
+        /// Erases what is stored of a request beyond its statements. For operators; the leader does it.
+        async fn erase(
+            &self,
+            request: tonic::Request<super::EraseRequest>,
+        ) -> std::result::Result<tonic::Response<super::EraseResponse>, tonic::Status>;
     }
     /// What was decided, and what came of it. Served by every node, as far as it has applied and the
     /// statements are kept.
@@ -5172,6 +5457,135 @@ pub mod history_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.History/Chain" => {
+                    #[allow(non_camel_case_types)]
+                    struct ChainSvc<T: History>(pub Arc<T>);
+                    impl<T: History> tonic::server::UnaryService<super::ChainRequest>
+                    for ChainSvc<T> {
+                        type Response = super::ChainResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ChainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as History>::chain(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ChainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.History/Disclose" => {
+                    #[allow(non_camel_case_types)]
+                    struct DiscloseSvc<T: History>(pub Arc<T>);
+                    impl<T: History> tonic::server::UnaryService<super::DiscloseRequest>
+                    for DiscloseSvc<T> {
+                        type Response = super::DiscloseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DiscloseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as History>::disclose(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DiscloseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.History/Erase" => {
+                    #[allow(non_camel_case_types)]
+                    struct EraseSvc<T: History>(pub Arc<T>);
+                    impl<T: History> tonic::server::UnaryService<super::EraseRequest>
+                    for EraseSvc<T> {
+                        type Response = super::EraseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EraseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as History>::erase(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EraseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -13,6 +13,7 @@ use tonic::{Request, Response, Status};
 
 use super::caller::authenticate;
 use super::log_calls::{ConsistencyCall, InclusionCall, LeafCall};
+use super::story_calls::{ChainCall, DiscloseCall, EraseCall};
 use super::{invalid, page_size};
 use crate::admit::Lane;
 use crate::gate::Gate;
@@ -138,6 +139,48 @@ impl v1::history_server::History for HistoryService {
         let log = namespace(&request.into_inner().namespace).map_err(|error| invalid(&error))?;
         let stream = Gate::export_log(Arc::clone(&self.gate), asking, log);
         Ok(Response::new(Box::pin(stream)))
+    }
+
+    async fn chain(
+        &self,
+        request: Request<v1::ChainRequest>,
+    ) -> Result<Response<v1::ChainResponse>, Status> {
+        answer!(
+            self,
+            request,
+            Lane::Read,
+            ChainResponse,
+            |call| ChainCall::parse(&call),
+            chain
+        )
+    }
+
+    async fn disclose(
+        &self,
+        request: Request<v1::DiscloseRequest>,
+    ) -> Result<Response<v1::DiscloseResponse>, Status> {
+        answer!(
+            self,
+            request,
+            Lane::Read,
+            DiscloseResponse,
+            |call| DiscloseCall::parse(&call),
+            disclose
+        )
+    }
+
+    async fn erase(
+        &self,
+        request: Request<v1::EraseRequest>,
+    ) -> Result<Response<v1::EraseResponse>, Status> {
+        answer!(
+            self,
+            request,
+            Lane::Settle,
+            EraseResponse,
+            EraseCall::parse,
+            erase
+        )
     }
 }
 

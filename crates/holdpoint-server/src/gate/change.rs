@@ -146,7 +146,7 @@ impl Gate {
     }
 
     /// Proposes a change, and gives its statement where it has one, and whether it was so before.
-    async fn changed(
+    pub(super) async fn changed(
         &self,
         command: Command,
         admitted: &Admitted,

@@ -1,9 +1,14 @@
 //! What was decided: for people who ask why, and for whoever evaluates it again.
 //!
-//! Read from what this node has applied, leader or not. What was erased is said to be erased, never
-//! guessed.
+//! Read from what this node has applied, leader or not. What was erased is said to be erased, by which
+//! statement, never guessed.
 
+mod chain;
+mod disclose;
+mod erase;
+mod erasure;
 mod explain;
+mod known;
 
 use std::sync::Arc;
 
@@ -24,6 +29,10 @@ use crate::recorded::{Recorded, RestsOn};
 use crate::refused::Refused;
 use crate::roles::{self, Role};
 
+use erasure::no_longer_stored;
+
+pub(super) use erasure::erasure_of;
+
 impl Gate {
     /// Why a decision is what it is.
     pub(crate) async fn explain(
@@ -43,9 +52,14 @@ impl Gate {
                 return Ok(None);
             };
             let bundle = log.bundle(&recorded.statement.policy_digest)?;
-            Ok(Some((recorded, bundle.map(|record| record.bundle))))
+            let erasure = erasure::of_recorded(log, &recorded)?;
+            Ok(Some((
+                recorded,
+                bundle.map(|record| record.bundle),
+                erasure,
+            )))
         });
-        let (recorded, bundle) = read.await?.ok_or_else(|| {
+        let (recorded, bundle, erasure) = read.await?.ok_or_else(|| {
             Refused::never(Reason::NotFound)
                 .saying("The gate has no decision of this permit or at this leaf.")
         })?;
@@ -56,11 +70,11 @@ impl Gate {
             ..
         } = recorded;
         let RestsOn::Kept(kept) = rests_on else {
-            let why = Refused::never(Reason::NotFound)
-                .saying("What the decision rests on has been erased; its statement stands.");
+            let why = no_longer_stored(erasure.as_ref());
             return Ok(v1::ExplainResponse {
                 decision: Some(wire),
                 refusal: Some(why.into_refusal()),
+                erasure,
                 ..v1::ExplainResponse::default()
             });
         };
@@ -186,6 +200,13 @@ fn page<V: View<Error = StoreError>>(
         };
         if found.kept().is_none() {
             answer.erased = answer.erased.saturating_add(1);
+            let erasure = erasure::of_recorded(log, &found)?;
+            let erased = erasure.map(|erasure| v1::ErasedDecision {
+                leaf_index: leaf,
+                erasure: Some(erasure),
+            });
+            answer.erased_decisions.extend(erased);
+            continue;
         }
         let wire = to_wire(&found);
         bytes = bytes.saturating_add(wire.request_canonical.len());

@@ -11,6 +11,7 @@ use holdpoint_receipt::{Caller, Fence, Name, Reason};
 use holdpoint_storage::StoreError;
 
 use super::Gate;
+use super::history::erasure_of;
 use crate::admit::Admitted;
 use crate::api::{PAGE_BYTES_MAX, PermitsCall, PermitsFilter};
 use crate::evaluate::ReadFault;
@@ -43,7 +44,9 @@ impl ReceiptSubject {
 /// A permit with the request that it permits.
 struct Found {
     permit: PermitView,
+    /// Empty once it is no longer stored.
     request: Vec<u8>,
+    erasure: Option<v1::Erasure>,
 }
 
 impl Gate {
@@ -61,12 +64,15 @@ impl Gate {
             };
             let leaf = view.record.statements.first().map(|first| first.leaf);
             let disclosed = leaf.map(|leaf| log.disclosure(leaf)).transpose()?.flatten();
-            let request = disclosed
-                .and_then(|disclosed| disclosed.request)
-                .unwrap_or_default();
+            let request = disclosed.and_then(|disclosed| disclosed.request);
+            let erasure = match (leaf, &request) {
+                (Some(leaf), None) => erasure_of(log, leaf, Some(&view.record))?,
+                (Some(_), Some(_)) | (None, _) => None,
+            };
             Ok(Some(Found {
                 permit: view,
-                request,
+                request: request.unwrap_or_default(),
+                erasure,
             }))
         });
         let found = found.await?.ok_or_else(|| {
@@ -79,6 +85,7 @@ impl Gate {
             permit: Some(convert::permit(&found.permit)),
             refusal: None,
             request_canonical: found.request,
+            erasure: found.erasure,
         })
     }
 

@@ -17,13 +17,13 @@ pub(crate) fn payment(key: &str, invoice: &str, not_after_ms: u64) -> v1::Author
     }
 }
 
-async fn asked(node: &Dev, attempt: &v1::AuthorizeRequest) -> v1::AuthorizeResponse {
+pub(crate) async fn asked(node: &Dev, attempt: &v1::AuthorizeRequest) -> v1::AuthorizeResponse {
     let answer = node.gate().authorize(by("clerk", attempt.clone())).await;
     answer.unwrap().into_inner()
 }
 
 /// That the answer is SILENCE for want of one quorum, which this is.
-fn missing(answer: &v1::AuthorizeResponse) -> v1::MissingApproval {
+pub(crate) fn missing(answer: &v1::AuthorizeResponse) -> v1::MissingApproval {
     assert_eq!(
         answer.reason_name, "APPROVAL_REQUIRED",
         "{}",
@@ -36,7 +36,7 @@ fn missing(answer: &v1::AuthorizeResponse) -> v1::MissingApproval {
     missing.clone()
 }
 
-async fn subject(node: &Dev, digest: &[u8]) -> v1::GetSubjectResponse {
+pub(crate) async fn subject(node: &Dev, digest: &[u8]) -> v1::GetSubjectResponse {
     let call = v1::GetSubjectRequest {
         subject_digest: digest.to_vec(),
         ..Default::default()
@@ -49,7 +49,7 @@ async fn subject(node: &Dev, digest: &[u8]) -> v1::GetSubjectResponse {
 }
 
 /// Approves what is shown, as `approver`.
-async fn approve(
+pub(crate) async fn approve(
     node: &Dev,
     approver: &str,
     subject_digest: &[u8],

@@ -23,6 +23,7 @@ mod public_log;
 mod reads;
 mod recognition;
 mod settings;
+mod story;
 mod support;
 mod tampered;
 mod trio;

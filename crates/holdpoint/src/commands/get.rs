@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use holdpoint_client::{PermitInfo, ReceiptOf};
-use holdpoint_receipt::{BoundKey, Name, PermitId};
+use holdpoint_receipt::{BoundKey, Name, PermitId, Request};
 use serde_json::Value;
 
 use crate::exit::Exit;
@@ -92,8 +92,16 @@ fn permit(args: &PermitArgs) -> Result<Answer, Failure> {
             .map_err(|error| read_failed(&error))
     })?;
     let info = &reading.info;
-    let request = reading.request.to_canonical();
-    let request: Value = serde_json::from_str(&request)?;
+    let request = reading.request.as_ref().map(Request::to_canonical);
+    let shown = match (&request, &reading.erasure) {
+        (Some(request), _) => request.clone(),
+        (None, Some(erasure)) => said::erased(erasure),
+        (None, None) => "removed by retention".to_owned(),
+    };
+    let request: Value = match &request {
+        Some(request) => serde_json::from_str(request)?,
+        None => Value::Null,
+    };
     let answer = Answer::new("get-permit")
         .line(heading(info))
         .line(format!(
@@ -110,7 +118,7 @@ fn permit(args: &PermitArgs) -> Result<Answer, Failure> {
             "  issued    {}   expires {}",
             info.issued_at, info.expires_at
         ))
-        .line(format!("  request   {request}"));
+        .line(format!("  request   {shown}"));
     let answer = notes(info).into_iter().fold(answer, Answer::line);
     let answer = if info.is_in_doubt {
         answer.talk(format!(
@@ -124,6 +132,7 @@ fn permit(args: &PermitArgs) -> Result<Answer, Failure> {
     Ok(answer
         .member("permit", said::permit(info))
         .member("request", request)
+        .member("erasure", said::erasure(reading.erasure.as_ref()))
         .member("cluster_time_ms", said::time(reading.cluster_time)))
 }
 

@@ -1,18 +1,22 @@
-//! `holdpoint receipt`: checks receipts offline, and gives an old one a fresh proof.
+//! `holdpoint receipt`: checks receipts, shows what they hide, and gives an old one a fresh proof.
 //!
-//! Only `refresh` asks a gate. The others need the published keys and nothing else, and never say
-//! whether a permit is live now.
+//! `refresh`, `disclose` and the chain of a permit ask a gate. All else needs the published keys and
+//! nothing more, and never says whether a permit is live now.
 
 mod asked;
 mod chain;
+mod disclose;
 mod open;
 mod refresh;
+mod sources;
+mod story;
 mod verify;
 
 use std::error::Error;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
+use holdpoint_receipt::open::Field;
 use holdpoint_receipt::receipt::RECEIPT_BYTES_MAX;
 use holdpoint_receipt::{KeySet, VerifyError};
 
@@ -27,6 +31,7 @@ pub(crate) enum ReceiptCommand {
     Verify(verify::VerifyArgs),
     Chain(chain::ChainArgs),
     Open(open::OpenArgs),
+    Disclose(disclose::DiscloseArgs),
     Refresh(refresh::RefreshArgs),
 }
 
@@ -36,6 +41,7 @@ pub(crate) fn perform(command: &ReceiptCommand) -> Result<Answer, Failure> {
         ReceiptCommand::Verify(args) => verify::perform(args),
         ReceiptCommand::Chain(args) => chain::perform(args),
         ReceiptCommand::Open(args) => open::perform(args),
+        ReceiptCommand::Disclose(args) => disclose::perform(args),
         ReceiptCommand::Refresh(args) => refresh::perform(args),
     }
 }
@@ -52,6 +58,31 @@ impl KeysArgs {
     fn read(&self) -> Result<Result<KeySet, Problem>, Failure> {
         Ok(self.source.read()?.map_err(Problem::from))
     }
+}
+
+/// The member that a short name stands for, such as `caller` or `bound.workspace`.
+fn field_of(name: &str) -> Result<Field, String> {
+    let members = [
+        name.to_owned(),
+        format!("{name}_commitment"),
+        format!("{name}_digest"),
+    ];
+    let field = members.iter().find_map(|member| Field::of_member(member));
+    field.ok_or_else(|| {
+        format!(
+            "`{name}` is not a member that a statement hides: give caller, actor, session, \
+             idempotency_key, redemption, reason, inputs or bound.NAME"
+        )
+    })
+}
+
+/// The short name that stands for a member.
+fn short_name(field: &Field) -> String {
+    let member = field.member();
+    let short = member
+        .strip_suffix("_commitment")
+        .or_else(|| member.strip_suffix("_digest"));
+    short.unwrap_or(&member).to_owned()
 }
 
 /// One byte beyond the limit is read, so that a file that is too long is said to be no receipt.

@@ -52,10 +52,23 @@ pub(crate) fn perform(args: &RedeemArgs) -> Result<Answer, Failure> {
             Reason::UnknownPermit => read_failed(&error).or_exit(Exit::StalePermit),
             _ => read_failed(&error),
         })?;
-        check_bound(args, &reading.request)?;
+        match &reading.request {
+            Some(request) => check_bound(args, request)?,
+            None => return Err(ended(&reading)),
+        }
         let redeemed = redeem(args, &reached, reading, inputs).await?;
         Ok(answer(args, &reached, redeemed))
     })
+}
+
+/// Only of a permit that has ended is the request no longer stored.
+fn ended(reading: &PermitReading) -> Failure {
+    let state = reading.info.state.as_str();
+    let message = format!(
+        "the permit is {state} and has ended, and what it was granted for is no longer stored \
+         (nothing was redeemed)"
+    );
+    Failure::says(Exit::StalePermit, message)
 }
 
 /// That every digest in the request is replaced by one of bytes at hand, and no other is named.

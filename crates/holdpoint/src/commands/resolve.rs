@@ -60,7 +60,8 @@ struct EndingArgs {
     released: bool,
 }
 
-fn parse_reason(text: &str) -> Result<String, String> {
+/// A reason that an operator gives.
+pub(super) fn parse_reason(text: &str) -> Result<String, String> {
     if (1..=REASON_BYTES_MAX).contains(&text.len()) {
         Ok(text.to_owned())
     } else {

@@ -1,8 +1,8 @@
 //! What commands have in common, as members of their objects.
 
 use holdpoint_client::{
-    Bound, Decided, Denied, MissingApproval, PermitInfo, RecordedDecision, RefusedBound, Silence,
-    SilenceCause,
+    Bound, Decided, Denied, Erasure, MissingApproval, PermitInfo, RecordedDecision, RefusedBound,
+    Silence, SilenceCause,
 };
 use holdpoint_receipt::ClusterTime;
 use serde_json::{Value, json};
@@ -87,6 +87,17 @@ pub(crate) fn recorded(decision: &RecordedDecision) -> Value {
         "permit": optional(decision.permit),
         "claims": bounds(&decision.claims),
         "approvals": approvals.collect::<Value>(),
+    })
+}
+
+/// What says that a request was erased, as JSON; null where nothing does.
+pub(crate) fn erasure(erasure: Option<&Erasure>) -> Value {
+    erasure.map_or(Value::Null, |erasure| {
+        json!({
+            "leaf_index": number(erasure.leaf_index),
+            "erased_at_ms": time(erasure.erased_at),
+            "receipt_hash": erasure.receipt_hash.to_string(),
+        })
     })
 }
 

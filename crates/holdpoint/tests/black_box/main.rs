@@ -6,6 +6,7 @@
     reason = "a test that cannot go on must fail"
 )]
 
+mod bundles;
 mod environment;
 mod interrupted;
 mod nobody;

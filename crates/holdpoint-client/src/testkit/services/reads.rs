@@ -102,6 +102,8 @@ fn found(world: &World, named: &Named) -> Result<v1::GetPermitResponse, Refused>
         permit: Some(convert::permit(&view)),
         refusal: None,
         request_canonical: request.unwrap_or_default(),
+        // Nobody erases anything here.
+        erasure: None,
     })
 }
 

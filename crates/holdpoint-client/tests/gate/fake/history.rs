@@ -124,4 +124,25 @@ impl v1::history_server::History for FakeNode {
     ) -> Result<Response<Self::ExportLogStream>, Status> {
         Err(Status::unimplemented("not part of the fake"))
     }
+
+    async fn chain(
+        &self,
+        _: Request<v1::ChainRequest>,
+    ) -> Result<Response<v1::ChainResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
+
+    async fn disclose(
+        &self,
+        _: Request<v1::DiscloseRequest>,
+    ) -> Result<Response<v1::DiscloseResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
+
+    async fn erase(
+        &self,
+        _: Request<v1::EraseRequest>,
+    ) -> Result<Response<v1::EraseResponse>, Status> {
+        Err(Status::unimplemented("not part of the fake"))
+    }
 }

@@ -435,6 +435,7 @@ impl World {
                 cluster_time_ms: NOW_MS,
                 refusal: None,
                 request_canonical: held.request.to_canonical().into_bytes(),
+                erasure: None,
             },
         }
     }

@@ -40,7 +40,7 @@ pub(super) fn explain(
         policies: explained.deciding.iter().map(deciding).collect(),
         facts,
         changes,
-        refusal: None,
+        ..v1::ExplainResponse::default()
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use holdpoint_client::{DecisionPage, Gate, RecordedDecision};
+use holdpoint_client::{DecisionPage, ErasedDecision, Gate, RecordedDecision};
 use holdpoint_policy::{Approval, Evaluation, Facts, Input, Policy, Verdict, directory};
 use holdpoint_receipt::{ClusterTime, Decision, Reason};
 use serde_json::{Value, json};
@@ -46,6 +46,7 @@ pub(crate) struct SimulateArgs {
 struct Tally {
     tried_count: u64,
     erased_count: u64,
+    erased: Vec<ErasedDecision>,
     flips: Vec<Flip>,
 }
 
@@ -110,7 +111,9 @@ async fn tried(gate: &Gate, policy: &Policy, since: ClusterTime) -> Result<Tally
             decisions,
             next_leaf,
             erased_count,
+            erased,
         } = page;
+        tally.erased.extend(erased);
         tally.erased_count = tally.erased_count.saturating_add(erased_count);
         for decision in decisions {
             tally.tried_count = tally.tried_count.saturating_add(1);
@@ -221,9 +224,13 @@ fn summary(policy: &Policy, since: ClusterTime, tally: &Tally) -> Answer {
     }
     if tally.erased_count > 0 {
         answer = answer.line(format!(
-            "  {} could not be tried: their inputs were erased",
+            "  {} could not be tried: what they rest on is no longer stored",
             tally.erased_count
         ));
+    }
+    for erased in tally.erased.iter().take(SHOWN_MAX) {
+        let what = said::erased(&erased.erasure);
+        answer = answer.line(format!("  leaf {}  {what}", erased.leaf_index));
     }
     let flips = tally.flips.iter().map(|flip| {
         json!({
@@ -235,7 +242,14 @@ fn summary(policy: &Policy, since: ClusterTime, tally: &Tally) -> Answer {
             "sentence": flip.sentence,
         })
     });
+    let erased = tally.erased.iter().map(|erased| {
+        json!({
+            "leaf_index": number(erased.leaf_index),
+            "erasure": said::erasure(Some(&erased.erasure)),
+        })
+    });
     answer
+        .member("erased_decisions", erased.collect::<Value>())
         .member("digest", policy.digest().to_string())
         .member("since_ms", said::time(since))
         .member("tried", number(tally.tried_count))

@@ -1,60 +1,92 @@
-//! `holdpoint receipt chain`: the story of one operation, from the files of its receipts.
+//! `holdpoint receipt chain`: the story of one operation, from the files of its receipts or from the
+//! gate.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use holdpoint_client::Opening;
 use holdpoint_receipt::chain::{self, Chain, Standing};
 use holdpoint_receipt::statement::Outcome;
 use holdpoint_receipt::{Verified, verify};
 use serde_json::{Value, json};
 
-use super::{KeysArgs, Problem, read_receipt};
+use super::{Problem, read_receipt, short_name, story};
 use crate::describe::describe;
+use crate::gate::GateArgs;
 use crate::output::{Answer, Failure, number, optional};
+use crate::trusted::{self, TrustArgs};
+use crate::visible::visible;
 
 /// The answer's schema.
 const SCHEMA: &str = "receipt-chain";
 
-/// Verify offline that receipts are the whole story of one operation
+/// Verify that receipts are the whole story of one operation
 ///
-/// Its approvals, its decision and each later step, in whatever order the files are named. None may be
-/// left out between two; the approvals may be, all of them. It cannot say that nothing came after the
-/// last one: only the gate knows that.
+/// Its approvals, its decision and each later step. Of a permit or a leaf, the gate is asked for every
+/// statement up to now, each with a fresh proof, and for what of it this caller may see. Files are
+/// verified offline, in whatever order they are named; then `--keys` or `--trust` is needed. None may be left out
+/// between two; the approvals may be, all of them. Files cannot say that nothing came after the last
+/// one: only the gate knows that.
 #[derive(Debug, Args)]
 pub(crate) struct ChainArgs {
-    /// The receipts
-    #[arg(value_name = "FILE", required = true)]
-    receipts: Vec<PathBuf>,
+    /// A permit (`pmt_…`), the leaf of a statement about it, or the files of the receipts
+    #[arg(value_name = "PERMIT|LEAF|FILE", required = true)]
+    what: Vec<String>,
+    /// Save the receipts of a permit or leaf to this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     #[command(flatten)]
-    keys: KeysArgs,
+    gate: GateArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
-/// Verifies it. Asks nobody.
+/// Verifies it.
 pub(super) fn perform(args: &ChainArgs) -> Result<Answer, Failure> {
-    let files: Vec<_> = args
-        .receipts
+    if let [one] = args.what.as_slice()
+        && let Some(of) = story::named(one)
+    {
+        let keys = match args.trust.read()?.transpose() {
+            Ok(keys) => keys,
+            Err(untrusted) => return Ok(Problem::from(untrusted).answer(SCHEMA)),
+        };
+        return story::perform(of, &args.gate, keys, args.out.as_deref());
+    }
+    if args.out.is_some() {
+        return Err(Failure::usage(
+            "--out is for the receipts of a permit or a leaf; these are files already",
+        ));
+    }
+    let receipts: Vec<&Path> = args.what.iter().map(Path::new).collect();
+    of_files(&receipts, args)
+}
+
+/// Verifies the chain of files. Asks nobody.
+fn of_files(paths: &[&Path], args: &ChainArgs) -> Result<Answer, Failure> {
+    let files: Vec<_> = paths
         .iter()
         .map(|path| read_receipt(path))
         .collect::<Result<_, _>>()?;
-    let keys = match args.keys.read()? {
+    let keys = match trusted::read(args.gate.keys.as_deref(), &args.trust)? {
         Ok(keys) => keys,
-        Err(problem) => return Ok(problem.answer(SCHEMA)),
+        Err(untrusted) => return Ok(Problem::from(untrusted).answer(SCHEMA)),
     };
     // Each receipt by itself first: the chain is of verified ones.
     let mut receipts = Vec::new();
-    for (path, file) in args.receipts.iter().zip(&files) {
+    for (path, file) in paths.iter().zip(&files) {
         match verify(file, &keys) {
             Ok(verified) => receipts.push(verified),
             Err(error) => return Ok(Problem::from(error).of(path).answer(SCHEMA)),
         }
     }
     match chain::verify(receipts) {
-        Ok(chain) => told(&chain),
+        Ok(chain) => told(&chain, &[]),
         Err(error) => Ok(Problem::invalid(error.code(), &error).answer(SCHEMA)),
     }
 }
 
-fn told(chain: &Chain) -> Result<Answer, Failure> {
+/// The chain in words, with what is known to stand behind its commitments.
+pub(super) fn told(chain: &Chain, openings: &[Opening]) -> Result<Answer, Failure> {
     let receipts: Vec<&Verified> = chain
         .approvals()
         .iter()
@@ -71,6 +103,11 @@ fn told(chain: &Chain) -> Result<Answer, Failure> {
         let statement = receipt.statement();
         let (leaf, sentence) = (statement.place.leaf_index(), describe(statement));
         answer = answer.line(format!("  leaf {leaf}  {sentence}"));
+        for opening in openings.iter().filter(|opening| opening.leaf_index == leaf) {
+            let value = opening.value.as_deref().map(visible).unwrap_or_default();
+            let name = short_name(&opening.field);
+            answer = answer.line(format!("          {name} = {value}"));
+        }
         statements.push(json!({
             "leaf_index": number(leaf),
             "sentence": sentence,
@@ -79,7 +116,7 @@ fn told(chain: &Chain) -> Result<Answer, Failure> {
         }));
     }
     if !chain.are_approvals_shown() {
-        answer = answer.line("  the approvals that it used are not among the files");
+        answer = answer.line("  the approvals that it used are not among these receipts");
     }
     let conflicts = chain.conflict_count();
     if conflicts > 0 {

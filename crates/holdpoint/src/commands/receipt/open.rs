@@ -8,7 +8,7 @@ use holdpoint_receipt::open::{self, Field, OpenError};
 use holdpoint_receipt::statement::{MemberSalt, Salt};
 use holdpoint_receipt::{Digest, verify};
 
-use super::{KeysArgs, Problem, read_receipt};
+use super::{KeysArgs, Problem, field_of, read_receipt};
 use crate::describe::describe;
 use crate::output::{Answer, Failure};
 use crate::visible::visible;
@@ -54,21 +54,8 @@ impl FromStr for Shown {
         let (name, value) = text
             .split_once('=')
             .ok_or_else(|| format!("`{text}` shows nothing: give NAME=VALUE"))?;
-        let field = [
-            name.to_owned(),
-            format!("{name}_commitment"),
-            format!("{name}_digest"),
-        ]
-        .iter()
-        .find_map(|member| Field::of_member(member));
-        let field = field.ok_or_else(|| {
-            format!(
-                "`{name}` is not a member that a statement hides: give caller, actor, session, \
-                 idempotency_key, redemption, reason, inputs or bound.NAME"
-            )
-        })?;
         Ok(Self {
-            field,
+            field: field_of(name)?,
             value: value.to_owned(),
         })
     }
@@ -107,11 +94,11 @@ pub(super) fn perform(args: &OpenArgs) -> Result<Answer, Failure> {
     )
 }
 
-/// The published code; of another request it cannot be here.
-const fn code(error: &OpenError) -> &'static str {
-    if matches!(error, OpenError::NoSuchMember(_)) {
-        "NO_SUCH_MEMBER"
-    } else {
-        "ANOTHER_VALUE"
+/// The published code.
+pub(super) const fn code(error: &OpenError) -> &'static str {
+    match error {
+        OpenError::NoSuchMember(_) => "NO_SUCH_MEMBER",
+        OpenError::AnotherRequest => "BINDING_MISMATCH",
+        _ => "ANOTHER_VALUE",
     }
 }

@@ -1,37 +1,45 @@
 //! `holdpoint receipt verify`: what receipts say, and whether one is a permit for an operation.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use holdpoint_receipt::statement::Verdict;
 use holdpoint_receipt::verify::{Execution, Live};
 use holdpoint_receipt::{
-    Body, ClusterTime, Digest, KeySet, Statement, Verified, verify, verify_execute,
+    Body, ClusterTime, Digest, KeySet, Request, Statement, Verified, open, verify, verify_execute,
 };
 use serde_json::{Map, Value};
 
 use super::asked::AskedArgs;
-use super::{KeysArgs, Problem, read_receipt};
+use super::{KeysArgs, Problem, open as opened, sources};
 use crate::describe::describe;
 use crate::exit::Exit;
+use crate::inputs::read_file;
 use crate::output::{Answer, Failure, number};
 use crate::times::now;
 
 /// The answer's schema.
 const SCHEMA: &str = "receipt-verify";
 
+/// Bytes of a request at most: its parameters have 64 KiB, and other spellings of them are longer.
+const REQUEST_BYTES_MAX: usize = 1024 * 1024;
+
 /// Verify receipts offline, with published keys only
 ///
 /// Says what was decided and who signed it. It cannot say whether a permit is live now: only the gate
-/// knows that.
+/// knows that. A folder stands for its files that end in `.json` or `.jsonl`, and a `.jsonl` file for
+/// its lines, a receipt each: each gets a line, and the exit code is the worst.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// The receipts; `-` reads one from stdin
+    /// The receipts, or folders or `.jsonl` files of them; `-` reads one from stdin
     #[arg(value_name = "FILE", required = true)]
     receipts: Vec<PathBuf>,
     #[command(flatten)]
     keys: KeysArgs,
+    /// The request that they must be about, as JSON in whatever spelling
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["surface", "request_digest"])]
+    request: Option<PathBuf>,
     /// What they are asked for
     #[arg(long, value_enum, default_value = "audit", value_name = "MODE")]
     mode: Mode,
@@ -54,27 +62,46 @@ enum Mode {
 /// Verifies them. Asks nobody.
 pub(super) fn perform(args: &VerifyArgs) -> Result<Answer, Failure> {
     check(args)?;
-    let files: Vec<_> = args
-        .receipts
-        .iter()
-        .map(|path| Ok((path.display().to_string(), read_receipt(path)?)))
-        .collect::<Result<_, Failure>>()?;
+    for path in &args.receipts {
+        sources::check(path)?;
+    }
+    let request = args.request.as_deref().map(read_request).transpose()?;
     let keys = match args.keys.read()? {
         Ok(keys) => keys,
         Err(problem) => return Ok(problem.answer(SCHEMA)),
     };
-    let request_digest = match args.mode {
-        Mode::Audit => None,
-        Mode::Execute => Some(args.asked.digest(keys.namespace())?),
+    let request_digest = match (args.mode, &request) {
+        (Mode::Audit, _) => None,
+        (Mode::Execute, Some(request)) => Some(request.digest()),
+        (Mode::Execute, None) => Some(args.asked.digest(keys.namespace())?),
+    };
+    let asked = Asked {
+        keys: &keys,
+        request: request.as_ref(),
+        request_digest: request_digest.as_ref(),
+        is_dev_accepted: args.accept_dev,
     };
     let mut judged = Vec::new();
-    for (path, file) in files {
-        let said = judge(&file, &keys, request_digest.as_ref(), args.accept_dev)?;
-        judged.push((path, said));
+    for path in &args.receipts {
+        sources::each(path, &mut |name, file| {
+            judged.push((name, asked.judge(file)?));
+            Ok(())
+        })?;
     }
+    let is_bundle = args.receipts.iter().any(|path| sources::is_bundle(path));
     Ok(match <[_; 1]>::try_from(judged) {
-        Ok([(_, one)]) => one.answer(),
+        Ok([(_, one)]) if !is_bundle => one.answer(),
+        Ok([one]) => bundle(vec![one]),
         Err(several) => bundle(several),
+    })
+}
+
+/// Reads a request, however it is spelt: its digest is that of its canonical form.
+fn read_request(path: &Path) -> Result<Request, Failure> {
+    let text = read_file(path, REQUEST_BYTES_MAX)?;
+    Request::parse(&text).map_err(|error| {
+        let message = format!("`{}` is not a request: {error}", path.display());
+        Failure::says(Exit::Failure, message)
     })
 }
 
@@ -82,13 +109,72 @@ pub(super) fn perform(args: &VerifyArgs) -> Result<Answer, Failure> {
 fn check(args: &VerifyArgs) -> Result<(), Failure> {
     match args.mode {
         Mode::Audit if args.asked.is_given() || args.accept_dev => Err(Failure::usage(
-            "an operation and --accept-dev are for `--mode execute`; an audit takes every genuine receipt",
+            "an operation and --accept-dev are for `--mode execute`; an audit takes every genuine \
+             receipt, and with --request FILE those of one request",
         )),
-        Mode::Execute if args.receipts.len() > 1 => Err(Failure::usage(
-            "`--mode execute` takes one receipt: one permit is for one operation",
+        Mode::Execute
+            if args.receipts.len() > 1
+                || args.receipts.iter().any(|path| sources::is_bundle(path)) =>
+        {
+            Err(Failure::usage(
+                "`--mode execute` takes one receipt: one permit is for one operation",
+            ))
+        }
+        Mode::Execute if args.request.is_some() && args.asked.is_given() => Err(Failure::usage(
+            "--request says the whole operation; leave --param, --bind and the rest out",
         )),
+        Mode::Execute if args.request.is_some() => Ok(()),
         Mode::Audit => Ok(()),
         Mode::Execute => args.asked.check(),
+    }
+}
+
+/// What each receipt is asked.
+struct Asked<'a> {
+    keys: &'a KeySet,
+    /// The request that it must be about.
+    request: Option<&'a Request>,
+    /// The same in execute mode.
+    request_digest: Option<&'a Digest>,
+    is_dev_accepted: bool,
+}
+
+impl Asked<'_> {
+    fn judge(&self, file: &[u8]) -> Result<Said, Failure> {
+        let now = now();
+        let Some(request_digest) = self.request_digest else {
+            return match verify(file, self.keys) {
+                Ok(verified) => self.audited(&verified, now),
+                Err(error) => Ok(refused(&error.into())),
+            };
+        };
+        let execution = Execution {
+            request_digest,
+            now_ms: now.get(),
+            is_dev_accepted: self.is_dev_accepted,
+        };
+        match verify_execute(file, self.keys, &execution) {
+            Ok(live) => executable(&live),
+            Err(error) => Ok(refused(&error.into())),
+        }
+    }
+
+    fn audited(&self, verified: &Verified, now: ClusterTime) -> Result<Said, Failure> {
+        let statement = verified.statement();
+        if let Some(request) = self.request
+            && let Err(error) = open::request(statement, request)
+        {
+            return Ok(refused(&Problem::invalid(opened::code(&error), &error)));
+        }
+        let life = life(statement, now);
+        let mut said = valid(verified, life.as_deref())?;
+        if let Some(request) = self.request {
+            let digest = request.digest();
+            said.lines.push(format!("  of this request: {digest}"));
+            let member = Value::from(digest.to_string());
+            said.members.insert("request_digest".to_owned(), member);
+        }
+        Ok(said)
     }
 }
 
@@ -117,30 +203,6 @@ impl Said {
     }
 }
 
-fn judge(
-    file: &[u8],
-    keys: &KeySet,
-    request_digest: Option<&Digest>,
-    is_dev_accepted: bool,
-) -> Result<Said, Failure> {
-    let now = now();
-    let found = match request_digest {
-        None => verify(file, keys).map(|verified| {
-            let life = life(verified.statement(), now);
-            valid(&verified, life.as_deref())
-        }),
-        Some(request_digest) => {
-            let execution = Execution {
-                request_digest,
-                now_ms: now.get(),
-                is_dev_accepted,
-            };
-            verify_execute(file, keys, &execution).map(|live| executable(&live))
-        }
-    };
-    found.unwrap_or_else(|error| Ok(refused(&error.into())))
-}
-
 fn refused(problem: &Problem) -> Said {
     let members = [
         ("verdict", problem.word()),
@@ -166,6 +228,14 @@ fn bundle(receipts: Vec<(String, Said)>) -> Answer {
         Exit::NoQuorum => 1,
         _ => 2,
     };
+    let count = |word: &str| {
+        receipts
+            .iter()
+            .filter(|(_, said)| said.word == word)
+            .count()
+    };
+    let words = ["VALID", "INVALID", "UNVERIFIABLE"];
+    let counts = words.map(|word| (word, count(word)));
     let worst = receipts.iter().max_by_key(|(_, said)| rank(said.exit));
     let (exit, word) = worst.map_or((Exit::Success, "VALID"), |(_, said)| (said.exit, said.word));
     let mut answer = Answer::new(SCHEMA).exit(exit).member("verdict", word);
@@ -176,6 +246,11 @@ fn bundle(receipts: Vec<(String, Said)>) -> Answer {
         let mut members = said.members;
         members.insert("file".to_owned(), Value::String(path));
         objects.push(Value::Object(members));
+    }
+    let shown = counts.map(|(word, count)| format!("{count} {word}"));
+    answer = answer.line(format!("{} receipts: {}", objects.len(), shown.join(", ")));
+    for (word, count) in counts {
+        answer = answer.member(&word.to_lowercase(), count);
     }
     answer.member("receipts", objects)
 }
