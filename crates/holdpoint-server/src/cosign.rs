@@ -49,7 +49,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub(crate) use error::{NOT_ANNOUNCED, SignError};
 pub(crate) use heads::{Proven, ProvenHeads};
 pub(crate) use keyring::Keyring;
-pub(crate) use nodes::Nodes;
+pub(crate) use nodes::{Lead, Nodes};
 pub(crate) use service::Service;
 pub(crate) use standing::Standing;
 
@@ -95,6 +95,7 @@ pub(crate) struct Cosigner {
     wants: mpsc::Sender<Want>,
     heads: ProvenHeads,
     standing: Standing,
+    desk: Desk,
 }
 
 /// What serves a [`Cosigner`], to be run as long as the node takes part.
@@ -194,14 +195,28 @@ impl Cosigner {
             prover: Prover::new(desk.clone(), Arc::new(attempt)),
             wants: wanted,
             refresh: (applied, heads.clone(), wants.clone()),
-            past: (nodes, desk, namespaces),
+            past: (nodes, desk.clone(), namespaces),
         };
         let cosigner = Self {
             wants,
             heads,
             standing,
+            desk,
         };
         Ok((cosigner, work, (service, Arc::new(passage))))
+    }
+
+    /// Takes a note that another node says is a proven head, once it is found to be one.
+    ///
+    /// # Errors
+    ///
+    /// [`SignError`]: it is none, or this node has not applied as much yet, or has another log.
+    pub(crate) async fn learn(
+        &self,
+        namespace: &Name,
+        note: Note,
+    ) -> Result<Arc<Proven>, SignError> {
+        self.desk.learn(namespace, note).await
     }
 
     /// How this node stands with the log.

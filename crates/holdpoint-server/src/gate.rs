@@ -171,6 +171,13 @@ impl Gate {
         self.parts.cosigner.newest(namespace)
     }
 
+    /// Takes a note that another node says is a proven head, once it is found to be one; says how many
+    /// leaves it has.
+    pub(crate) async fn learn_head(&self, namespace: &Name, note: Note) -> Result<u64, SignError> {
+        let proven = self.parts.cosigner.learn(namespace, note).await?;
+        Ok(proven.head.size)
+    }
+
     /// The head that is shown to the public: proven, and signed by witnesses where they did.
     pub(crate) fn published_head(&self, namespace: &Name) -> Option<Note> {
         let newest = self.newest_proven(namespace)?;

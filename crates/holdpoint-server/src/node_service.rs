@@ -13,6 +13,7 @@ use holdpoint_receipt::NodeId;
 use crate::audit::Door;
 use crate::cosign::{self, Service};
 use crate::new_keys::NewKeys;
+use crate::witnesses::{Witnesses, shown_to_nodes};
 
 /// Answers other nodes.
 #[derive(Clone)]
@@ -20,6 +21,7 @@ pub(crate) struct Answering {
     heads: Arc<Service>,
     keys: NewKeys,
     disputes: Door,
+    witnesses: Witnesses,
 }
 
 impl fmt::Debug for Answering {
@@ -29,11 +31,12 @@ impl fmt::Debug for Answering {
 }
 
 impl Answering {
-    pub(crate) fn new(heads: Service, keys: NewKeys, disputes: Door) -> Self {
+    pub(crate) fn new(heads: Service, keys: NewKeys, disputes: Door, witnesses: Witnesses) -> Self {
         Self {
             heads: Arc::new(heads),
             keys,
             disputes,
+            witnesses,
         }
     }
 }
@@ -41,14 +44,20 @@ impl Answering {
 impl NodeService for Answering {
     fn answer(&self, from: NodeId, question: NodeQuestion) -> BoxFuture<'static, NodeAnswer> {
         let (heads, keys) = (Arc::clone(&self.heads), self.keys.clone());
-        let disputes = self.disputes.clone();
+        let (disputes, witnesses) = (self.disputes.clone(), self.witnesses.clone());
         async move {
             match question {
                 NodeQuestion::SignHead(question) => {
                     NodeAnswer::SignHead(cosign::channel::sign_head(&heads, question).await)
                 }
                 NodeQuestion::WantHead(question) => {
-                    NodeAnswer::WantHead(cosign::channel::want_head(&heads, question).await)
+                    let (namespace, is_shown) = (question.namespace.clone(), question.witnessed);
+                    let answer = cosign::channel::want_head(&heads, question).await;
+                    NodeAnswer::WantHead(if is_shown {
+                        shown_to_nodes(&witnesses, &namespace, answer)
+                    } else {
+                        answer
+                    })
                 }
                 NodeQuestion::SignedBefore(question) => NodeAnswer::SignedBefore(
                     cosign::channel::signed_before(&heads, from, &question),

@@ -6,15 +6,17 @@
 //!                              └── its last size ◀── conflict ──┘
 //! ```
 //!
-//! One task for each witness, one question at a time, at most one a second. What they sign is shown
-//! with the head to whoever asks for it and is in no receipt; nothing in the cluster waits for them.
+//! One task for each witness, one question at a time, at most one a second. Followers hear from the
+//! leader what was signed, and verify it. It is shown with the head to whoever asks any node for it and
+//! is in no receipt; nothing in the cluster waits for witnesses.
 
 mod ask;
+mod follow;
 mod seen;
 
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use holdpoint_core::{GroupId, Query};
 use holdpoint_proto::v1;
 use holdpoint_receipt::checkpoint::Checkpoint;
@@ -31,20 +33,23 @@ use crate::witness::wire::Submission;
 use ask::Answer;
 use seen::{Seen, Signed};
 
+pub(crate) use follow::shown_to_nodes;
+
 /// Times that one head is submitted before the next look: once to hear how far the witness is.
 const TRIES: u32 = 2;
 
-/// The witnesses of the cluster file, and what they signed while this node leads.
-#[derive(Debug)]
+/// The witnesses of the cluster file, and what they signed as far as this node has seen it. Cheap to
+/// clone; clones are one.
+#[derive(Clone, Debug)]
 pub(crate) struct Witnesses {
-    entries: Vec<WitnessEntry>,
+    entries: Arc<[WitnessEntry]>,
     seen: Seen,
 }
 
 impl Witnesses {
     pub(crate) fn new(entries: Vec<WitnessEntry>) -> Self {
         Self {
-            entries,
+            entries: entries.into(),
             seen: Seen::default(),
         }
     }
@@ -71,14 +76,16 @@ impl Witnesses {
     }
 }
 
-/// Has every witness sign whenever this node leads, for as long as its group lives.
+/// Has every witness sign whenever this node leads, and hears of it whenever another does, for as long as
+/// its group lives.
 pub(crate) async fn run(gate: Arc<Gate>) {
     let witnesses = gate.witnesses();
     if witnesses.entries.is_empty() {
         return std::future::pending().await;
     }
     let each = witnesses.entries.iter().enumerate();
-    join_all(each.map(|(place, entry)| attend(&gate, place, entry))).await;
+    let attending = join_all(each.map(|(place, entry)| attend(&gate, place, entry)));
+    join(attending, follow::run(&gate)).await;
 }
 
 /// Has one witness sign.
@@ -93,21 +100,23 @@ async fn attend(gate: &Gate, place: usize, entry: &WitnessEntry) {
         {
             return;
         }
-        let namespaces: Vec<Name> = {
-            let applied = gate.group().applied();
-            let applied = applied.borrow();
-            applied.tree_sizes.keys().cloned().collect()
-        };
-        for namespace in namespaces {
+        for namespace in namespaces(gate) {
             let result = submit(gate, place, entry, &namespace).await;
             seen.learn_trouble(&namespace, place, result.err());
         }
         sleep(WITNESS_PERIOD).await;
         if leadership.borrow_and_update().leads().is_none() {
-            // What it signs for the next leader is not known here.
+            // What it signs for the next leader is heard from that one.
             seen.forget(place);
         }
     }
+}
+
+/// The namespaces that have a log.
+fn namespaces(gate: &Gate) -> Vec<Name> {
+    let applied = gate.group().applied();
+    let applied = applied.borrow();
+    applied.tree_sizes.keys().cloned().collect()
 }
 
 /// Why a witness did not sign.

@@ -596,6 +596,10 @@ pub struct WantHead {
     /// How many statements it must cover.
     #[prost(uint64, tag = "2")]
     pub at_least: u64,
+    /// With the lines of witnesses, as the leader shows heads to the public. The head may be an earlier one
+    /// then, which they signed.
+    #[prost(bool, tag = "3")]
+    pub witnessed: bool,
 }
 /// The answer to it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -83,6 +83,7 @@ impl Nodes for Group {
         let question = NodeQuestion::WantHead(wire::WantHead {
             namespace: namespace.to_string(),
             at_least,
+            witnessed: false,
         });
         let group = self.clone();
         async move {

@@ -123,7 +123,9 @@ pub(super) fn build_gate(
         Cosigner::start(ground, namespaces(&group)).map_err(RunError::Thread)?;
     let (heads, gate) = passage;
     let (door, disputed) = audit::door();
-    let is_first = group.serve_nodes(Arc::new(Answering::new(heads, new_keys, door)));
+    let witnesses = Witnesses::new(cluster.witnesses.clone());
+    let answering = Answering::new(heads, new_keys, door, witnesses.clone());
+    let is_first = group.serve_nodes(Arc::new(answering));
     let is_only = group.set_proof_gate(gate);
     assert!(is_first && is_only, "a group has one gate");
     let pool = |name, threads, queue| Pool::start(name, threads, queue).map_err(RunError::Thread);
@@ -148,7 +150,7 @@ pub(super) fn build_gate(
         evaluator,
         shadows,
         audit: audit_of(cluster)?,
-        witnesses: Witnesses::new(cluster.witnesses.clone()),
+        witnesses,
     });
     Ok((gate, Beside { proving, disputed }))
 }

@@ -1,8 +1,8 @@
-//! What witnesses signed, as the leader has seen it. In memory: the next leader asks again. Reads no
-//! clock: the time is passed in.
+//! What witnesses signed, as the leader has seen it and its followers have heard. In memory: the next
+//! leader asks again. Reads no clock: the time is passed in.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use holdpoint_proto::v1;
 use holdpoint_receipt::Name;
@@ -40,9 +40,9 @@ struct One {
 
 type All = BTreeMap<(Name, usize), One>;
 
-/// Every witness, by its place in the cluster file, and every log.
-#[derive(Debug, Default)]
-pub(super) struct Seen(Mutex<All>);
+/// Every witness, by its place in the cluster file, and every log. Cheap to clone; clones are one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen(Arc<Mutex<All>>);
 
 impl Seen {
     fn lock(&self) -> MutexGuard<'_, All> {
