@@ -19,6 +19,7 @@ mod history;
 mod life;
 mod log;
 mod policies;
+mod privacy;
 mod public_log;
 mod reads;
 mod recognition;

@@ -1,8 +1,12 @@
 //! Erasing what was stored of a request, before retention does.
 
 use expect_test::expect;
+use holdpoint_core::Command;
+use holdpoint_core::command::{CompletionResult, DecisionName, Erase};
+use holdpoint_core::outcome::{ChangeOutcome, Outcome};
 
-use crate::script::check;
+use crate::script::{check, outline};
+use crate::world::{Asked, World, caller, default_namespace, put, step_time};
 
 #[test]
 fn what_a_permit_disclosed_is_erased_once_it_has_ended_and_every_retry_is_answered() {
@@ -278,4 +282,61 @@ fn what_a_forgotten_permit_disclosed_is_erased_leaf_by_leaf() {
             15: kind=erased previous=…
         "#]],
     );
+}
+
+/// Whether a row of the state has these bytes.
+fn is_stored(world: &World, wanted: &[u8]) -> bool {
+    let has = |bytes: &[u8]| bytes.windows(wanted.len()).any(|window| window == wanted);
+    world
+        .state
+        .iter()
+        .any(|(key, value)| has(key.as_bytes()) || has(value))
+}
+
+#[test]
+fn after_an_erasure_no_row_has_the_parameters_or_a_salt_and_the_permit_still_has_its_keys() {
+    let mut world = World::new();
+    world.one(put("p", outline("pay account!")));
+    let activate = world.activate("p", None);
+    world.one(activate);
+    let said = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let asked = Asked {
+        surface: "pay".to_owned(),
+        params: vec![said("account", "bound-qzx"), said("memo", "param-qzx")],
+    };
+    let end_ms = world.clock_ms + 60_000;
+    let mut attempt = world.lookup("caller-qzx", "key-qzx", end_ms, &asked);
+    attempt.evaluation = world.permits(&asked);
+    let mut salts = vec![attempt.salt];
+    world.one(Command::Authorize(Box::new(attempt)));
+    let redeem = world.redeem(1, "caller-qzx", "redemption-qzx");
+    salts.push(redeem.salt);
+    world.one(Command::Redeem(redeem));
+    let committed = CompletionResult::Committed { evidence: None };
+    let complete = world.complete(1, "caller-qzx", committed);
+    salts.push(complete.salt);
+    world.one(Command::Complete(complete));
+    assert!(is_stored(&world, b"param-qzx"));
+    assert!(salts.iter().all(|salt| is_stored(&world, salt.as_bytes())));
+
+    world.clock_ms += 60_000;
+    world.one(step_time(world.clock_ms));
+    let erase = Command::Erase(Erase {
+        namespace: default_namespace(),
+        decision: DecisionName::Permit(world.permit(1).0),
+        principal: caller("operator"),
+        reason_commitment: None,
+        salt: world.salt(),
+    });
+    let erased = world.one(erase);
+    assert!(matches!(
+        erased,
+        Outcome::Changed(ChangeOutcome::Done { replay: false, .. })
+    ));
+    assert!(!is_stored(&world, b"param-qzx"));
+    assert!(salts.iter().all(|salt| !is_stored(&world, salt.as_bytes())));
+    // What retries and bounds still need, until retention takes it.
+    for kept in ["caller-qzx", "key-qzx", "redemption-qzx", "bound-qzx"] {
+        assert!(is_stored(&world, kept.as_bytes()), "{kept}");
+    }
 }
