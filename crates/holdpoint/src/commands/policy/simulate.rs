@@ -161,7 +161,11 @@ fn would_be(policy: &Policy, decision: &RecordedDecision) -> (Said, String) {
         quorum: used.quorum.clone(),
         subject: used.subject,
         approver: used.approver.clone(),
-        given_at_ms: used.given_at.get(),
+        // One that is no longer known counted when it was used.
+        given_at_ms: match used.given_at.get() {
+            0 => decision.evaluated_at.get(),
+            given_at_ms => given_at_ms,
+        },
     });
     let facts = Facts {
         approvals: approvals.collect(),
