@@ -443,3 +443,18 @@ fn keys_of_the_example(directory: &Path) {
     let keys = KeySet::new(cluster, namespace, vec![epoch], Vec::new()).unwrap();
     std::fs::write(directory.join("keys.json"), keys.to_file()).unwrap();
 }
+
+/// `benches/README.md` measures what signatures cost against a program that needs one of three.
+#[test]
+fn patch_that_lets_one_signature_do_fits_the_source() {
+    let patch = repository::root().join("benches/one-signer.patch");
+    let patch = std::fs::read_to_string(patch).unwrap();
+    let mut lines = patch.lines();
+    let file = lines.find_map(|line| line.strip_prefix("+++ b/")).unwrap();
+    let source = std::fs::read_to_string(repository::root().join(file)).unwrap();
+    let before: Vec<&str> = lines
+        .filter_map(|line| line.strip_prefix([' ', '-']))
+        .collect();
+    assert!(before.len() > 1, "a hunk has its surroundings");
+    assert!(source.contains(&before.join("\n")), "make it anew: {patch}");
+}

@@ -267,7 +267,7 @@ async fn rotated(cluster: &Cluster) -> KeySet {
 /// the new: else who has the first cannot get to the last.
 async fn follows(cluster: &Cluster, founded: &KeySet) {
     let late = Gate::builder()
-        .endpoints(&cluster.endpoints())
+        .endpoints(cluster.endpoints())
         .keys(founded.clone())
         .connect()
         .await
