@@ -84,6 +84,8 @@ impl DataDir {
                 found,
             });
         }
+        // Requests stand in it in plain text.
+        keys::restrict(root)?;
         durable::replace_file(root, CREATING, b"", durable::MODE_PLAIN)?;
         for folder in [INCOMING, OUTGOING, KEYS] {
             durable::ensure_dir(&root.join(folder), root)?;
@@ -126,6 +128,7 @@ impl DataDir {
             identity.check(root, owner)?;
         }
         let lock = DirLock::take(root)?.ok_or_else(|| OpenError::Locked { root: root.into() })?;
+        keys::shut_others_out(root)?;
         for name in names_in(root)? {
             // What an interrupted replacement left beside the file it was to replace.
             if name == CREATING || name.ends_with(durable::STAGED) {

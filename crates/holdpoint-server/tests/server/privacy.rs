@@ -30,8 +30,8 @@ fn attempt() -> v1::AuthorizeRequest {
     let mut attempt = raw("key-qzx", "payment.execute", params);
     attempt.not_after_ms = now_ms() + 60_000;
     if let Some(operation) = &mut attempt.operation {
-        operation.actor = "actor-qzx".to_owned();
-        operation.session = "session-qzx".to_owned();
+        "actor-qzx".clone_into(&mut operation.actor);
+        "session-qzx".clone_into(&mut operation.session);
     }
     attempt
 }

@@ -23,6 +23,9 @@ use crate::secret::{self, KeyError};
 /// Mode of the folder.
 const FOLDER_MODE: u32 = 0o700;
 
+/// The bits of a mode that are about everybody else.
+const OTHERS: u32 = 0o007;
+
 /// A key file. Each node has these two, and neither signs what the other does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyFile {
@@ -188,6 +191,18 @@ pub(super) fn clear_interrupted(folder: &Path) -> Result<(), DiskError> {
         }
     }
     Ok(())
+}
+
+/// Takes the rights of everybody away who is neither the owner nor of the owner's group, which an operator
+/// may have let in.
+pub(super) fn shut_others_out(folder: &Path) -> Result<(), DiskError> {
+    let found = fs::metadata(folder).map_err(DiskError::at("look at", folder))?;
+    let mode = found.permissions().mode();
+    if mode & OTHERS == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(folder, Permissions::from_mode(mode & !OTHERS))
+        .map_err(DiskError::at("restrict", folder))
 }
 
 /// Lets nobody but the owner into the folder.

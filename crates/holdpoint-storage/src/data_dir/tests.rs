@@ -282,3 +282,16 @@ fn what_an_interrupted_replacement_of_a_key_left_is_gone_at_the_next_start() {
     assert_eq!(read.as_bytes(), b"secret");
     drop(temp);
 }
+
+#[test]
+fn nobody_else_is_let_into_a_data_directory_and_a_group_only_if_an_operator_does() {
+    let (temp, dir) = new_dir();
+    let root = dir.root().to_owned();
+    let mode = || fs::metadata(&root).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(), 0o700);
+    drop(dir);
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
+    let dir = reopen(&temp).unwrap();
+    assert_eq!(mode(), 0o750);
+    drop(dir);
+}
