@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 /// as the test that asks. `HOLDPOINT_BIN` names another one.
 ///
 /// Cargo builds the binaries of a package only for that package's own tests, so the first call here
-/// asks for it; when nothing changed, that takes a moment.
+/// asks for it; when nothing changed, that takes a moment. A program that asks, such as the load
+/// generator, gets the one that was built beside it.
 ///
 /// # Panics
 ///
@@ -23,12 +24,15 @@ pub fn holdpoint() -> &'static PathBuf {
         if let Some(path) = std::env::var_os("HOLDPOINT_BIN") {
             return PathBuf::from(path);
         }
-        // <target>/<profile>/deps/<test>
-        let test = std::env::current_exe().expect("a test knows its own path");
-        let profile_dir = test
-            .parent()
-            .and_then(|deps| deps.parent())
-            .expect("deps has a parent");
+        // <target>/<profile>/deps/<test> or <target>/<profile>/<program>
+        let own = std::env::current_exe().expect("a program knows its own path");
+        let folder = own.parent().expect("a program is in a directory");
+        if !folder.ends_with("deps") {
+            let beside = folder.join("holdpoint");
+            assert!(beside.is_file(), "`{}` is not built", beside.display());
+            return beside;
+        }
+        let profile_dir = folder.parent().expect("deps has a parent");
         let target_dir = profile_dir
             .parent()
             .expect("the profile directory has a parent");

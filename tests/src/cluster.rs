@@ -38,8 +38,12 @@ impl Cluster {
     /// Three nodes, not started.
     #[must_use]
     pub fn prepared() -> Self {
+        Self::prepared_in(Scratch::new())
+    }
+
+    fn prepared_in(scratch: Scratch) -> Self {
         let mut cluster = Self {
-            scratch: Scratch::new(),
+            scratch,
             text: String::from("cluster_id = \"5f0e0000000000000000000000000001\"\n"),
             nodes: Vec::new(),
         };
@@ -85,7 +89,13 @@ impl Cluster {
     /// Three nodes that decide, with the bundle in `policy` in force.
     #[must_use]
     pub fn deciding(policy: &Path) -> Self {
-        let mut cluster = Self::prepared();
+        Self::deciding_in(Scratch::new(), policy)
+    }
+
+    /// The same with its directories in `scratch`.
+    #[must_use]
+    pub fn deciding_in(scratch: Scratch, policy: &Path) -> Self {
+        let mut cluster = Self::prepared_in(scratch);
         // Any order must do; this one is not the order of the file.
         for id in [3, 1, 2] {
             cluster.start(id);
@@ -278,6 +288,13 @@ impl Cluster {
     pub fn endpoint(&self, id: u64) -> String {
         let node = self.nodes.iter().find(|node| node.id == id);
         node.map(|node| node.client.clone()).unwrap_or_default()
+    }
+
+    /// The processes of the nodes that run.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        let running = self.nodes.iter().filter_map(|node| node.process.as_ref());
+        running.map(Child::id).collect()
     }
 
     /// The directory of node `id`.

@@ -25,6 +25,22 @@ impl Scratch {
         }
     }
 
+    /// A fresh directory in `folder`, for what must be on a certain disk.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be made there.
+    #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "a test without a directory cannot go on"
+    )]
+    pub fn within(folder: &Path) -> Self {
+        Self {
+            directory: tempfile::tempdir_in(folder).expect("a temporary directory can be made"),
+        }
+    }
+
     /// The directory.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -143,7 +143,7 @@ fn has_cargo_deny(root: &Path) -> bool {
 }
 
 /// The cargo that runs us, so that every step uses one toolchain.
-fn cargo(root: &Path) -> Command {
+pub(crate) fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
     command

@@ -1,8 +1,10 @@
-//! House rules, code generation and the checks of CI, as `cargo xtask <task>`.
+//! House rules, code generation, measurements and the checks of CI, as `cargo xtask <task>`.
 //!
 //! Nothing that ships depends on this crate. `tidy`, `ci` and `codegen --check` never write to the
-//! checkout; `fix` and `codegen` write what they are named for, `fuzz` only what git ignores.
+//! checkout; `fix` and `codegen` write what they are named for, `fuzz` only what git ignores, `bench` its
+//! results.
 
+mod bench;
 mod ci;
 mod codegen;
 mod fuzz;
@@ -21,6 +23,8 @@ cargo xtask <task>
   codegen [--check]  make crates/holdpoint-proto/src/gen from proto/ (--check: compare only)
   tidy               the house rules alone
   fuzz [--minutes N] look for inputs that break the state machine, N minutes for each target (1)
+  bench [--quick]    measure decisions beside etcd and PostgreSQL, write benches/RESULTS.md
+                     (--quick: 2 s a cell, print only)
   help               print this text
 ";
 
@@ -36,6 +40,8 @@ fn main() -> ExitCode {
         ["tidy"] => conclude(tidy::check(&root)),
         ["fuzz"] => conclude(fuzz::run(&root, None)),
         ["fuzz", "--minutes", minutes] => conclude(fuzz::run(&root, Some(minutes))),
+        ["bench"] => conclude(bench::run(&root, false)),
+        ["bench", "--quick"] => conclude(bench::run(&root, true)),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             ExitCode::SUCCESS

@@ -70,14 +70,17 @@ const ARROWS: &[(&str, &[&str])] = &[
             "holdpoint-receipt",
         ],
     ),
-    // The load generator is a user like any other; the cost of history is measured on the store.
+    // The load generator is a user like any other, of nodes that it starts as the tests do; the cost of
+    // history is measured on the store, and that of single parts on the parts.
     (
         "holdpoint-benches",
         &[
             "holdpoint-client",
             "holdpoint-core",
+            "holdpoint-policy",
             "holdpoint-receipt",
             "holdpoint-storage",
+            "holdpoint-tests",
         ],
     ),
     ("xtask", &[]),
@@ -127,6 +130,7 @@ const FOREIGN: &[(&str, Owners)] = &[
     ("cargo_metadata", Only(&["xtask"], BUILDS)),
     ("cedar-policy", Only(&["holdpoint-policy"], BUNDLES)),
     ("clap", Only(&["holdpoint"], TALKS)),
+    ("criterion", Tests),
     ("ed25519-dalek", Only(&["holdpoint-receipt"], SIGNS)),
     ("expect-test", Tests),
     ("futures-util", AboveTheLine),
@@ -150,7 +154,11 @@ const FOREIGN: &[(&str, Owners)] = &[
     ("openraft-rt-tokio", Only(&["holdpoint-raft"], PROPOSES)),
     ("pkcs8", Only(&["holdpoint-receipt"], SEALS)),
     ("proptest", Tests),
-    ("prost", Only(&["holdpoint-proto", "xtask"], SPEAKS)),
+    // The load generator speaks to etcd, whose messages no crate of ours should know.
+    (
+        "prost",
+        Only(&["holdpoint-proto", "holdpoint-benches", "xtask"], SPEAKS),
+    ),
     ("prost-types", Only(&["holdpoint-proto", "xtask"], SPEAKS)),
     ("protox", Only(&["xtask"], BUILDS)),
     ("rocksdb", Only(&["holdpoint-storage"], STORES)),
@@ -162,6 +170,13 @@ const FOREIGN: &[(&str, Owners)] = &[
     ("tempfile", AboveTheLine),
     ("thiserror", All),
     ("tokio", AboveTheLine),
+    (
+        "tokio-postgres",
+        Only(
+            &["holdpoint-benches"],
+            "a database is a peer to be measured",
+        ),
+    ),
     ("tokio-stream", AboveTheLine),
     ("tokio-util", AboveTheLine),
     (
@@ -179,12 +194,16 @@ const FOREIGN: &[(&str, Owners)] = &[
                 "holdpoint-raft",
                 "holdpoint-server",
                 "holdpoint-client",
+                "holdpoint-benches",
             ],
             SPEAKS,
         ),
     ),
     ("tonic-health", Only(&["holdpoint-server"], SERVES)),
-    ("tonic-prost", Only(&["holdpoint-proto"], SPEAKS)),
+    (
+        "tonic-prost",
+        Only(&["holdpoint-proto", "holdpoint-benches"], SPEAKS),
+    ),
     ("tonic-prost-build", Only(&["xtask"], BUILDS)),
     ("tonic-reflection", Only(&["holdpoint-server"], SERVES)),
     ("tower", Only(&["holdpoint-server"], SERVES)),
