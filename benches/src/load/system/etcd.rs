@@ -199,11 +199,7 @@ impl Worker for Asker {
             let before = Range::newest_under_before(&prefix, created_at);
             let answer = self.client.range(before).await?;
             match answer.kvs.into_iter().next() {
-                Some(before) => {
-                    let from = answer.header.unwrap_or_default().revision;
-                    self.until_deleted(before.key, from.saturating_add(1))
-                        .await?;
-                }
+                Some(before) => self.until_deleted(before.key).await?,
                 None => is_first = true,
             }
         }
@@ -234,15 +230,21 @@ impl Asker {
         }
     }
 
-    async fn until_deleted(&mut self, key: Vec<u8>, from: i64) -> Result<(), NoAnswer> {
+    /// Waits until `key` is gone. The watch begins now, and then the key is read again: one that begins at
+    /// an earlier revision has to catch up, which etcd does every 100 ms.
+    async fn until_deleted(&mut self, key: Vec<u8>) -> Result<(), NoAnswer> {
         let mut watcher = match self.watcher.take() {
             Some(mut watcher) => {
-                watcher.watch(key, from).await?;
+                watcher.watch(key.clone()).await?;
                 watcher
             }
-            None => self.client.watcher(key, from).await?,
+            None => self.client.watcher(key.clone()).await?,
         };
-        watcher.deleted().await?;
+        watcher.begun().await?;
+        if !self.client.range(Range::of(key)).await?.kvs.is_empty() {
+            watcher.deleted().await?;
+        }
+        watcher.end().await?;
         self.watcher = Some(watcher);
         Ok(())
     }

@@ -59,12 +59,12 @@ impl Client {
         Ok(answer.into_inner())
     }
 
-    /// A stream of watches that begins with one of `key`, for its deletion at `from` or later. Its
-    /// server answers the call only when it has been asked for something.
-    pub(super) async fn watcher(&mut self, key: Vec<u8>, from: i64) -> Result<Watcher, NoAnswer> {
+    /// A stream of watches that begins with one of `key`, for its deletion. Its server answers the call
+    /// only when it has been asked for something.
+    pub(super) async fn watcher(&mut self, key: Vec<u8>) -> Result<Watcher, NoAnswer> {
         const FIRST: i64 = 1;
         let (questions, queue) = mpsc::channel(WATCH_QUESTIONS_MAX);
-        let asked = questions.try_send(watch(key, from, FIRST));
+        let asked = questions.try_send(watch(key, FIRST));
         asked.map_err(|_| NoAnswer("the watch has no place".to_owned()))?;
         self.ready().await.map_err(no_answer)?;
         let path = PathAndQuery::from_static("/etcdserverpb.Watch/Watch");
@@ -94,26 +94,25 @@ pub(super) struct Watcher {
 
 impl Watcher {
     /// Watches another key.
-    pub(super) async fn watch(&mut self, key: Vec<u8>, from: i64) -> Result<(), NoAnswer> {
+    pub(super) async fn watch(&mut self, key: Vec<u8>) -> Result<(), NoAnswer> {
         self.watch_id = self.watch_id.saturating_add(1);
-        self.say(watch(key, from, self.watch_id)).await
+        self.say(watch(key, self.watch_id)).await
     }
 
-    /// Waits until the key is deleted, and watches it no longer.
+    /// Waits until the watch is there: what happens to the key from then on is told.
+    pub(super) async fn begun(&mut self) -> Result<(), NoAnswer> {
+        self.until(|answer| answer.created).await
+    }
+
+    /// Waits until the key is deleted.
     pub(super) async fn deleted(&mut self) -> Result<(), NoAnswer> {
-        loop {
-            let answer = self.answers.message().await.map_err(no_answer)?;
-            let answer = answer.ok_or_else(|| NoAnswer("the watch ended".to_owned()))?;
-            if answer.watch_id != self.watch_id {
-                continue;
-            }
-            if answer.canceled {
-                return Err(NoAnswer("the watch was canceled".to_owned()));
-            }
-            if answer.events.iter().any(|event| event.kv.is_some()) {
-                break;
-            }
-        }
+        let is_deleted =
+            |answer: &WatchAnswer| answer.events.iter().any(|event| event.kv.is_some());
+        self.until(is_deleted).await
+    }
+
+    /// Watches the key no longer.
+    pub(super) async fn end(&mut self) -> Result<(), NoAnswer> {
         let watch_id = self.watch_id;
         self.say(WatchQuestion {
             create: None,
@@ -122,16 +121,32 @@ impl Watcher {
         .await
     }
 
+    async fn until(&mut self, is_it: impl Fn(&WatchAnswer) -> bool) -> Result<(), NoAnswer> {
+        loop {
+            let answer = self.answers.message().await.map_err(no_answer)?;
+            let answer = answer.ok_or_else(|| NoAnswer("the watch ended".to_owned()))?;
+            // Of an earlier watch.
+            if answer.watch_id != self.watch_id {
+                continue;
+            }
+            if answer.canceled {
+                return Err(NoAnswer("the watch was canceled".to_owned()));
+            }
+            if is_it(&answer) {
+                return Ok(());
+            }
+        }
+    }
+
     async fn say(&self, question: WatchQuestion) -> Result<(), NoAnswer> {
         let said = self.questions.send(question).await;
         said.map_err(|_| NoAnswer("the watch ended".to_owned()))
     }
 }
 
-fn watch(key: Vec<u8>, from: i64, watch_id: i64) -> WatchQuestion {
+fn watch(key: Vec<u8>, watch_id: i64) -> WatchQuestion {
     let create = WatchCreate {
         key,
-        start_revision: from,
         filters: vec![WatchFilter::NoPut.into()],
         watch_id,
     };

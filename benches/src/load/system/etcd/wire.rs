@@ -257,8 +257,6 @@ pub(super) enum WatchFilter {
 pub(super) struct WatchCreate {
     #[prost(bytes = "vec", tag = "1")]
     pub(super) key: Vec<u8>,
-    #[prost(int64, tag = "3")]
-    pub(super) start_revision: i64,
     #[prost(enumeration = "WatchFilter", repeated, tag = "5")]
     pub(super) filters: Vec<i32>,
     #[prost(int64, tag = "7")]
@@ -289,6 +287,8 @@ pub(super) struct Event {
 pub(super) struct WatchAnswer {
     #[prost(int64, tag = "2")]
     pub(super) watch_id: i64,
+    #[prost(bool, tag = "3")]
+    pub(super) created: bool,
     #[prost(bool, tag = "4")]
     pub(super) canceled: bool,
     #[prost(message, repeated, tag = "11")]
