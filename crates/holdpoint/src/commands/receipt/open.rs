@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use holdpoint_receipt::open::{self, Field, OpenError};
+use holdpoint_receipt::open::{self, Field};
 use holdpoint_receipt::statement::{MemberSalt, Salt};
 use holdpoint_receipt::{Digest, verify};
 
@@ -89,16 +89,7 @@ pub(super) fn perform(args: &OpenArgs) -> Result<Answer, Failure> {
                 .member("member", member)
                 .member("value", value.as_str())
                 .member("receipt_hash", verified.receipt_hash().to_string()),
-            Err(error) => Problem::invalid(code(&error), &error).answer(SCHEMA),
+            Err(error) => Problem::invalid(error.code(), &error).answer(SCHEMA),
         },
     )
-}
-
-/// The published code.
-pub(super) const fn code(error: &OpenError) -> &'static str {
-    match error {
-        OpenError::NoSuchMember(_) => "NO_SUCH_MEMBER",
-        OpenError::AnotherRequest => "BINDING_MISMATCH",
-        _ => "ANOTHER_VALUE",
-    }
 }

@@ -12,7 +12,7 @@ use holdpoint_receipt::{
 use serde_json::{Map, Value};
 
 use super::asked::AskedArgs;
-use super::{KeysArgs, Problem, open as opened, sources};
+use super::{KeysArgs, Problem, sources};
 use crate::describe::describe;
 use crate::exit::Exit;
 use crate::inputs::read_file;
@@ -164,7 +164,7 @@ impl Asked<'_> {
         if let Some(request) = self.request
             && let Err(error) = open::request(statement, request)
         {
-            return Ok(refused(&Problem::invalid(opened::code(&error), &error)));
+            return Ok(refused(&Problem::invalid(error.code(), &error)));
         }
         let life = life(statement, now);
         let mut said = valid(verified, life.as_deref())?;
