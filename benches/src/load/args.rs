@@ -14,7 +14,7 @@ pub(crate) const USAGE: &str = "\
 holdpoint-load compare [--quick] [--rounds 3] [--seconds 10] [--systems holdpoint,etcd,postgresql]
                        [--workloads w1,w2,w3,w4,w5] [--in-flight 1,64] [--rate 1000]
                        [--folder /var/tmp] [--out FILE]
-holdpoint-load overload [--seconds 60] [--folder /var/tmp] [--out FILE]
+holdpoint-load overload [--seconds 60] [--deadline-ms 1000] [--folder /var/tmp] [--out FILE]
 
   compare   starts each system in turn, runs its cells, and prints medians and ratios
   overload  three times as many requests as our gate can decide, in an open loop
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Overload {
         /// For how long.
         lasts: Duration,
+        /// How long each caller waits for its answer.
+        deadline: Duration,
         folder: PathBuf,
         /// Where the results are appended.
         out: Option<PathBuf>,
@@ -152,11 +154,13 @@ fn compare(words: &[&str]) -> Result<Compare, String> {
 
 fn overload(words: &[&str]) -> Result<Command, String> {
     let mut lasts = Duration::from_mins(1);
+    let mut deadline = Duration::from_secs(1);
     let (mut folder, mut out) = (PathBuf::from(FOLDER_DEFAULT), None);
     let mut rest = words;
     while let [name, value, after @ ..] = rest {
         match *name {
             "--seconds" => lasts = Duration::from_secs(number(name, value)?),
+            "--deadline-ms" => deadline = Duration::from_millis(number(name, value)?),
             "--folder" => folder = value.into(),
             "--out" => out = Some(value.into()),
             other => return Err(format!("`{other}` is no option of `overload`")),
@@ -164,7 +168,12 @@ fn overload(words: &[&str]) -> Result<Command, String> {
         rest = after;
     }
     match rest {
-        [] => Ok(Command::Overload { lasts, folder, out }),
+        [] => Ok(Command::Overload {
+            lasts,
+            deadline,
+            folder,
+            out,
+        }),
         [alone, ..] => Err(format!("`{alone}` has no value")),
     }
 }

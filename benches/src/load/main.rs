@@ -46,15 +46,18 @@ async fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match args::parse(&words) {
         Ok(Command::Compare(options)) => compared(&options).await,
-        Ok(Command::Overload { lasts, folder, out }) => {
-            match overload::overload(&folder, lasts).await {
-                Ok(text) => {
-                    print!("{text}");
-                    out.map_or(Ok(()), |file| append(&file, &text))
-                }
-                Err(error) => Err(error),
+        Ok(Command::Overload {
+            lasts,
+            deadline,
+            folder,
+            out,
+        }) => match overload::overload(&folder, lasts, deadline).await {
+            Ok(text) => {
+                print!("{text}");
+                out.map_or(Ok(()), |file| append(&file, &text))
             }
-        }
+            Err(error) => Err(error),
+        },
         Err(error) => {
             eprint!("error: {error}\n\n{USAGE}");
             return ExitCode::from(2);
