@@ -416,6 +416,8 @@ pub enum Reason {
     Forbidden = 604,
     /// The node met a fault of its own; its log says more.
     Internal = 605,
+    /// What was stored of the request beyond its statements was erased; they stand, and so do their receipts.
+    Erased = 606,
     /// The quorum's group does not have this principal, or it excludes the requester.
     NotApprover = 700,
     /// Nothing that waits for approval has this digest.
@@ -521,6 +523,7 @@ impl Reason {
             Self::Unauthenticated => "REASON_UNAUTHENTICATED",
             Self::Forbidden => "REASON_FORBIDDEN",
             Self::Internal => "REASON_INTERNAL",
+            Self::Erased => "REASON_ERASED",
             Self::NotApprover => "REASON_NOT_APPROVER",
             Self::UnknownSubject => "REASON_UNKNOWN_SUBJECT",
             Self::ApprovalSpent => "REASON_APPROVAL_SPENT",
@@ -606,6 +609,7 @@ impl Reason {
             "REASON_UNAUTHENTICATED" => Some(Self::Unauthenticated),
             "REASON_FORBIDDEN" => Some(Self::Forbidden),
             "REASON_INTERNAL" => Some(Self::Internal),
+            "REASON_ERASED" => Some(Self::Erased),
             "REASON_NOT_APPROVER" => Some(Self::NotApprover),
             "REASON_UNKNOWN_SUBJECT" => Some(Self::UnknownSubject),
             "REASON_APPROVAL_SPENT" => Some(Self::ApprovalSpent),
