@@ -34,7 +34,7 @@ use crate::statement::{Statement, StatementError};
 
 pub use binding::verify_permit_for;
 pub use execute::{Execution, Live, verify_execute};
-pub(crate) use heads::parse_head;
+pub(crate) use heads::{parse_head, without_keys};
 pub use heads::{verify_handover, verify_head_signature, verify_note, verify_published};
 pub use memo::ProvenNotes;
 

@@ -101,6 +101,30 @@ pub fn verify_handover(
     Ok(signed.into_iter().map(|(_, signer)| signer).collect())
 }
 
+/// The note without the lines of `marked` keys; none if no line is left.
+pub(crate) fn without_keys(
+    note: &Note,
+    authority: &ClusterId,
+    marked: &[(NodeId, NodePublicKeys)],
+) -> Result<Option<Note>, VerifyError> {
+    let origin = parse_head(note)?.origin;
+    let candidates = marked.iter();
+    let marked: Vec<_> = candidates
+        .map(|(node, public)| Candidate::new(authority, &origin, *node, public))
+        .collect();
+    let lines = note.signatures().iter();
+    let left: Vec<_> = lines
+        .filter(|line| !marked.iter().any(|candidate| candidate.has(line)))
+        .cloned()
+        .collect();
+    if left.is_empty() {
+        return Ok(None);
+    }
+    let left = Note::new(note.text().to_owned(), left);
+    left.map(Some)
+        .map_err(|error| VerifyError::CheckpointMalformed(error.to_string()))
+}
+
 /// Every pair of keys of either epoch once, by node, the old one's first.
 fn pairs_of(old: &Epoch, new: &Epoch) -> Vec<(NodeId, NodePublicKeys)> {
     let pairs = |epoch: &Epoch| -> Vec<_> {

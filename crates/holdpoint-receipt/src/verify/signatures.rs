@@ -52,6 +52,11 @@ impl Candidate {
         Ok(Signer { node, at_s })
     }
 
+    /// Whether a line says that it is of one of these keys.
+    pub(super) fn has(&self, line: &NoteSignature) -> bool {
+        is_of(line, &self.log) || is_of(line, &self.cosign)
+    }
+
     fn verify_log(&self, text: &str, line: &NoteSignature) -> Result<(), VerifyError> {
         let found = self.log.key().verify(text.as_bytes(), &line.signature);
         found.map_err(|_| VerifyError::SignatureInvalid { node: self.node })
@@ -157,9 +162,7 @@ fn is_of(line: &NoteSignature, verifier: &VerifierKey) -> bool {
 
 /// Whether a line of the wrong key is of a published one in another place.
 fn unknown_or_misplaced(candidates: &[Candidate], line: &NoteSignature) -> VerifyError {
-    let is_published =
-        |candidate: &Candidate| is_of(line, &candidate.log) || is_of(line, &candidate.cosign);
-    if candidates.iter().any(is_published) {
+    if candidates.iter().any(|candidate| candidate.has(line)) {
         VerifyError::SignatureOrder
     } else {
         unknown(line)

@@ -96,3 +96,21 @@ fn marks_are_taken_and_never_given_up() {
     let found = marked.follow(&trusted(), &[]);
     assert_eq!(found, Err(FollowError::Rewritten));
 }
+
+/// Keys are marked after they have signed handovers; whoever has the first keys still gets to the last,
+/// because more signed than had to.
+#[test]
+fn keys_are_followed_past_a_mark_where_enough_others_signed() {
+    let mark = revoked(2, 9, 1);
+    let (first, namespace) = (trusted(), trusted().namespace().clone());
+    let published = KeySet::new(*first.authority(), namespace, epochs(), vec![mark]).unwrap();
+    let with_more = links(&[1, 2, 3, 4], &[2, 3, 4, 5]);
+    let found = first.follow(&published, &with_more);
+    assert_eq!(found, Ok(published.clone()));
+    let with_few = links(&[2, 3], &[3, 4]);
+    let FollowError::Link { leaf, problem } = first.follow(&published, &with_few).unwrap_err()
+    else {
+        panic!("the link does not hold")
+    };
+    assert_eq!((leaf, problem.code()), (1, "NOT_ENOUGH_SIGNATURES"));
+}

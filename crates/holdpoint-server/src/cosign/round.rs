@@ -1,9 +1,12 @@
 //! One collection of signatures under one head.
 //!
 //! All who may sign are asked at once, and the first who make it enough are taken: whoever is slow or
-//! away costs nothing while enough others answer.
+//! away costs nothing while enough others answer. Where keys change, everybody's signature is taken that
+//! comes soon: whoever follows the keys later must find enough of them also when one is marked as
+//! compromised meanwhile.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -13,6 +16,7 @@ use holdpoint_receipt::keys::{HeadSignature, SignedHead};
 use holdpoint_receipt::note::{Note, NoteError};
 use holdpoint_receipt::verify::verify_head_signature;
 use holdpoint_receipt::{ClusterId, NodeId};
+use tokio::time::{Instant, timeout_at};
 
 use super::epochs::Wanted;
 use super::nodes::Answer;
@@ -21,6 +25,9 @@ use super::standing::Standing;
 
 /// Seconds that the time of a co-signature may be off this node's clock.
 const OFF_S_MAX: u64 = 3;
+
+/// How long the signatures that a handover does not need are waited for once it has those that it does.
+const MORE_WITHIN: Duration = Duration::from_millis(300);
 
 /// What a round came to.
 #[derive(Debug)]
@@ -64,7 +71,15 @@ pub(crate) async fn collect(
     });
     let mut asked: FuturesUnordered<_> = asked.collect();
     let mut tally = Tally::new(plan);
-    while let Some((wanted, answer)) = asked.next().await {
+    let mut until = None;
+    loop {
+        let next = match until {
+            None => asked.next().await,
+            Some(until) => timeout_at(until, asked.next()).await.unwrap_or_default(),
+        };
+        let Some((wanted, answer)) = next else {
+            break;
+        };
         match answer {
             Some(Answer::Signature(raw)) => {
                 let now_s = clock.wall_ms() / 1_000;
@@ -93,10 +108,17 @@ pub(crate) async fn collect(
             None => tracing::debug!(node = %wanted.node, "a signer does not answer"),
         }
         if tally.is_enough() {
-            return tally.into_notes();
+            if plan.due.earlier.is_none() {
+                return tally.into_notes();
+            }
+            until.get_or_insert_with(|| Instant::now() + MORE_WITHIN);
         }
     }
-    Ok(tally.into_failure())
+    if tally.is_enough() {
+        tally.into_notes()
+    } else {
+        Ok(tally.into_failure())
+    }
 }
 
 /// What has been collected.
@@ -129,10 +151,10 @@ impl<'a> Tally<'a> {
     }
 
     fn take(&mut self, wanted: &Wanted, signature: HeadSignature) {
-        if wanted.in_earlier && self.of_earlier.len() < self.needed_earlier() {
+        if wanted.in_earlier {
             self.of_earlier.push(signature.clone());
         }
-        if wanted.in_epoch && self.of_epoch.len() < self.needed() {
+        if wanted.in_epoch {
             self.of_epoch.push(signature);
         }
     }
@@ -141,7 +163,7 @@ impl<'a> Tally<'a> {
         self.of_epoch.len() >= self.needed() && self.of_earlier.len() >= self.needed_earlier()
     }
 
-    fn into_notes(self) -> Result<Collected, NoteError> {
+    fn into_notes(mut self) -> Result<Collected, NoteError> {
         let checkpoint = &self.plan.checkpoint;
         let mut handover = None;
         if self.plan.due.earlier.is_some() {
@@ -151,6 +173,7 @@ impl<'a> Tally<'a> {
             both.extend(others.filter(|it| !self.of_earlier.contains(it)).cloned());
             handover = Some(checkpoint.to_note(both)?);
         }
+        self.of_epoch.truncate(self.needed());
         let signers = self.of_epoch.iter().map(|signature| signature.node);
         Ok(Collected::Enough {
             signers: signers.collect(),

@@ -8,11 +8,11 @@
 //! It never believes a set because of where it came from. What is wrong leaves the trusted set as it
 //! was.
 
-use super::{Epoch, KeySet, KeySetError};
+use super::{Epoch, KeySet, KeySetError, NodePublicKeys};
 use crate::merkle::ProofError;
 use crate::receipt::Receipt;
 use crate::statement::Body;
-use crate::verify::{VerifyError, parse_head, verify_handover, verify_place};
+use crate::verify::{VerifyError, parse_head, verify_handover, verify_place, without_keys};
 
 /// Why a published key set does not follow from one that is trusted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +31,10 @@ pub enum FollowError {
         leaf: u64,
     },
     /// The signatures or the proof of a link do not hold.
-    #[error("what links the published keys at leaf {leaf} does not verify: {problem}")]
+    #[error(
+        "what links the published keys at leaf {leaf} does not verify: {problem}; if keys of these nodes \
+         were marked as compromised, get the key set anew from somebody you trust"
+    )]
     Link {
         /// Its leaf.
         leaf: u64,
@@ -123,16 +126,32 @@ impl KeySet {
             return Err(VerifyError::InclusionProof(ProofError::NoSuchLeaf));
         }
         verify_place(link, &link.statement.receipt_hash(), &head)?;
+        let counts = |keys: &NodePublicKeys| {
+            let valid_to = self.valid_to(keys);
+            valid_to.is_none_or(|valid_to| valid_to >= head.size)
+        };
         let counting = |epoch: &Epoch| {
             let mut epoch = epoch.clone();
-            epoch.nodes.retain(|_, keys| {
-                self.valid_to(keys)
-                    .is_none_or(|valid_to| valid_to >= head.size)
-            });
+            epoch.nodes.retain(|_, keys| counts(keys));
             epoch
         };
-        let note = &link.checkpoint;
-        verify_handover(note, &self.authority, &head, &counting(old), &counting(new))?;
+        // Lines of keys that were marked since neither count nor spoil what the others signed.
+        let pairs = old.nodes.iter().chain(&new.nodes);
+        let marked = pairs.filter(|(_, keys)| !counts(keys));
+        let marked: Vec<_> = marked.map(|(node, keys)| (*node, *keys)).collect();
+        let Some(note) = without_keys(&link.checkpoint, &self.authority, &marked)? else {
+            return Err(VerifyError::NotEnoughSignatures {
+                found: 0,
+                needed: old.signers_needed,
+            });
+        };
+        verify_handover(
+            &note,
+            &self.authority,
+            &head,
+            &counting(old),
+            &counting(new),
+        )?;
         Ok(())
     }
 }
