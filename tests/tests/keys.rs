@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use holdpoint_client::{Gate, NodeKeys, Operation};
-use holdpoint_receipt::{KeySet, verify};
+use holdpoint_receipt::{KeySet, NodeId, verify};
 use holdpoint_tests::cluster::Cluster;
 use holdpoint_tests::deadline::until;
 use holdpoint_tests::repository;
@@ -211,4 +211,47 @@ async fn compromised_keys_are_rotated_then_revoked_and_what_they_signed_later_do
             .len(),
         3
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cluster_in_which_too_few_can_sign_says_no_quorum_though_a_majority_is_up() {
+    let mut cluster = Cluster::deciding(&repository::root().join("policies/starter"));
+    let endpoints = cluster.endpoints();
+    let operator = gate(&endpoints, "operator").await;
+    all_sign(&operator).await;
+    let leader = cluster.wait_for_leader();
+    let mut followers = (1..=3).filter(|node| *node != leader);
+    let (retired, lost) = (followers.next().unwrap(), followers.next().unwrap());
+    let _ = operator
+        .retire_keys(NodeId::new(retired).unwrap())
+        .await
+        .unwrap();
+    let joined = endpoints.join(",");
+    let status = |cluster: &Cluster| {
+        let run = cluster.cli(&["status", "--endpoint", &joined, "--output", "json"]);
+        (run.code, run.stdout)
+    };
+    // Two sign and two must: every node is needed, and the one that was retired is not well.
+    until("the status names who does not sign", PATIENCE, || async {
+        let (code, said) = status(&cluster);
+        if code == 10 && said.contains("\"retired\"") && said.contains("\"failure_tolerance\":0") {
+            Ok(())
+        } else {
+            Err(format!("{code}: {said}"))
+        }
+    })
+    .await;
+    cluster.kill(lost);
+    until("the status has no quorum", PATIENCE, || async {
+        let (code, said) = status(&cluster);
+        if code == 11 {
+            Ok(())
+        } else {
+            Err(format!("{code}: {said}"))
+        }
+    })
+    .await;
+    cluster.start(lost);
+    let back = Operation::new("demo.echo").param("message", "two sign again");
+    let _ = granted(&operator, &back).await;
 }

@@ -80,6 +80,8 @@ pub struct NodeReport {
     pub tree_size: u64,
     /// How many more losses decisions survive.
     pub failure_tolerance: u32,
+    /// How many nodes must sign before anything leaves; 0 before enough are announced.
+    pub signers_needed: u32,
     /// Whether this node can decide.
     pub is_serving: bool,
     /// Milliseconds that cluster time leads the voters' clocks, where that is more than the largest
@@ -324,6 +326,7 @@ impl NodeReport {
             build: answer.build,
             tree_size: answer.tree_size,
             failure_tolerance: answer.failure_tolerance,
+            signers_needed: answer.signers_needed,
             is_serving: answer.serving,
             time_lead_ms: answer.time_lead_ms,
             is_frozen: answer.frozen,

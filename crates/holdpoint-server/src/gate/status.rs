@@ -1,5 +1,6 @@
 //! Where this node stands, as it knows by itself. Waits for no other node.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use holdpoint_core::command::AnnounceNode;
@@ -25,6 +26,10 @@ use crate::recognition::{self, RecognitionError};
 
 /// How the status says that a node signs.
 const SIGNS: &str = "ok";
+
+/// What is said of a voter whose keys an operator has retired or marked, or that is not among the signers
+/// yet.
+const RETIRED: &str = "retired";
 
 /// What a node says of itself.
 #[derive(Clone, Debug)]
@@ -94,7 +99,8 @@ struct Applied {
     disputes: u64,
     in_doubt: u32,
     signers_needed: u32,
-    signers: u32,
+    /// Who may sign.
+    signers: BTreeSet<NodeId>,
 }
 
 impl Gate {
@@ -169,6 +175,7 @@ impl Gate {
             Some((version, digest)) => (version, digest.as_bytes().to_vec()),
             None => (0, Vec::new()),
         };
+        let failure_tolerance = self.failure_tolerance(&status, &applied);
         Ok(v1::StatusResponse {
             cluster_id: self.parts.own.cluster.to_string(),
             node_id: self.parts.own.node.get(),
@@ -182,7 +189,7 @@ impl Gate {
             cluster_time_ms: applied.cluster_time_ms,
             build: env!("CARGO_PKG_VERSION").to_owned(),
             tree_size: applied.tree_size,
-            failure_tolerance: self.failure_tolerance(&status),
+            failure_tolerance,
             serving: self.standing().can_decide,
             identity: Some(self.parts.own.to_wire()),
             wall_ms: self.parts.clock.wall_ms(),
@@ -198,7 +205,7 @@ impl Gate {
             in_doubt: applied.in_doubt,
             proven_size: self.proven_size(),
             signers_needed: applied.signers_needed,
-            signers: applied.signers,
+            signers: u32::try_from(applied.signers.len()).unwrap_or(u32::MAX),
             root_mismatches: self.parts.cosigner.standing().mismatches(),
             signing_rounds: self.parts.cosigner.standing().rounds(),
             witnesses: self.witness_statuses(),
@@ -243,7 +250,7 @@ impl Gate {
                 } else {
                     seen.map(|seen| seen.clock_offset_ms)
                 },
-                signing: self.signing(is_own, applied.announced.contains(&entry.id), seen),
+                signing: self.signing(entry.id, applied, seen),
                 disk_free_percent: if is_own {
                     disk_free_percent(&self.parts.own.root)
                 } else {
@@ -301,11 +308,15 @@ impl Gate {
 
     /// Whether a node signs: of this node what it knows, of another what that one said of itself;
     /// empty if it has not said it lately.
-    fn signing(&self, is_own: bool, is_announced: bool, seen: Option<&Seen>) -> String {
-        if !is_announced {
+    fn signing(&self, node: NodeId, applied: &Applied, seen: Option<&Seen>) -> String {
+        if !applied.announced.contains(&node) {
             return NOT_ANNOUNCED.to_owned();
         }
-        if !is_own {
+        let is_voter = self.parts.members.voters().contains(&node);
+        if is_voter && !applied.signers.is_empty() && !applied.signers.contains(&node) {
+            return RETIRED.to_owned();
+        }
+        if node != self.parts.own.node {
             return seen.map(|seen| seen.signing.clone()).unwrap_or_default();
         }
         let trouble = self.parts.cosigner.standing().trouble();
@@ -313,9 +324,9 @@ impl Gate {
         word.to_owned()
     }
 
-    /// How many more voters can be lost while decisions go on, as far as this node knows: none while
-    /// nobody leads; counted from those that answer, if it leads; else from none being away.
-    fn failure_tolerance(&self, status: &GroupStatus) -> u32 {
+    /// How many more voters can be lost while decisions go on and are signed, as far as this node knows:
+    /// none while nobody leads; counted from those that answer, if it leads; else from none being away.
+    fn failure_tolerance(&self, status: &GroupStatus, applied: &Applied) -> u32 {
         let voters = self.parts.members.voters().len();
         let is_leader = status
             .leader
@@ -329,7 +340,17 @@ impl Gate {
             voters
         };
         let majority = voters / 2 + 1;
-        u32::try_from(up.min(voters).saturating_sub(majority)).unwrap_or(0)
+        let deciding = up.min(voters).saturating_sub(majority);
+        let seen = self.neighbours.seen();
+        let signers = applied.signers.iter();
+        let signers_up = if is_leader {
+            let is_up = |node: &&NodeId| **node == self.parts.own.node || seen.contains_key(*node);
+            signers.filter(is_up).count()
+        } else {
+            signers.count()
+        };
+        let signing = signers_up.saturating_sub(applied.signers_needed as usize);
+        u32::try_from(deciding.min(signing)).unwrap_or(0)
     }
 }
 
@@ -422,7 +443,7 @@ fn read<V: View<Error = StoreError>>(
         applied.tree_size = namespace.head()?.size;
         if let Some((_, epoch)) = namespace.newest_epoch()? {
             applied.signers_needed = epoch.signers_needed;
-            applied.signers = u32::try_from(epoch.signers.len()).unwrap_or(u32::MAX);
+            applied.signers = epoch.signers.iter().map(|signer| signer.node).collect();
         }
         applied.policy = namespace
             .record()

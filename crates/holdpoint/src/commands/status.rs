@@ -97,9 +97,10 @@ impl Health {
             Self::Good => None,
             Self::Degraded => Some("degraded: decisions go on, but not every node takes part"),
             Self::NoQuorum if !somebody_answered => Some("no quorum: no node answered in time"),
-            Self::NoQuorum => {
-                Some("no quorum: no node that answered can decide; every request is SILENCE")
-            }
+            Self::NoQuorum => Some(
+                "no quorum: no node that answered can decide, or too few sign; every request is \
+                     SILENCE",
+            ),
             Self::Unreachable => Some("unreachable: no node answered"),
         }
     }
@@ -120,7 +121,7 @@ fn health(status: &ClusterStatus, only_named: bool) -> Health {
     // A single node that follows cannot say more than whom it follows.
     let decides =
         |report: &NodeReport| report.is_serving || (only_named && report.leader_id.is_some());
-    if !status.reports().any(decides) {
+    if !status.reports().any(decides) || status.reports().any(lacks_signers) {
         return Health::NoQuorum;
     }
     let signs = |member: &Member| member.signing == "ok" || member.signing.is_empty();
@@ -134,6 +135,15 @@ fn health(status: &ClusterStatus, only_named: bool) -> Health {
         })
     });
     if well { Health::Good } else { Health::Degraded }
+}
+
+/// Whether a leader sees too few nodes that sign: what is decided is then not answered.
+fn lacks_signers(report: &NodeReport) -> bool {
+    let signing = report
+        .members
+        .iter()
+        .filter(|member| member.signing == "ok");
+    report.is_serving && signing.count() < report.signers_needed as usize
 }
 
 fn heading(report: &NodeReport) -> String {
