@@ -37,6 +37,9 @@ pub const LOG_SCHEMA: &str = "holdpoint.log/1";
 /// The longest line: a note with its escapes.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 
+/// How many runs of leaves without their statements a report names.
+pub const ABSENT_RUNS_MAX: usize = 1_000;
+
 /// What an exported log turned out to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogReport {
@@ -48,6 +51,8 @@ pub struct LogReport {
     pub statement_count: u64,
     /// How many leaves were there by their hash alone.
     pub absent_count: u64,
+    /// Where: the first and the last leaf of each run of them, at most [`ABSENT_RUNS_MAX`] runs.
+    pub absent: Vec<(u64, u64)>,
     /// With how many saved checkpoints the log agrees.
     pub saved_count: usize,
 }
@@ -64,6 +69,7 @@ pub struct LogVerifier<'a> {
     frontier: Frontier,
     links: Links,
     absent_count: u64,
+    absent: Vec<(u64, u64)>,
     head: Option<(Checkpoint, Vec<Signer>)>,
 }
 
@@ -93,6 +99,7 @@ impl<'a> LogVerifier<'a> {
             frontier: Frontier::new(),
             links: Links::default(),
             absent_count: 0,
+            absent: Vec::new(),
             head: None,
         };
         verifier.compare_saved()?;
@@ -119,7 +126,7 @@ impl<'a> LogVerifier<'a> {
                     self.check_statement(leaf, &leaf_hash, text.as_bytes())?;
                 } else {
                     self.links.skip(leaf_hash);
-                    self.absent_count = self.absent_count.saturating_add(1);
+                    self.miss(leaf);
                 }
                 let appended = self.frontier.append(leaf_hash);
                 appended.map_err(|full| LogError::Line {
@@ -128,6 +135,18 @@ impl<'a> LogVerifier<'a> {
                 })?;
                 self.compare_saved()
             }
+        }
+    }
+
+    /// Takes note of a leaf whose statement is not there.
+    fn miss(&mut self, leaf: u64) {
+        self.absent_count = self.absent_count.saturating_add(1);
+        if let Some((_, last)) = self.absent.last_mut()
+            && last.saturating_add(1) == leaf
+        {
+            *last = leaf;
+        } else if self.absent.len() < ABSENT_RUNS_MAX {
+            self.absent.push((leaf, leaf));
         }
     }
 
@@ -147,6 +166,7 @@ impl<'a> LogVerifier<'a> {
         Ok(LogReport {
             statement_count: size.saturating_sub(self.absent_count),
             absent_count: self.absent_count,
+            absent: self.absent,
             head,
             signers,
             saved_count: self.saved_count,

@@ -77,6 +77,13 @@ fn statements_that_are_no_longer_stored_are_there_by_their_hashes() {
     }
     let report = found(&lines, &[note_of(&earlier(&log, 9))]).unwrap();
     assert_eq!((report.statement_count, report.absent_count), (9, 3));
+    let absent = report
+        .absent
+        .iter()
+        .flat_map(|(first, last)| *first..=*last);
+    let mut expected = [PERMIT, REDEEMED, DENIED].map(|leaf| leaf as u64);
+    expected.sort_unstable();
+    assert_eq!(absent.collect::<Vec<_>>(), expected);
     let forged = leaf_line(&sha256(b"another"), None);
     lines[REDEEMED] = forged.trim_end().to_owned();
     // What followed the true one follows nothing now.

@@ -67,6 +67,7 @@ impl Generations {
     pub(super) fn open(mut stored: Stored, is_fresh: bool) -> Result<Self, HomeError> {
         let mut pairs = Vec::new();
         let mut secrets = Vec::new();
+        let mut lost = None;
         let found = stored.generations();
         let has_later = found.iter().any(|found| *found != Generation::First);
         let is_begun = found.contains(&Generation::First);
@@ -83,14 +84,19 @@ impl Generations {
                     let path = stored.folder.path(generation, file);
                     return Err(HomeError::LostKey { path });
                 }
-                Pair::Lacks(file) => tracing::warn!(
-                    missing = %stored.folder.path(generation, file).display(),
-                    "one key of a pair is missing; the other is left alone and not used"
-                ),
+                Pair::Lacks(file) => {
+                    let path = stored.folder.path(generation, file);
+                    tracing::warn!(
+                        missing = %path.display(),
+                        "one key of a pair is missing; the other is left alone and not used"
+                    );
+                    lost = Some(path);
+                }
             }
         }
         let Some((_, present)) = pairs.first().copied() else {
-            let path = stored.folder.path(Generation::First, KeyFile::Log);
+            let first = || stored.folder.path(Generation::First, KeyFile::Log);
+            let path = lost.unwrap_or_else(first);
             return Err(HomeError::LostKey { path });
         };
         Ok(Self(Arc::new(Inner {

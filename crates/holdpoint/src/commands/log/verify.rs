@@ -64,8 +64,18 @@ pub(super) fn perform(args: &VerifyArgs) -> Result<Answer, Failure> {
             if report.saved_count > 0 {
                 line.push_str(", grown from every saved head");
             }
-            members(Answer::new("log-verify"), head)
-                .line(line)
+            let mut answer = members(Answer::new("log-verify"), head).line(line);
+            let runs = report.absent.iter();
+            let runs: Vec<String> = runs.map(|(first, last)| run(*first, *last)).collect();
+            if !runs.is_empty() {
+                answer = answer.line(format!(
+                    "without their statements: leaves {}; retention takes statements away, and whoever \
+                     exported the log can leave them out too",
+                    runs.join(", ")
+                ));
+            }
+            answer
+                .member("absent", runs)
                 .member("verdict", "VALID")
                 .member("statements", number(report.statement_count))
         }
@@ -78,6 +88,15 @@ pub(super) fn perform(args: &VerifyArgs) -> Result<Answer, Failure> {
             refused(verdict, error.code(), error.to_string())
         }
     })
+}
+
+/// A run of leaves, as people write it.
+fn run(first: u64, last: u64) -> String {
+    if first == last {
+        first.to_string()
+    } else {
+        format!("{first}-{last}")
+    }
 }
 
 const UNVERIFIABLE: (&str, Exit) = ("UNVERIFIABLE", Exit::NoQuorum);

@@ -1,6 +1,7 @@
 //! `holdpoint trust sign`: one root's signature, offline.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use holdpoint_server::key_files::{self, KeyFileError};
@@ -36,6 +37,7 @@ pub(super) fn perform(args: &SignArgs) -> Result<Answer, Failure> {
     let mut bundle =
         parsed.map_err(|untrusted| Failure::says(Exit::Failure, untrusted.sentence))?;
     let sealing = args.sealing.read()?;
+    let before = file_number(&args.key);
     let key = key_files::open(&args.key, sealing.as_ref())
         .and_then(|key| {
             let path = args.key.clone();
@@ -66,7 +68,22 @@ pub(super) fn perform(args: &SignArgs) -> Result<Answer, Failure> {
         root.name(),
         out.display()
     ));
+    // Whoever signs should know that the file opens with the passphrase only from now on.
+    let is_rewritten = before.is_some() && file_number(&args.key) != before;
+    let answer = if is_rewritten {
+        answer.line(format!(
+            "`{}` was plain; it is encrypted now, and opens with what you gave only",
+            args.key.display()
+        ))
+    } else {
+        answer
+    };
     Ok(members(answer, &bundle)
         .member("signer", root.to_string())
         .member("out", out.display().to_string()))
+}
+
+/// Which file stands there: a key that is written anew is another one. Never reads it.
+fn file_number(path: &Path) -> Option<u64> {
+    std::fs::metadata(path).ok().map(|found| found.ino())
 }
