@@ -11,7 +11,7 @@ use holdpoint_receipt::checkpoint::Checkpoint;
 use holdpoint_receipt::merkle::verify_consistency;
 use holdpoint_receipt::note::{NOTE_BYTES_MAX, Note};
 use holdpoint_receipt::verify::verify_published;
-use holdpoint_receipt::{Digest, KeySet};
+use holdpoint_receipt::{Digest, KeySet, VerifyError};
 use serde_json::Value;
 
 use crate::exit::Exit;
@@ -147,13 +147,18 @@ fn consistency(args: &ConsistencyArgs) -> Result<Answer, Failure> {
         .ok()
         .and_then(|text| text.parse().ok());
     let saved: Note = saved.ok_or_else(|| unfit("does not hold a signed head"))?;
-    let (old, proof) = block_on(async {
+    let (old, is_signed, proof) = block_on(async {
         let reached = showing("connecting", args.gate.reach()).await?;
-        let verified = verify_published(&saved, &reached.gate.keys());
-        let (old, ..) = verified.map_err(|error| unfit(&format!("is not believed: {error}")))?;
+        let keys = reached.gate.keys();
+        let (old, is_signed) = match verify_published(&saved, &keys) {
+            Ok((old, ..)) => (old, true),
+            // It was believed when it was saved, and whoever saved it knows that.
+            Err(VerifyError::KeyRevoked { .. }) => (own_head(&saved, &keys).map_err(unfit)?, false),
+            Err(error) => return Err(unfit(&format!("is not believed: {error}"))),
+        };
         let proof = reached.gate.prove_consistency(old.size.get(), None);
         let proof = showing("fetching the proof", proof).await;
-        Ok((old, proof.map_err(|error| read_failed(&error))?))
+        Ok((old, is_signed, proof.map_err(|error| read_failed(&error))?))
     })?;
     let new = &proof.newest.head;
     let sizes = (old.size.get(), new.size.get());
@@ -166,12 +171,25 @@ fn consistency(args: &ConsistencyArgs) -> Result<Answer, Failure> {
             "CONSISTENT  the log of {} leaves begins with the {} leaves of `{shown_path}`",
             sizes.1, sizes.0
         )),
+        Err(_) if !is_signed => answer.exit(Exit::Degraded).line(format!(
+            "INCONSISTENT  the log of {} leaves does not begin with the {} leaves of `{shown_path}`, whose \
+             keys were marked as compromised since: to you it is a rewritten log, to others the file proves \
+             nothing",
+            sizes.1, sizes.0
+        )),
         Err(_) => answer.exit(Exit::Degraded).line(format!(
             "INCONSISTENT  both heads are signed, and the log of {} leaves does not begin with the {} \
              leaves of `{shown_path}`: keep both, together they prove it",
             sizes.1, sizes.0
         )),
     })
+}
+
+/// The head of this log that a note is about, whoever signed it.
+fn own_head(note: &Note, keys: &KeySet) -> Result<Checkpoint, &'static str> {
+    let head: Option<Checkpoint> = note.text().parse().ok();
+    head.filter(|head| head.origin == keys.origin())
+        .ok_or("is about another log")
 }
 
 fn shown(answer: Answer, proof: &LogProof) -> Answer {

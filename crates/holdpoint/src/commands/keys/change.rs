@@ -172,6 +172,9 @@ pub(crate) fn revoke(args: &RevokeArgs) -> Result<Answer, Failure> {
         let call = reached.gate.revoke_keys(&keys, after);
         let changed = showing("changing the keys", call).await;
         let changed = changed.map_err(|error| args.with.failed(&error))?;
+        // A mark that stands is not moved.
+        let mark = list.marks.iter().find(|mark| mark.keys == keys);
+        let after = mark.map_or(after, |mark| mark.valid_to);
         let line = format!(
             "REVOKED  keys {} of node {node} for heads larger than {after}{}",
             keys.key_id,
