@@ -15,7 +15,7 @@ use holdpoint_proto::v1::policy_client::PolicyClient;
 use holdpoint_receipt::KeySet;
 use holdpoint_server::config::DevOptions;
 use holdpoint_server::events::Event;
-use holdpoint_server::{RunError, dev};
+use holdpoint_server::{RunError, dev, until_released};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
@@ -31,7 +31,8 @@ pub(crate) const LONG: Duration = Duration::from_mins(1);
 pub(crate) struct Dev {
     pub(crate) address: String,
     pub(crate) events: Vec<Event>,
-    stop: oneshot::Sender<()>,
+    dir: PathBuf,
+    stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<Result<(), RunError>>,
 }
 
@@ -44,6 +45,7 @@ impl Dev {
         let listener = Box::new(move |event| {
             let _ = told.send(event);
         });
+        let data_dir = dir.clone();
         let stopped = async {
             let _ = stopped.await;
         };
@@ -79,7 +81,8 @@ impl Dev {
         Self {
             address: address.unwrap(),
             events,
-            stop,
+            dir: data_dir,
+            stop: Some(stop),
             running,
         }
     }
@@ -102,9 +105,9 @@ impl Dev {
     }
 
     /// Stops it in good order.
-    pub(crate) async fn stop(self) {
-        self.stop.send(()).unwrap();
-        tokio::time::timeout(LONG, self.running)
+    pub(crate) async fn stop(mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        tokio::time::timeout(LONG, &mut self.running)
             .await
             .unwrap()
             .unwrap()
@@ -320,5 +323,14 @@ pub(crate) fn raw(key: &str, surface: &str, params: &str) -> v1::AuthorizeReques
         not_after_ms: 0,
         deadline_ms: 10_000,
         wait_until_ms: 0,
+    }
+}
+
+impl Drop for Dev {
+    /// Stops the node if the test has not, and waits for its store: one that is at work when the process
+    /// exits aborts it.
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        until_released(&self.dir);
     }
 }

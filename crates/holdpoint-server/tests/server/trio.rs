@@ -317,9 +317,23 @@ async fn end(runtime: Runtime, data_dir: PathBuf) {
 }
 
 impl Drop for Trio {
+    /// Waits for the stores: one that is at work when the process exits aborts it.
     fn drop(&mut self) {
-        for running in std::mem::take(&mut self.nodes).into_values() {
-            running.runtime.shutdown_background();
+        let running = std::mem::take(&mut self.nodes).into_iter();
+        let ends: Vec<_> = running
+            .map(|(id, Running { node, runtime })| {
+                let data_dir = self.dir(id);
+                // A runtime is not waited for within another one.
+                std::thread::spawn(move || {
+                    runtime.shutdown_timeout(LONG);
+                    drop(node);
+                    until_released(&data_dir);
+                })
+            })
+            .collect();
+        for end in ends {
+            // A panic there was told, and the test has its own verdict.
+            let _ = end.join();
         }
     }
 }
