@@ -89,12 +89,13 @@ impl Receipt {
             ("receipt_hash", Json::Str(receipt_hash)),
             ("tree_size", int(proof.tree_size.get())),
         ];
-        let before = canonical_object(&[("checkpoint", Json::Str(checkpoint.to_string()))]);
-        let (proof, schema) = (canonical_object(&proof), Json::str(RECEIPT_SCHEMA));
-        // The four members in their canonical order.
-        let before = before.trim_end_matches('}');
-        let schema = schema.to_canonical();
-        format!("{before},\"proof\":{proof},\"schema\":{schema},\"statement\":{statement}}}\n")
+        let checkpoint = Json::Str(checkpoint.to_string()).to_canonical();
+        let proof = canonical_object(&proof);
+        // The four members in their canonical order. The schema needs no escape.
+        format!(
+            "{{\"checkpoint\":{checkpoint},\"proof\":{proof},\"schema\":\"{RECEIPT_SCHEMA}\",\
+             \"statement\":{statement}}}\n"
+        )
     }
 
     /// Reads a receipt in its one encoding.

@@ -270,10 +270,14 @@ impl Gate {
 impl Gate {
     /// How many voters answered lately, this node among them if it is one.
     pub(super) fn voters_up(&self) -> usize {
+        self.up(&self.parts.members.voters())
+    }
+
+    /// How many of `nodes` answered lately, this node among them if it is one.
+    fn up(&self, nodes: &BTreeSet<NodeId>) -> usize {
         let seen = self.neighbours.seen();
-        let voters = self.parts.members.voters();
-        let is_up = |voter: &&NodeId| **voter == self.parts.own.node || seen.contains_key(*voter);
-        voters.iter().filter(is_up).count()
+        let is_up = |node: &&NodeId| **node == self.parts.own.node || seen.contains_key(*node);
+        nodes.iter().filter(is_up).count()
     }
 
     fn proven_size(&self) -> u64 {
@@ -341,13 +345,10 @@ impl Gate {
         };
         let majority = voters / 2 + 1;
         let deciding = up.min(voters).saturating_sub(majority);
-        let seen = self.neighbours.seen();
-        let signers = applied.signers.iter();
         let signers_up = if is_leader {
-            let is_up = |node: &&NodeId| **node == self.parts.own.node || seen.contains_key(*node);
-            signers.filter(is_up).count()
+            self.up(&applied.signers)
         } else {
-            signers.count()
+            applied.signers.len()
         };
         let signing = signers_up.saturating_sub(applied.signers_needed as usize);
         u32::try_from(deciding.min(signing)).unwrap_or(0)
