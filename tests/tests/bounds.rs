@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use holdpoint_chaos::checkers::budget::{self, Limit};
-use holdpoint_chaos::history::{Charge, End, Exhausted};
+use chaos::checkers::budget::{self, Limit};
+use chaos::history::{Charge, End, Exhausted};
 use holdpoint_client::{Denied, Gate, Granted, Operation, Outcome, Permit, Receipt};
 use holdpoint_receipt::Reason;
 use holdpoint_tests::bundle;

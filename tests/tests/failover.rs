@@ -10,7 +10,7 @@ mod race;
 
 use std::time::{Duration, Instant};
 
-use holdpoint_chaos::checkers::{convergent, fenced, single_valued};
+use chaos::checkers::{convergent, fenced, single_valued};
 use holdpoint_client::{Gate, Operation, Refusal};
 use holdpoint_receipt::{KeySet, verify};
 use holdpoint_tests::cluster::Cluster;

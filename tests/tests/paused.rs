@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use holdpoint_chaos::checkers::{fenced, single_valued};
-use holdpoint_chaos::history::Life;
+use chaos::checkers::{fenced, single_valued};
+use chaos::history::Life;
 use holdpoint_client::{Granted, Operation, Permit};
 use holdpoint_receipt::Reason;
 use holdpoint_tests::bundle;

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use holdpoint_chaos::checkers::{gapless, in_force};
-use holdpoint_chaos::history::{Stated, What};
+use chaos::checkers::{gapless, in_force};
+use chaos::history::{Stated, What};
 use holdpoint_client::{
     ActivationMode, ActivationOutcome, BundleFile, CallError, Gate, Operation, PermitState,
     PolicyList, ReceiptOf, Refusal, WatchFilter, Watched,

@@ -9,8 +9,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use holdpoint_chaos::checkers::{fenced, in_turn, single_valued};
-use holdpoint_chaos::history::{Life, Turn};
+use chaos::checkers::{fenced, in_turn, single_valued};
+use chaos::history::{Life, Turn};
 use holdpoint_client::{Gate, Granted, Operation, Permit};
 use holdpoint_tests::bundle;
 use holdpoint_tests::cluster::Cluster;

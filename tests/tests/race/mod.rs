@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use holdpoint_chaos::history::{Answer, Life};
+use chaos::history::{Answer, Life};
 use holdpoint_client::{
     CompleteError, Gate, Granted, Operation, Permit, RedeemError, Redeemed, Refusal,
 };

@@ -57,13 +57,13 @@ const ARROWS: &[(&str, &[&str])] = &[
             "holdpoint-receipt",
         ],
     ),
-    // What clients saw, and what it proves: no node is ever asked.
-    ("holdpoint-chaos", &[]),
+    // What clients saw, and what it proves.
+    ("chaos", &["holdpoint-receipt"]),
     // From outside only: through the client, the wire and the binary.
     (
         "holdpoint-tests",
         &[
-            "holdpoint-chaos",
+            "chaos",
             "holdpoint-client",
             "holdpoint-proto",
             "holdpoint-policy",
