@@ -25,6 +25,7 @@ mod nodes;
 mod passage;
 mod past;
 mod prover;
+mod quick;
 mod reader;
 mod refresh;
 mod round;
@@ -180,6 +181,7 @@ impl Cosigner {
             applied: applied.clone(),
             wants: wants.clone(),
             leadership,
+            learned_at: Mutex::default(),
         };
         let attempt = Attempt {
             cluster,
@@ -190,6 +192,7 @@ impl Cosigner {
             heads: heads.clone(),
             standing: standing.clone(),
             applied: applied.clone(),
+            quick: quick::Quick::default(),
         };
         let work = Work {
             prover: Prover::new(desk.clone(), Arc::new(attempt)),
@@ -317,6 +320,7 @@ fn desk<S: StateStore, L: LogStore>(
         heads: heads.clone(),
         standing: standing.clone(),
         remembered_at: Mutex::default(),
+        epoch: epochs::ParsedEpoch::default(),
     };
     Desk::start(signer, reader)
 }

@@ -15,8 +15,9 @@ use super::epochs::Wanted;
 use super::error::SignError;
 use super::heads::{Head, Proven, ProvenHeads};
 use super::nodes::{Answer, Lead, Nodes};
+use super::quick::Quick;
 use super::reader::Plan;
-use super::round::{self, Collected};
+use super::round::{self, Collected, Questions, Table};
 use super::signer::{SignHead, Signed};
 use super::standing::Standing;
 use super::threads::Desk;
@@ -44,6 +45,8 @@ pub(crate) struct Attempt {
     pub(crate) heads: ProvenHeads,
     pub(crate) standing: Standing,
     pub(crate) applied: watch::Receiver<holdpoint_raft::Applied>,
+    /// Who is asked first.
+    pub(crate) quick: Quick,
 }
 
 impl Attempt {
@@ -92,18 +95,7 @@ impl Attempt {
             self.caught_up(namespace, floor).await?;
             let plan = self.desk.plan(namespace).await?;
             self.standing.began_round();
-            let wanted = plan.due.wanted();
-            let asked = wanted
-                .into_iter()
-                .map(|wanted| self.asked(namespace, &plan, wanted));
-            let collected = round::collect(
-                &self.cluster,
-                &plan,
-                asked.collect(),
-                &self.clock,
-                &self.standing,
-            );
-            match collected.await.map_err(SignError::fault)? {
+            match self.collect(namespace, &plan).await? {
                 Collected::Enough {
                     note,
                     handover,
@@ -134,6 +126,37 @@ impl Attempt {
             signed: 0,
             needed: 1,
         })
+    }
+
+    /// Collects the signatures under `plan`'s head.
+    async fn collect(&self, namespace: &Name, plan: &Plan) -> Result<Collected, SignError> {
+        let (first, spare) = self.quick.split(&plan.due, self.node);
+        let asked_first: Vec<NodeId> = first.iter().map(|wanted| wanted.node).collect();
+        let ask = |wanted: Vec<Wanted>| -> Vec<round::Asked> {
+            let asked = wanted.into_iter();
+            asked
+                .map(|wanted| self.asked(namespace, plan, wanted))
+                .collect()
+        };
+        let questions = Questions {
+            first: ask(first),
+            spare: ask(spare),
+        };
+        let table = Table {
+            cluster: &self.cluster,
+            own: self.node,
+            plan,
+            clock: &self.clock,
+            standing: &self.standing,
+        };
+        let collected = round::collect(table, questions).await;
+        let (collected, was_late) = collected.map_err(SignError::fault)?;
+        match &collected {
+            Collected::Enough { signers, .. } if was_late => self.quick.late(&asked_first, signers),
+            Collected::Enough { signers, .. } => self.quick.in_time(signers),
+            _ => (),
+        }
+        Ok(collected)
     }
 
     /// Makes the head known to whoever waits. It was verified as it was collected.

@@ -1,6 +1,7 @@
 //! Which nodes must sign a head: those of its epoch, and across a change of keys those before it as well.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use holdpoint_core::View;
 use holdpoint_core::query::NamespaceQuery;
@@ -18,6 +19,26 @@ pub(crate) struct Due {
     pub(crate) epoch: Epoch,
     /// The last one that was handed over, if the head's own was not yet: then both must sign.
     pub(crate) earlier: Option<Epoch>,
+}
+
+/// The epoch that was parsed last. It changes seldom, and every key of it is a point of the curve that
+/// parsing has to find and check.
+#[derive(Debug, Default)]
+pub(crate) struct ParsedEpoch(Mutex<Option<(u64, EpochRecord, Epoch)>>);
+
+impl ParsedEpoch {
+    /// As [`epoch`], which it asks only for what it has not parsed.
+    fn epoch(&self, from: u64, record: &EpochRecord) -> Result<Epoch, SignError> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, known, parsed)) = last.as_ref()
+            && (*at, known) == (from, record)
+        {
+            return Ok(parsed.clone());
+        }
+        let parsed = epoch(from, record)?;
+        *last = Some((from, record.clone(), parsed.clone()));
+        Ok(parsed)
+    }
 }
 
 /// A signature that is wanted.
@@ -40,13 +61,14 @@ impl Due {
     pub(crate) fn of<V: View<Error = StoreError>>(
         log: &NamespaceQuery<'_, V>,
         size: u64,
+        parsed: &ParsedEpoch,
     ) -> Result<Option<Self>, SignError> {
         let Some((from, record)) = log.epoch_of(size)? else {
             return Ok(None);
         };
         let handover = log.handover()?;
         let Some(handover) = handover.filter(|handover| handover.tree_size_from == from) else {
-            let epoch = epoch(from, &record)?;
+            let epoch = parsed.epoch(from, &record)?;
             return Ok(Some(Self {
                 epoch,
                 earlier: None,

@@ -20,7 +20,7 @@ use holdpoint_receipt::verify::verify_note;
 use holdpoint_receipt::{ClusterId, Name, Proof, Receipt, TreeSize};
 use holdpoint_storage::{LogStore, StateStore, StoreError};
 
-use super::epochs::Due;
+use super::epochs::{Due, ParsedEpoch};
 use super::error::SignError;
 use super::heads::{Head, Proven, ProvenHeads};
 use super::memory;
@@ -55,6 +55,8 @@ pub(crate) struct Reader<S, L> {
     pub(crate) standing: Standing,
     /// When a proven head was last written down, on the monotonic clock.
     pub(crate) remembered_at: Mutex<Option<Duration>>,
+    /// The epoch that signs, parsed.
+    pub(crate) epoch: ParsedEpoch,
 }
 
 impl<S: StateStore, L: LogStore> Reader<S, L> {
@@ -64,7 +66,7 @@ impl<S: StateStore, L: LogStore> Reader<S, L> {
             let state = Query::new(view, self.group);
             let log = open(&state, namespace)?;
             let head = log.head()?;
-            let due = Due::of(&log, head.size)?.ok_or(SignError::NotAnnounced)?;
+            let due = Due::of(&log, head.size, &self.epoch)?.ok_or(SignError::NotAnnounced)?;
             let checkpoint = Checkpoint {
                 origin: Origin::new(&self.cluster, namespace),
                 size: TreeSize::new(head.size).map_err(SignError::fault)?,

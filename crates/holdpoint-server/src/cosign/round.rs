@@ -1,7 +1,7 @@
 //! One collection of signatures under one head.
 //!
-//! All who may sign are asked at once, and the first who make it enough are taken: whoever is slow or
-//! away costs nothing while enough others answer. Where keys change, everybody's signature is taken that
+//! As many are asked as must sign ([`super::quick`]), and the others as soon as one of these does not sign
+//! or is late; the first who make it enough are taken. Where keys change, everybody's signature is taken that
 //! comes soon: whoever follows the keys later must find enough of them also when one is marked as
 //! compromised meanwhile.
 
@@ -25,6 +25,9 @@ use super::standing::Standing;
 
 /// Seconds that the time of a co-signature may be off this node's clock.
 const OFF_S_MAX: u64 = 3;
+
+/// How long those who are asked first may take before the others are asked as well.
+const LATE: Duration = Duration::from_millis(50);
 
 /// How long the signatures that a handover does not need are waited for once it has those that it does.
 const MORE_WITHIN: Duration = Duration::from_millis(300);
@@ -57,68 +60,116 @@ pub(crate) enum Collected {
 /// An answer that is waited for.
 pub(crate) type Asked = (Wanted, BoxFuture<'static, Option<Answer>>);
 
-/// Collects answers until there are enough, or there cannot be.
+/// What a round asks.
+pub(crate) struct Questions {
+    /// Asked at once.
+    pub(crate) first: Vec<Asked>,
+    /// Asked when those of the first do not sign in time.
+    pub(crate) spare: Vec<Asked>,
+}
+
+/// What a round rests on.
+#[derive(Clone, Copy)]
+pub(crate) struct Table<'a> {
+    pub(crate) cluster: &'a ClusterId,
+    /// This node: its own signatures are not verified.
+    pub(crate) own: NodeId,
+    pub(crate) plan: &'a Plan,
+    pub(crate) clock: &'a Arc<dyn Clock>,
+    pub(crate) standing: &'a Standing,
+}
+
+/// What the wait for an answer ended with.
+enum Event {
+    Answer(Wanted, Option<Answer>),
+    /// Everybody who was asked has answered.
+    Answered,
+    /// It is time for the next step.
+    Late,
+}
+
+/// Collects answers until there are enough, or there cannot be. Says with what it came to whether the
+/// spare ones were asked.
 pub(crate) async fn collect(
-    cluster: &ClusterId,
-    plan: &Plan,
-    asked: Vec<Asked>,
-    clock: &Arc<dyn Clock>,
-    standing: &Standing,
-) -> Result<Collected, NoteError> {
-    let asked = asked.into_iter().map(|(wanted, answer)| async move {
+    table: Table<'_>,
+    questions: Questions,
+) -> Result<(Collected, bool), NoteError> {
+    let waits = |(wanted, answer): Asked| async move {
         let answer = answer.await;
         (wanted, answer)
-    });
-    let mut asked: FuturesUnordered<_> = asked.collect();
-    let mut tally = Tally::new(plan);
-    let mut until = None;
+    };
+    let Questions { first, mut spare } = questions;
+    let mut asked: FuturesUnordered<_> = first.into_iter().map(waits).collect();
+    let mut tally = Tally::new(table.plan);
+    let hedge = Instant::now() + LATE;
+    let (mut until, mut was_late) = (None, false);
     loop {
-        let next = match until {
-            None => asked.next().await,
-            Some(until) => timeout_at(until, asked.next()).await.unwrap_or_default(),
+        let deadline = until.or((!spare.is_empty()).then_some(hedge));
+        let is_signed = match next(&mut asked, deadline).await {
+            Event::Answer(wanted, answer) => take(table, &mut tally, &wanted, answer),
+            Event::Answered | Event::Late if spare.is_empty() => break,
+            Event::Answered | Event::Late => false,
         };
-        let Some((wanted, answer)) = next else {
-            break;
-        };
-        match answer {
-            Some(Answer::Signature(raw)) => {
-                let now_s = clock.wall_ms() / 1_000;
-                match accept(cluster, plan, &wanted, &raw, now_s) {
-                    Ok(signature) => tally.take(&wanted, signature),
-                    Err(why) => {
-                        tracing::warn!(node = %wanted.node, why, "a signature is not taken");
-                    }
-                }
-            }
-            Some(Answer::Larger(head)) => tally.larger = tally.larger.max(Some(head.size)),
-            Some(Answer::Mismatch(root)) => {
-                standing.mismatched();
-                tracing::error!(
-                    node = %wanted.node, size = plan.head.size, own_root = %plan.head.root, %root,
-                    "ALARM: another node has another log of statements"
-                );
-                tally.mismatches = tally.mismatches.saturating_add(1);
-            }
-            Some(Answer::NotYet(applied)) => {
-                tracing::debug!(node = %wanted.node, applied, size = plan.head.size, "a signer is behind");
-            }
-            Some(Answer::Refused(word)) => {
-                tracing::debug!(node = %wanted.node, word, "a signer does not sign");
-            }
-            None => tracing::debug!(node = %wanted.node, "a signer does not answer"),
-        }
         if tally.is_enough() {
-            if plan.due.earlier.is_none() {
-                return tally.into_notes();
+            if table.plan.due.earlier.is_none() {
+                break;
             }
             until.get_or_insert_with(|| Instant::now() + MORE_WITHIN);
+        } else if !is_signed && !spare.is_empty() {
+            was_late = true;
+            asked.extend(spare.drain(..).map(waits));
         }
     }
-    if tally.is_enough() {
-        tally.into_notes()
+    let collected = if tally.is_enough() {
+        tally.into_notes()?
     } else {
-        Ok(tally.into_failure())
+        tally.into_failure()
+    };
+    Ok((collected, was_late))
+}
+
+async fn next<F>(asked: &mut FuturesUnordered<F>, deadline: Option<Instant>) -> Event
+where
+    F: Future<Output = (Wanted, Option<Answer>)>,
+{
+    let next = match deadline {
+        None => Ok(asked.next().await),
+        Some(deadline) => timeout_at(deadline, asked.next()).await,
+    };
+    match next {
+        Ok(Some((wanted, answer))) => Event::Answer(wanted, answer),
+        Ok(None) => Event::Answered,
+        Err(_) => Event::Late,
     }
+}
+
+/// Takes one answer. Whether it is a signature that counts.
+fn take(table: Table<'_>, tally: &mut Tally<'_>, wanted: &Wanted, answer: Option<Answer>) -> bool {
+    let (plan, node) = (table.plan, wanted.node);
+    match answer {
+        Some(Answer::Signature(raw)) => match accept(table, wanted, &raw) {
+            Ok(signature) => {
+                tally.take(wanted, signature);
+                return true;
+            }
+            Err(why) => tracing::warn!(%node, why, "a signature is not taken"),
+        },
+        Some(Answer::Larger(head)) => tally.larger = tally.larger.max(Some(head.size)),
+        Some(Answer::Mismatch(root)) => {
+            table.standing.mismatched();
+            tracing::error!(
+                %node, size = plan.head.size, own_root = %plan.head.root, %root,
+                "ALARM: another node has another log of statements"
+            );
+            tally.mismatches = tally.mismatches.saturating_add(1);
+        }
+        Some(Answer::NotYet(applied)) => {
+            tracing::debug!(%node, applied, size = plan.head.size, "a signer is behind");
+        }
+        Some(Answer::Refused(word)) => tracing::debug!(%node, word, "a signer does not sign"),
+        None => tracing::debug!(%node, "a signer does not answer"),
+    }
+    false
 }
 
 /// What has been collected.
@@ -197,19 +248,22 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// The signature in the form of a note, if it is valid and its time is near.
+/// The signature in the form of a note, if it is valid and its time is near. This node made its own
+/// itself, a moment ago; whoever gets the receipt verifies that too.
 fn accept(
-    cluster: &ClusterId,
-    plan: &Plan,
+    table: Table<'_>,
     wanted: &Wanted,
     signed: &SignedHead,
-    now_s: u64,
 ) -> Result<HeadSignature, &'static str> {
+    let (cluster, plan) = (table.cluster, table.plan);
     let origin = &plan.checkpoint.origin;
     let lines = HeadSignature::new(cluster, origin, wanted.node, &wanted.keys, signed);
+    if wanted.node == table.own {
+        return Ok(lines);
+    }
     let verified = verify_head_signature(cluster, &plan.checkpoint, &wanted.keys, &lines);
     let at_s = verified.map_err(|_invalid| "it is not valid")?.at_s;
-    if at_s.abs_diff(now_s) > OFF_S_MAX {
+    if at_s.abs_diff(table.clock.wall_ms() / 1_000) > OFF_S_MAX {
         return Err("its time is far off this node's clock");
     }
     Ok(lines)

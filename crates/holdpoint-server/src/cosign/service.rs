@@ -1,13 +1,14 @@
 //! What this node answers when another one asks about heads.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use holdpoint_raft::Leadership;
 use holdpoint_receipt::note::Note;
 use holdpoint_receipt::{Name, NodeId};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::attempt::answer;
 use super::error::SignError;
@@ -20,6 +21,9 @@ use super::threads::Desk;
 
 /// How long this node waits until it has applied what it is asked to sign.
 const APPLY_WAIT: Duration = Duration::from_millis(500);
+
+/// How often this node verifies a proven head that it is told of. It takes the next one as well as this.
+const LEARN_EVERY: Duration = Duration::from_millis(100);
 
 /// How long a proven head is collected for another node.
 const COLLECT_WAIT: Duration = Duration::from_millis(2_500);
@@ -34,6 +38,8 @@ pub(crate) struct Service {
     pub(crate) wants: mpsc::Sender<Want>,
     /// Who leads. Not the group itself: that holds this service.
     pub(crate) leadership: watch::Receiver<Leadership>,
+    /// When it last learned a head that it was told of.
+    pub(crate) learned_at: Mutex<BTreeMap<Name, Instant>>,
 }
 
 impl Service {
@@ -64,7 +70,7 @@ impl Service {
     /// Learns a proven head, when there is time: the one who asks does not wait for it.
     fn learn(&self, namespace: Name, note: Note) {
         let newest = self.heads.newest(&namespace);
-        if newest.is_some_and(|newest| newest.note == note) {
+        if newest.is_some_and(|newest| newest.note == note) || !self.is_time_to_learn(&namespace) {
             return;
         }
         let desk = self.desk.clone();
@@ -73,6 +79,21 @@ impl Service {
                 tracing::debug!(%namespace, %error, "the leader's proven head is not taken");
             }
         });
+    }
+
+    /// Whether the last head of `namespace` was learned some time ago. Says so once, and counts as learning.
+    fn is_time_to_learn(&self, namespace: &Name) -> bool {
+        let now = Instant::now();
+        let mut learned = self
+            .learned_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let last = learned.get(namespace);
+        let is_time = last.is_none_or(|last| now.saturating_duration_since(*last) >= LEARN_EVERY);
+        if is_time {
+            learned.insert(namespace.clone(), now);
+        }
+        is_time
     }
 
     /// How many leaves are applied, once there are `size` or the wait is over.

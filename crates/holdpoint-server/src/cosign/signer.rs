@@ -19,7 +19,7 @@ use holdpoint_receipt::keys::HeadSignature;
 use holdpoint_receipt::{ClusterId, ClusterTime, Digest, Name, NodeId, TreeSize};
 use holdpoint_storage::{LogStore, StateStore, StoreError};
 
-use super::epochs::Due;
+use super::epochs::{Due, ParsedEpoch};
 use super::error::SignError;
 use super::heads::Head;
 use super::keyring::Keyring;
@@ -76,6 +76,8 @@ pub(crate) struct Signer<S, L> {
     /// The last signed head of each namespace, as on disk.
     // INVARIANT: what stands here is durable.
     signed: BTreeMap<Name, Head>,
+    /// The epoch that signs, parsed.
+    epoch: ParsedEpoch,
     /// Whether others said what this node signed before it was started.
     knows_past: bool,
 }
@@ -104,6 +106,7 @@ impl<S: StateStore, L: LogStore> Signer<S, L> {
             clock,
             standing,
             signed: BTreeMap::new(),
+            epoch: ParsedEpoch::default(),
             knows_past: false,
         }
     }
@@ -166,7 +169,7 @@ impl<S: StateStore, L: LogStore> Signer<S, L> {
             return Ok(Signed::Mismatch(own));
         }
         self.require_in_time(state.now()?)?;
-        let due = Due::of(&log, head.size)?.ok_or(SignError::NotAnnounced)?;
+        let due = Due::of(&log, head.size, &self.epoch)?.ok_or(SignError::NotAnnounced)?;
         let public = due
             .keys_of(self.identity.node, *epoch_from)
             .ok_or(SignError::NotSigner)?;

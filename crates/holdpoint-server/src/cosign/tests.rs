@@ -67,6 +67,45 @@ async fn one_voter_away_stops_nothing_and_two_stop_all_proofs_until_one_is_back(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn round_asks_as_many_as_must_sign_and_everybody_once_in_a_while() {
+    let sim = start(3).await;
+    sim.asked.lock().unwrap().clear();
+    let asked_of = |node| {
+        let asked = sim.asked.lock().unwrap();
+        asked.iter().filter(|(asked, _)| *asked == id(node)).count()
+    };
+    let both = async {
+        while asked_of(3) == 0 || asked_of(2) <= 2 * asked_of(3) {
+            let leaf = sim.state_something();
+            assert_eq!(signers(&sim.receipt(1, leaf).await).len(), 2);
+        }
+    };
+    let both = tokio::time::timeout(Duration::from_secs(20), both).await;
+    both.expect("node 2 is asked in every round, node 3 in one of many");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signer_that_does_not_sign_is_asked_after_one_that_does() {
+    let sim = start(3).await;
+    sim.cut(&[2]);
+    let first = sim.state_something();
+    assert_eq!(signers(&sim.receipt(1, first).await), [1, 3]);
+    // A round that asked everybody learns nothing of who is quick: more of them follow.
+    let quick = async {
+        loop {
+            sim.asked.lock().unwrap().clear();
+            let leaf = sim.state_something();
+            assert_eq!(signers(&sim.receipt(1, leaf).await), [1, 3]);
+            if *sim.asked.lock().unwrap() == [(id(3), leaf + 1)] {
+                return;
+            }
+        }
+    };
+    let quick = tokio::time::timeout(Duration::from_secs(20), quick).await;
+    quick.expect("node 3 is asked and node 2 is not");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn leader_that_was_deposed_and_is_cut_off_proves_nothing() {
     let sim = start(3).await;
     sim.cut(&[1]);
@@ -83,10 +122,17 @@ async fn follower_with_another_history_is_left_out_and_stops_when_it_hears_of_th
     sim.node(3).apply(freeze_by("loopback:intruder", true));
     let leaf = sim.state_something();
     assert_eq!(signers(&sim.receipt(1, leaf).await), [1, 2]);
-    let next = sim.state_something();
-    assert_eq!(signers(&sim.receipt(1, next).await), [1, 2]);
     let standing = sim.node(3).cosigner().standing().clone();
-    until("node 3 diverged", || standing.diverged().is_some()).await;
+    let diverged = async {
+        // Not every round asks it; it hears of what is proven when one does.
+        while standing.diverged().is_none() {
+            let next = sim.state_something();
+            assert_eq!(signers(&sim.receipt(1, next).await), [1, 2]);
+        }
+    };
+    let deadline = Duration::from_secs(20);
+    let diverged = tokio::time::timeout(deadline, diverged).await;
+    diverged.expect("node 3 diverged");
     assert!(sim.node(1).cosigner().standing().diverged().is_none());
 }
 

@@ -378,7 +378,7 @@ pub(super) fn freeze_by(principal: &str, frozen: bool) -> Command {
 }
 
 /// The others, as one node sees them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Seen {
     sim: Arc<Sim>,
     own: NodeId,
@@ -416,10 +416,11 @@ impl Nodes for Seen {
         proven: Option<Note>,
         wait: Duration,
     ) -> BoxFuture<'static, Option<Answer>> {
-        self.sim.asked.lock().unwrap().push((node, asked.head.size));
-        let service = self.service(node);
+        let seen = self.clone();
         async move {
-            let service = service?;
+            let size = asked.head.size;
+            seen.sim.asked.lock().unwrap().push((node, size));
+            let service = seen.service(node)?;
             let answer = service.sign_head(asked, proven);
             tokio::time::timeout(wait, answer).await.ok()
         }
