@@ -245,8 +245,8 @@ struct DevMode;
 macro_rules! constant_member {
     ($type:ident, $word:expr) => {
         impl codec::Member for $type {
-            fn to_json(&self) -> Json {
-                Json::str($word)
+            fn write(&self, out: &mut String) {
+                codec::write_text(out, &$word);
             }
 
             fn from_json(value: &Json) -> Option<Self> {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
+use std::ops::Range;
 use std::str::FromStr;
 
 use super::text::is_statement_character;
@@ -10,29 +11,34 @@ use super::{
     BoundCommitments, DrainMode, KeysChange, Kind, Outcome, StatementError, StatementText,
 };
 use crate::digest::Digest;
-use crate::json::{Json, canonical_object};
+use crate::json::Json;
 use crate::names::{
     ClusterId, ClusterTime, Fence, Name, NodeId, PermitId, PolicyVersion, TreeSize,
 };
 use crate::reason::{Decision, Reason};
 
-/// A type that a member's value can have. Both directions agree: what `to_json` writes, `from_json`
-/// reads as the same value.
+/// A type that a member's value can have. Both directions agree: what `write` appends in its canonical
+/// form, `from_json` reads as the same value.
 pub(super) trait Member: Sized {
-    fn to_json(&self) -> Json;
+    fn write(&self, out: &mut String);
     fn from_json(value: &Json) -> Option<Self>;
 }
 
-fn text_to_json(text: &impl Display) -> Json {
-    // The longest word and a digest fit; most members are digests.
-    let mut shown = String::with_capacity(64);
+/// Appends a string of the alphabet of statements, in which nothing is escaped.
+pub(super) fn write_text(out: &mut String, text: &impl Display) {
+    let start = out.len();
     // Writing to a String does not fail.
-    let _ = write!(shown, "{text}");
+    let _ = write!(out, "\"{text}\"");
     debug_assert!(
-        shown.chars().all(is_statement_character),
+        unquoted(out.get(start..).unwrap_or_default())
+            .is_some_and(|text| text.chars().all(is_statement_character)),
         "our own words and digits"
     );
-    Json::Str(shown)
+}
+
+/// What stands between the quotes of a string without escapes.
+fn unquoted(written: &str) -> Option<&str> {
+    written.strip_prefix('"')?.strip_suffix('"')
 }
 
 fn text_from_json<T: FromStr>(value: &Json) -> Option<T> {
@@ -43,8 +49,8 @@ fn text_from_json<T: FromStr>(value: &Json) -> Option<T> {
 macro_rules! text_members {
     ($($type:ty),*) => {$(
         impl Member for $type {
-            fn to_json(&self) -> Json {
-                text_to_json(self)
+            fn write(&self, out: &mut String) {
+                write_text(out, self);
             }
 
             fn from_json(value: &Json) -> Option<Self> {
@@ -59,8 +65,8 @@ text_members!(
 );
 
 impl Member for StatementText {
-    fn to_json(&self) -> Json {
-        Json::str(self.as_str())
+    fn write(&self, out: &mut String) {
+        write_text(out, self);
     }
 
     fn from_json(value: &Json) -> Option<Self> {
@@ -69,9 +75,9 @@ impl Member for StatementText {
 }
 
 impl Member for u64 {
-    fn to_json(&self) -> Json {
+    fn write(&self, out: &mut String) {
         // Callers hold numbers below 2^53; a larger one would show as a value that no parser takes.
-        Json::Int(i64::try_from(*self).unwrap_or(i64::MAX))
+        let _ = write!(out, "{self}");
     }
 
     fn from_json(value: &Json) -> Option<Self> {
@@ -80,8 +86,8 @@ impl Member for u64 {
 }
 
 impl Member for u32 {
-    fn to_json(&self) -> Json {
-        Json::Int(i64::from(*self))
+    fn write(&self, out: &mut String) {
+        u64::from(*self).write(out);
     }
 
     fn from_json(value: &Json) -> Option<Self> {
@@ -93,8 +99,8 @@ impl Member for u32 {
 macro_rules! number_members {
     ($($type:ty),*) => {$(
         impl Member for $type {
-            fn to_json(&self) -> Json {
-                self.get().to_json()
+            fn write(&self, out: &mut String) {
+                self.get().write(out);
             }
 
             fn from_json(value: &Json) -> Option<Self> {
@@ -106,13 +112,36 @@ macro_rules! number_members {
 
 number_members!(Fence, NodeId, PolicyVersion, ClusterTime, TreeSize);
 
-/// Collects members.
-#[derive(Default)]
-pub(super) struct Writer(Vec<(Cow<'static, str>, Json)>);
+/// A member that was written: its name, and where its value ends in the text.
+type Written = (Cow<'static, str>, Range<usize>);
+
+/// Collects members: a statement is written for each decision on each node, so nothing is made of a
+/// value but its canonical text.
+pub(super) struct Writer {
+    members: Vec<Written>,
+    /// The values, in the order in which they were put.
+    values: String,
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        // A decision has 27 members and half as many digests.
+        Self {
+            members: Vec::with_capacity(32),
+            values: String::with_capacity(1_280),
+        }
+    }
+}
 
 impl Writer {
+    fn put_named(&mut self, member: Cow<'static, str>, value: &impl Member) {
+        let start = self.values.len();
+        value.write(&mut self.values);
+        self.members.push((member, start..self.values.len()));
+    }
+
     pub(super) fn put(&mut self, member: &'static str, value: &impl Member) {
-        self.0.push((Cow::Borrowed(member), value.to_json()));
+        self.put_named(Cow::Borrowed(member), value);
     }
 
     pub(super) fn put_optional(&mut self, member: &'static str, value: Option<&impl Member>) {
@@ -124,29 +153,60 @@ impl Writer {
     pub(super) fn put_bounds(&mut self, bounds: &BoundCommitments) {
         for (name, commitment) in bounds.iter() {
             let member = Cow::Owned(BoundCommitments::member(name));
-            self.0.push((member, commitment.to_json()));
+            self.put_named(member, commitment);
         }
     }
 
-    pub(super) fn finish(self) -> Json {
-        let members = self.0.into_iter();
-        Json::Object(
-            members
-                .map(|(member, value)| (member.into_owned(), value))
-                .collect(),
-        )
+    /// The members with their values as they were written.
+    fn written(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.members.iter().map(|(member, place)| {
+            // The ranges are of this very text, in which every character is one byte.
+            let value = self.values.get(place.clone()).unwrap_or_default();
+            (member.as_ref(), value)
+        })
     }
 
-    /// The canonical form of what [`Writer::finish`] gives, without making it: a statement is written for
-    /// each decision on each node.
+    pub(super) fn finish(self) -> Json {
+        Json::object(self.written().map(|(member, value)| {
+            let value = match unquoted(value) {
+                Some(text) => Json::str(text),
+                // Beyond what a number may be, it shows as a value that no parser takes.
+                None => Json::Int(value.parse().unwrap_or(i64::MAX)),
+            };
+            (member, value)
+        }))
+    }
+
+    /// The canonical form of what [`Writer::finish`] gives.
     pub(super) fn finish_canonical(mut self) -> String {
         // Names of members are ASCII, so bytes are in the order of UTF-16.
-        self.0.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        self.members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         debug_assert!(
-            self.0.is_sorted_by(|(a, _), (b, _)| a < b),
+            self.members.is_sorted_by(|(a, _), (b, _)| a < b),
             "a member is written once"
         );
-        canonical_object(&self.0)
+        let mut out = String::with_capacity(self.length());
+        for (member, value) in self.written() {
+            out.push(if out.is_empty() { '{' } else { ',' });
+            out.push('"');
+            out.push_str(member);
+            out.push_str("\":");
+            out.push_str(value);
+        }
+        out.push('}');
+        debug_assert_eq!(out.len(), self.length(), "it is as long as counted");
+        out
+    }
+
+    /// Bytes of the canonical form. A statement is kept for as long as the gate, without room to spare.
+    fn length(&self) -> usize {
+        // Two quotes, a colon, and a brace or comma before each; one brace at the end.
+        const AROUND: usize = 4;
+        let names = self.members.iter().map(|(member, _)| member.len());
+        let names = names.fold(0_usize, |sum, length| {
+            sum.saturating_add(length).saturating_add(AROUND)
+        });
+        names.saturating_add(self.values.len()).saturating_add(1)
     }
 }
 

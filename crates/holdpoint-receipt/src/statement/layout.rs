@@ -1,6 +1,6 @@
 //! Which members each kind of statement has, written and read side by side.
 
-use super::codec::{Member, Reader, Writer};
+use super::codec::{Member, Reader, Writer, write_text};
 use super::{
     ApprovalStatement, Body, DecisionStatement, DrainStatement, ErasedStatement, FrozenStatement,
     Grant, KeysStatement, Kind, PermitStep, PolicyStatement, SessionStatement, StatementError,
@@ -317,8 +317,8 @@ impl Freeze {
 }
 
 impl Member for Freeze {
-    fn to_json(&self) -> Json {
-        Json::str(if self.0 { Self::FROZEN } else { Self::THAWED })
+    fn write(&self, out: &mut String) {
+        write_text(out, &if self.0 { Self::FROZEN } else { Self::THAWED });
     }
 
     fn from_json(value: &Json) -> Option<Self> {
