@@ -12,6 +12,7 @@ use crate::codec::records::Record;
 use crate::command::Command;
 use crate::entry::Entry;
 use crate::fault::{ApplyError, Corruption};
+use crate::foresee::foreseen;
 use crate::judge::{Draft, Judged, judge, let_expired_go, set_voters};
 use crate::key::{KeySpace, Kind, StateKey};
 use crate::limits::{ENTRY_STEP_MS_MAX, EXPIRIES_PER_COMMAND};
@@ -72,6 +73,8 @@ pub fn apply<V: View>(
         place,
     };
     let mut overlay = Overlay::new(view);
+    view.foresee(&foreseen(group, &entry.commands))
+        .map_err(ApplyError::View)?;
     let mut offers = Vec::new();
     let mut now = move_time(&mut overlay, group, term, entry.time)?;
     for (namespace, count) in commands_by_namespace(&entry.commands) {

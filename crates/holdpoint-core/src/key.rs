@@ -329,6 +329,12 @@ impl KeySpace {
         self.key(kind).number(at.get()).bytes(named).finish()
     }
 
+    /// The first key of an index by time (`kind`) that a time after `at` can have.
+    #[must_use]
+    pub fn after(&self, kind: Kind, at: ClusterTime) -> StateKey {
+        self.key(kind).number(at.get().saturating_add(1)).finish()
+    }
+
     /// The row of `kind` whose key ends in `named`, as [`KeySpace::end_of`] was given it.
     #[must_use]
     pub fn named_row(&self, kind: Kind, named: &[u8]) -> StateKey {

@@ -22,6 +22,7 @@ pub mod command;
 pub mod entry;
 mod epochs;
 pub mod fault;
+mod foresee;
 pub mod judge;
 pub mod key;
 pub mod limits;

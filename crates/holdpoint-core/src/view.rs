@@ -56,6 +56,36 @@ pub trait View {
         after: Option<&StateKey>,
         limit: usize,
     ) -> Result<Vec<Row>, Self::Error>;
+
+    /// The rows that [`View::scan`] finds from the start of `prefix`, as far as they stand before `end`.
+    ///
+    /// For indexes of which mostly nothing is due: a state that knows where such an index begins answers
+    /// without a look.
+    ///
+    /// # Errors
+    ///
+    /// The state could not be read; the node must stop.
+    fn scan_before(
+        &self,
+        prefix: &[u8],
+        end: &StateKey,
+        limit: usize,
+    ) -> Result<Vec<Row>, Self::Error> {
+        let mut rows = self.scan(prefix, None, limit)?;
+        rows.retain(|(key, _)| key < end);
+        Ok(rows)
+    }
+
+    /// Says which rows will be asked for, so that a state can look them up together. It changes no
+    /// answer: a row that is not named here is found as well, and one that is named need not be asked
+    /// for.
+    ///
+    /// # Errors
+    ///
+    /// The state could not be read; the node must stop.
+    fn foresee(&self, _keys: &[StateKey]) -> Result<(), Self::Error> {
+        Ok(())
+    }
 }
 
 /// A state in memory.
@@ -185,6 +215,29 @@ impl<'a, V: View> Overlay<'a, V> {
         }
     }
 
+    /// What a scan of the base finds, with the pending writes among its rows over it.
+    fn scan_over(
+        &self,
+        pending: &BTreeMap<&StateKey, &Option<Vec<u8>>>,
+        limit: usize,
+        scan: impl FnOnce(&V, usize) -> Result<Vec<Row>, V::Error>,
+    ) -> Result<Vec<Row>, V::Error> {
+        // Deleted rows take places in the base's answer, so ask for as many more.
+        let deleted_count = pending.values().filter(|value| value.is_none()).count();
+        let found = scan(self.base, limit.saturating_add(deleted_count))?;
+        if pending.is_empty() {
+            return Ok(found);
+        }
+        let mut rows: BTreeMap<StateKey, Vec<u8>> = found.into_iter().collect();
+        for (key, value) in pending {
+            match value {
+                Some(value) => rows.insert((*key).clone(), value.clone()),
+                None => rows.remove(key),
+            };
+        }
+        Ok(rows.into_iter().take(limit).collect())
+    }
+
     /// The pending writes, one per key, in order of the keys.
     #[must_use]
     pub fn into_writes(self) -> Vec<Write> {
@@ -214,22 +267,27 @@ impl<V: View> View for Overlay<'_, V> {
         after: Option<&StateKey>,
         limit: usize,
     ) -> Result<Vec<Row>, V::Error> {
-        // Deleted rows take places in the base's answer, so ask for as many more.
-        let pending: BTreeMap<_, _> = rows_after(&self.pending, prefix, after).collect();
-        let deleted_count = pending.values().filter(|value| value.is_none()).count();
-        let base_limit = limit.saturating_add(deleted_count);
-        let mut rows: BTreeMap<StateKey, Vec<u8>> = self
-            .base
-            .scan(prefix, after, base_limit)?
-            .into_iter()
-            .collect();
-        for (key, value) in pending {
-            match value {
-                Some(value) => rows.insert(key.clone(), value.clone()),
-                None => rows.remove(key),
-            };
-        }
-        Ok(rows.into_iter().take(limit).collect())
+        let pending = rows_after(&self.pending, prefix, after).collect();
+        self.scan_over(&pending, limit, |base, limit| {
+            base.scan(prefix, after, limit)
+        })
+    }
+
+    fn scan_before(
+        &self,
+        prefix: &[u8],
+        end: &StateKey,
+        limit: usize,
+    ) -> Result<Vec<Row>, V::Error> {
+        let pending = rows_after(&self.pending, prefix, None);
+        let pending = pending.take_while(|(key, _)| *key < end).collect();
+        self.scan_over(&pending, limit, |base, limit| {
+            base.scan_before(prefix, end, limit)
+        })
+    }
+
+    fn foresee(&self, keys: &[StateKey]) -> Result<(), V::Error> {
+        self.base.foresee(keys)
     }
 }
 

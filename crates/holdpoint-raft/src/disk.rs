@@ -38,6 +38,19 @@ impl View for StateView<'_> {
     ) -> Result<Vec<Row>, StoreError> {
         self.0.scan(prefix, after, limit)
     }
+
+    fn scan_before(
+        &self,
+        prefix: &[u8],
+        end: &StateKey,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.0.scan_before(prefix, end, limit)
+    }
+
+    fn foresee(&self, keys: &[StateKey]) -> Result<(), StoreError> {
+        self.0.foresee(keys)
+    }
 }
 
 /// [`StateStore`] without its type. See there for what each does.

@@ -63,7 +63,10 @@ impl<V: View> Gate<'_, V> {
         surface: &Name,
         claim: &BoundClaim,
     ) -> Result<Option<RefusedBound>, ApplyError<V::Error>> {
-        if let Some(tombstone) = self.tombstone(surface, claim)? {
+        // Only effects of `once` leave tombstones.
+        if matches!(claim.kind, BoundKind::Once { .. })
+            && let Some(tombstone) = self.tombstone(surface, claim)?
+        {
             return Ok(Some(RefusedBound {
                 claim: claim.clone(),
                 reason: Reason::AlreadyCommitted,
@@ -102,10 +105,6 @@ impl<V: View> Gate<'_, V> {
         let Some(tombstone) = self.draft.read::<TombstoneRecord>(&key)? else {
             return Ok(None);
         };
-        if !matches!(claim.kind, BoundKind::Once { .. }) {
-            let what = "a bound with tombstones is not once";
-            return Err(ApplyError::contradiction(key, what));
-        }
         if tombstone.counts_at(self.now()) {
             return Ok(Some(tombstone));
         }

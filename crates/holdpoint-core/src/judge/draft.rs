@@ -91,6 +91,18 @@ impl<'a, V: View> Draft<'a, V> {
             .map_err(ApplyError::View)
     }
 
+    /// The first rows under `prefix` that stand before `end`.
+    pub(super) fn rows_before(
+        &self,
+        prefix: &[u8],
+        end: &StateKey,
+        limit: usize,
+    ) -> Result<Vec<Row>, ApplyError<V::Error>> {
+        self.overlay
+            .scan_before(prefix, end, limit)
+            .map_err(ApplyError::View)
+    }
+
     /// The next rows under `prefix`, strictly after `after`.
     pub(super) fn rows_after(
         &self,

@@ -5,7 +5,7 @@ use holdpoint_receipt::ClusterTime;
 use super::gate::Gate;
 use crate::fault::ApplyError;
 use crate::key::Kind;
-use crate::view::View;
+use crate::view::{Row, View};
 
 /// What one part of a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,18 @@ pub(super) struct SweepPart {
 }
 
 impl<V: View> Gate<'_, V> {
+    /// The first rows of an index by time whose time is not after `until`, the earliest first.
+    pub(super) fn rows_until(
+        &self,
+        index: Kind,
+        until: ClusterTime,
+        limit: usize,
+    ) -> Result<Vec<Row>, ApplyError<V::Error>> {
+        let end = self.keys.after(index, until);
+        self.draft
+            .rows_before(&self.keys.prefix(index), &end, limit)
+    }
+
     /// Hands the names of at most `limit` rows of `index` whose time is not after `until` to `take`,
     /// the earliest first, and deletes the rows.
     ///
@@ -33,18 +45,14 @@ impl<V: View> Gate<'_, V> {
             rows: 0,
             is_done: true,
         };
-        let prefix = self.keys.prefix(index);
         // One more than may go, to see whether one is left.
-        let rows = self.draft.first_rows(&prefix, limit.saturating_add(1))?;
+        let rows = self.rows_until(index, until, limit.saturating_add(1))?;
         for (place, (key, _)) in rows.iter().enumerate() {
-            let split = key.parts().and_then(|parts| parts.rest.split_first_chunk());
-            let Some((at, named)) = split else {
+            let split = key.parts().and_then(|parts| parts.rest.split_at_checked(8));
+            let Some((_, named)) = split else {
                 let what = "the key does not name what its kind says";
                 return Err(ApplyError::contradiction(key.clone(), what));
             };
-            if u64::from_be_bytes(*at) > until.get() {
-                break;
-            }
             if place == limit {
                 part.is_done = false;
                 break;

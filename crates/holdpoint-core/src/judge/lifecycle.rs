@@ -20,7 +20,6 @@ use holdpoint_receipt::{ClusterTime, Name, PermitId};
 
 use super::draft::{Draft, decoded};
 use super::gate::{Changes, Gate};
-use super::usage::time_at;
 use crate::command::{BoundClaim, CompletionResult};
 use crate::fault::ApplyError;
 use crate::key::{KeySpace, Kind, StateKey};
@@ -39,13 +38,12 @@ impl<V: View> Gate<'_, V> {
             permit.issued_at < permit.expires_at,
             "a new permit has a life"
         );
-        let key = self.keys.permit(&permit.id);
-        if self.permit(&permit.id)?.is_some() {
-            return Err(ApplyError::contradiction(
-                key,
-                "a new permit exists already",
-            ));
-        }
+        // Its id is its fence's, and no fence is given twice: `Gate::close` holds that they rise. So it
+        // is not looked up.
+        assert_eq!(
+            permit.fence, self.namespace.fence,
+            "a new permit has the newest fence"
+        );
         for claim in &permit.claims {
             self.take_hold(permit, claim)?;
         }
@@ -54,7 +52,7 @@ impl<V: View> Gate<'_, V> {
         for row in self.rows_of(permit) {
             self.draft.write(row, &permit.id)?;
         }
-        self.draft.write(key, permit)
+        self.draft.write(self.keys.permit(&permit.id), permit)
     }
 
     /// ISSUED becomes REDEEMED. The caller has appended the statement.
@@ -356,13 +354,9 @@ impl<V: View> Gate<'_, V> {
         kind: Kind,
         limit: usize,
     ) -> Result<(usize, bool), ApplyError<V::Error>> {
-        let prefix = self.keys.prefix(kind);
         // One more than may go, to see whether one is left.
-        let rows = self.draft.first_rows(&prefix, limit.saturating_add(1))?;
+        let rows = self.rows_until(kind, self.now(), limit.saturating_add(1))?;
         for (place, (key, row)) in rows.iter().enumerate() {
-            if time_at(key, prefix.len())? > self.now() {
-                return Ok((place, true));
-            }
             if place == limit {
                 return Ok((place, false));
             }

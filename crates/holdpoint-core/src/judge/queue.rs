@@ -251,9 +251,8 @@ impl<V: View> Gate<'_, V> {
         if self.namespace.waiters == 0 {
             return Ok(part);
         }
-        let prefix = self.keys.prefix(Kind::WaiterEnd);
         // One more than may go, to see whether one is left.
-        let rows = self.draft.first_rows(&prefix, limit.saturating_add(1))?;
+        let rows = self.rows_until(Kind::WaiterEnd, self.now(), limit.saturating_add(1))?;
         for (place, (key, row)) in rows.iter().enumerate() {
             // Looking at one may have taken out another.
             if self.draft.read::<Ticket>(key)?.is_none() {
@@ -261,9 +260,6 @@ impl<V: View> Gate<'_, V> {
             }
             let ticket: Ticket = decoded(key, row)?;
             let waiter = self.must_waiter(&ticket)?;
-            if waiter.ends_at() > self.now() {
-                break;
-            }
             if place == limit {
                 part.is_done = false;
                 break;

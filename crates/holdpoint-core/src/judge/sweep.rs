@@ -16,7 +16,6 @@ use super::Verdict;
 use super::draft::{Draft, decoded};
 use super::ends::SweepPart;
 use super::gate::Gate;
-use super::usage::time_at;
 use crate::command::Sweep;
 use crate::fault::ApplyError;
 use crate::key::{KeySpace, Kind};
@@ -108,13 +107,9 @@ impl<V: View> Gate<'_, V> {
         limit: usize,
     ) -> Result<(Vec<PermitId>, SweepPart), ApplyError<V::Error>> {
         let mut released = Vec::new();
-        let prefix = self.keys.prefix(Kind::ReleaseAt);
         // One more than may go, to see whether one is left.
-        let rows = self.draft.first_rows(&prefix, limit.saturating_add(1))?;
+        let rows = self.rows_until(Kind::ReleaseAt, self.now(), limit.saturating_add(1))?;
         for (key, row) in rows {
-            if time_at(&key, prefix.len())? > self.now() {
-                break;
-            }
             if released.len() == limit {
                 return Ok((released, part((limit, false))));
             }

@@ -52,3 +52,21 @@ fn overlay_reads_as_the_state_will_after_its_writes() {
     assert_eq!(scanned(&after, None, 9), expected);
     assert_ne!(after.state_hash(), base.state_hash());
 }
+
+#[test]
+fn scan_before_an_end_finds_what_a_scan_finds_before_it() {
+    let base = map(&["a1", "a2", "a4", "a5", "b1"]);
+    let mut overlay = Overlay::new(&base);
+    overlay.delete(key("a2"));
+    overlay.put(key("a3"), b"a3".to_vec());
+    overlay.put(key("a6"), b"a6".to_vec());
+    for end in ["Z", "a", "a1", "a3", "a4", "a6", "a7", "b", "c"].map(key) {
+        for limit in 0..8 {
+            let Ok(rows) = overlay.scan(b"a", None, usize::MAX);
+            let mut expected: Vec<Row> = rows.into_iter().filter(|(key, _)| *key < end).collect();
+            expected.truncate(limit);
+            let Ok(found) = overlay.scan_before(b"a", &end, limit);
+            assert_eq!(found, expected, "at most {limit} before {end}");
+        }
+    }
+}

@@ -8,15 +8,15 @@
 //! default      what is in force now         small, and stays so: often merged, all of it warm
 //! statements   by leaf, only at the end     hardly ever merged; nobody asks for what is not there
 //! disclosures  by leaf, only at the end     the same, apart from what stays longer
-//! indexes      by fence, by place in a tree merged few times
+//! indexes      by time, by fence, by place merged few times; nobody asks for what is not there
+//!              in a tree
 //! history      by names that come in any    merged few times; filters say of a new name that it is
 //!              order                        not there
 //! applied      one row                      how far the log is applied
 //! ```
 //!
-//! Indexes by time are with what is in force, however long they are: they are read from their start,
-//! where rows go all the time, and what is left of a deleted row is only soon gone where merges are
-//! many.
+//! Indexes by time are read from their start, where rows go all the time. What is left of the deleted ones
+//! stays long where merges are few, but a scan begins behind it ([`super::starts`]).
 //!
 //! All are flushed in one step. Nobody above knows of them: reads see one order of keys. It never
 //! looks at a value.
@@ -29,6 +29,7 @@ use rocksdb::{
     DBCompactionStyle, DBCompressionType, Options,
 };
 
+use super::starts;
 use crate::error::OpenError;
 use crate::rocks;
 
@@ -38,7 +39,7 @@ const WRITE_BUFFERS_BYTES: usize = 32 << 20;
 const BLOCK_CACHE_BYTES: usize = 64 << 20;
 /// Levels of a family.
 const LEVELS: usize = 7;
-/// Flushed files that are merged at once where rows go all the time: a scan from the start of an index
+/// Flushed files that are merged at once where rows go all the time: a scan of what holds a capacity
 /// steps over every row that has gone and is not merged away.
 const FLUSHES_MERGED: i32 = 2;
 /// Flushed files that are merged at once where rows go seldom.
@@ -98,8 +99,9 @@ impl Family {
         match kind {
             Kind::Leaf => Self::Statements,
             Kind::Disclosure => Self::Disclosures,
-            Kind::Subtree | Kind::Fence => Self::Indexes,
+            Kind::Subtree | Kind::Fence | Kind::Live => Self::Indexes,
             Kind::Attempt | Kind::Permit | Kind::Tombstone => Self::History,
+            kind if starts::is_by_time(kind) => Self::Indexes,
             _ => Self::Current,
         }
     }

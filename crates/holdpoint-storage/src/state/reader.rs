@@ -24,6 +24,7 @@ const SEEN_BYTES_MAX: usize = 2 << 20;
 /// A row that cannot be read trips the latch: a state that is damaged in one place is trusted in
 /// none.
 pub struct RocksReader<'a> {
+    db: &'a DB,
     snapshot: rocksdb::Snapshot<'a>,
     families: Families<'a>,
     starts: &'a Starts,
@@ -70,6 +71,7 @@ impl<'a> RocksReader<'a> {
         let snapshot = db.snapshot();
         let version = before.filter(|_| before == starts.version());
         Self {
+            db,
             snapshot,
             families,
             starts,
@@ -114,6 +116,86 @@ impl<'a> RocksReader<'a> {
         }
     }
 
+    /// Looks rows of a family up in one call, which shares the work on filters and indexes. The keys are
+    /// in order, each once.
+    fn read_together(&self, family: Family, keys: &[&StateKey]) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mut options = ReadOptions::default();
+        options.set_snapshot(&self.snapshot);
+        let bytes = keys.iter().map(|key| key.as_bytes());
+        let family = self.families.get(family);
+        let rows = self
+            .db
+            .batched_multi_get_cf_opt(family, bytes, true, &options);
+        let mut seen = self.seen.borrow_mut();
+        for (key, row) in keys.iter().zip(rows) {
+            let row = row.map_err(|error| self.damaged(&error))?;
+            seen.keep(key, row.as_deref());
+        }
+        Ok(())
+    }
+
+    /// A key that no row under `prefix` stands before, if one is known.
+    fn start_of(&self, prefix: &[u8]) -> Option<Vec<u8>> {
+        self.starts.start_of(self.version?, prefix)
+    }
+
+    /// The rows under `prefix` that stand after `after` and before `end`, the first of them.
+    fn scan_between(
+        &self,
+        prefix: &[u8],
+        after: Option<&StateKey>,
+        end: Option<&StateKey>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let after = after.filter(|after| after.as_bytes() >= prefix);
+        let start = match after {
+            // The smallest key after `after` is `after` and a zero byte.
+            Some(after) => [after.as_bytes(), &[0]].concat(),
+            None => self.start_of(prefix).unwrap_or_else(|| prefix.to_vec()),
+        };
+        let mut first = None;
+        let mut read = |family| -> Result<Vec<Row>, StoreError> {
+            let mut options = ReadOptions::default();
+            if let Some(end) = end_of(prefix) {
+                options.set_iterate_upper_bound(end);
+            }
+            let mode = IteratorMode::From(&start, Direction::Forward);
+            let mut found = Vec::new();
+            for row in self.rows(family, mode, options).take(limit) {
+                let (key, value) = row?;
+                if first.is_none() {
+                    first = Some(key.as_bytes().to_vec());
+                }
+                // One row beyond is read where nothing else is found: the next scan begins there.
+                if end.is_some_and(|end| key >= *end) {
+                    break;
+                }
+                found.push((key, value));
+            }
+            Ok(found)
+        };
+        if let Some(family) = Family::of_prefix(prefix) {
+            let rows = read(family)?;
+            let from_start = self.version.filter(|_| after.is_none() && limit > 0);
+            if let Some(version) = from_start
+                && let Some(first) = first.or_else(|| end_of(prefix))
+            {
+                self.starts.remember(version, prefix, first);
+            }
+            return Ok(rows);
+        }
+        let mut rows = Vec::new();
+        for family in Family::ALL {
+            rows.extend(read(family)?);
+        }
+        rows.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        rows.truncate(limit);
+        Ok(rows)
+    }
+
     fn rows(
         &self,
         family: Family,
@@ -150,40 +232,33 @@ impl View for RocksReader<'_> {
         after: Option<&StateKey>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        let after = after.filter(|after| after.as_bytes() >= prefix);
-        let from_start = self.version.filter(|_| after.is_none());
-        let known = from_start.and_then(|version| self.starts.start_of(version, prefix));
-        let start = match (after, known) {
-            // The smallest key after `after` is `after` and a zero byte.
-            (Some(after), _) => [after.as_bytes(), &[0]].concat(),
-            (None, Some(known)) => known,
-            (None, None) => prefix.to_vec(),
-        };
-        let read = |family| -> Result<Vec<Row>, StoreError> {
-            let mut options = ReadOptions::default();
-            if let Some(end) = end_of(prefix) {
-                options.set_iterate_upper_bound(end);
-            }
-            let mode = IteratorMode::From(&start, Direction::Forward);
-            self.rows(family, mode, options).take(limit).collect()
-        };
-        if let Some(family) = Family::of_prefix(prefix) {
-            let rows = read(family)?;
-            if let Some(version) = from_start.filter(|_| limit > 0) {
-                let first = rows.first().map(|(key, _)| key.as_bytes().to_vec());
-                if let Some(first) = first.or_else(|| end_of(prefix)) {
-                    self.starts.remember(version, prefix, first);
-                }
-            }
-            return Ok(rows);
+        self.scan_between(prefix, after, None, limit)
+    }
+
+    fn scan_before(
+        &self,
+        prefix: &[u8],
+        end: &StateKey,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let start = self.start_of(prefix);
+        if start.is_some_and(|start| start.as_slice() >= end.as_bytes()) {
+            return Ok(Vec::new());
         }
-        let mut rows = Vec::new();
+        self.scan_between(prefix, None, Some(end), limit)
+    }
+
+    fn foresee(&self, keys: &[StateKey]) -> Result<(), StoreError> {
         for family in Family::ALL {
-            rows.extend(read(family)?);
+            let mut keys: Vec<&StateKey> = keys
+                .iter()
+                .filter(|key| Family::of(key) == family)
+                .collect();
+            keys.sort_unstable();
+            keys.dedup();
+            self.read_together(family, &keys)?;
         }
-        rows.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        rows.truncate(limit);
-        Ok(rows)
+        Ok(())
     }
 }
 
@@ -199,6 +274,53 @@ fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data_dir::tests::new_dir;
+    use crate::state::{Applied, StateStore};
+    use holdpoint_core::{GroupId, KeySpace, Kind, Write};
+    use holdpoint_receipt::{Fence, Name, PermitId};
+
+    #[test]
+    fn what_was_foreseen_is_answered_as_of_the_readers_moment() {
+        let (_temp, dir) = new_dir();
+        let state = dir.open_state(GroupId::FIRST, FaultLatch::new()).unwrap();
+        let keys = KeySpace::namespace(GroupId::FIRST, &Name::new("default").unwrap());
+        // Of three families, two of each.
+        let number = |number: u8| PermitId::from_bytes([number; 16]);
+        let named: Vec<StateKey> = [1, 2]
+            .into_iter()
+            .flat_map(|it| {
+                [
+                    keys.permit(&number(it)),
+                    keys.fence(Fence::new(u64::from(it)).unwrap()),
+                    keys.at_leaf(Kind::Leaf, u64::from(it)),
+                ]
+            })
+            .collect();
+        let commit = |index, keys: &[StateKey], value: u8| {
+            let put = |key: &StateKey| Write::Put {
+                key: key.clone(),
+                value: vec![value],
+            };
+            let writes: Vec<Write> = keys.iter().map(put).collect();
+            let bytes = Vec::new();
+            state.commit(&writes, &Applied { index, bytes }).unwrap();
+        };
+        commit(1, &named[..3], 1);
+        let read = |reader: &RocksReader<'_>| -> Vec<Option<Vec<u8>>> {
+            named.iter().map(|key| reader.get(key).unwrap()).collect()
+        };
+        state
+            .read(|reader| {
+                let expected = state.read(read).unwrap();
+                commit(2, &named, 2);
+                let twice = [named.as_slice(), named.as_slice()].concat();
+                reader.foresee(&twice).unwrap();
+                assert_eq!(reader.seen.borrow().rows.len(), named.len());
+                assert_eq!(read(reader), expected);
+            })
+            .unwrap();
+        assert_eq!(state.read(read).unwrap(), vec![Some(vec![2]); named.len()]);
+    }
 
     #[test]
     fn the_end_of_a_prefix_is_after_everything_that_starts_with_it() {

@@ -112,7 +112,7 @@ fn index_of(key: &StateKey) -> Option<&[u8]> {
 }
 
 /// Whether rows of a kind are read from their start, and go there.
-const fn is_by_time(kind: Kind) -> bool {
+pub(super) const fn is_by_time(kind: Kind) -> bool {
     matches!(
         kind,
         Kind::AttemptEnd

@@ -109,6 +109,29 @@ fn an_older_reader_finds_the_rows_that_have_gone_since() {
 }
 
 #[test]
+fn a_scan_before_an_end_finds_the_same_whether_or_not_a_start_is_known() {
+    let (_temp, dir) = new_dir();
+    let state = dir.open_state(GroupId::FIRST, FaultLatch::new()).unwrap();
+    let prefix = keys().prefix(Kind::Expiry);
+    let times = |end: u64| -> Vec<StateKey> {
+        let rows = state.read(|reader| reader.scan_before(&prefix, &due(end), 2).unwrap());
+        rows.unwrap().into_iter().map(|(key, _)| key).collect()
+    };
+    commit(&state, 1, &[put(10), put(20), put(30)]);
+    // Twice: the second begins where the first has found the start.
+    for _ in 0..2 {
+        assert_eq!(times(10), []);
+        assert_eq!(times(11), [due(10)]);
+        assert_eq!(times(99), [due(10), due(20)]);
+    }
+    commit(&state, 2, &[delete(10), put(25)]);
+    assert_eq!(times(20), []);
+    assert_eq!(times(26), [due(20), due(25)]);
+    commit(&state, 3, &[put(5)]);
+    assert_eq!(times(6), [due(5)]);
+}
+
+#[test]
 fn nothing_is_known_while_a_commit_goes_on() {
     let starts = Starts::default();
     let prefix = keys().prefix(Kind::Expiry);
