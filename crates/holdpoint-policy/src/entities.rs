@@ -3,7 +3,7 @@
 //! Cedar checks each entity against the schema. This module adds what Cedar leaves open: a parent or
 //! a reference that names an entity which is not there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{Entities, EntityId, EntityTypeName, EntityUid};
 use serde_json::Value as JsonValue;
@@ -38,6 +38,27 @@ pub(crate) fn parse(file: &File<'_>, text: &str, schema: &Schema) -> Option<Enti
 pub(crate) fn none(file: &File<'_>, schema: &Schema) -> Option<Entities> {
     let made = Entities::from_json_str("[]", Some(&schema.cedar));
     made.map_err(|error| file.error(1, chain(&error))).ok()
+}
+
+/// The entity types of a schema: their names are parsed once, which costs more than an evaluation.
+pub(crate) struct EntityTypes(BTreeMap<String, EntityTypeName>);
+
+impl EntityTypes {
+    /// The types that `schema` declares.
+    pub(crate) fn of(schema: &Schema) -> Self {
+        let types = schema.entities.keys();
+        let types = types.filter_map(|name| Some((name.clone(), name.parse().ok()?)));
+        Self(types.collect())
+    }
+
+    /// The uid of `id`. `None` if the schema does not declare the type.
+    pub(crate) fn uid(&self, type_name: &str, id: &str) -> Option<EntityUid> {
+        let type_name = self.0.get(type_name)?.clone();
+        Some(EntityUid::from_type_name_and_id(
+            type_name,
+            EntityId::new(id),
+        ))
+    }
 }
 
 /// The entity uid of `type` and `id`. `None` if the type is no name.

@@ -15,16 +15,16 @@ mod question;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cedar_policy::{
-    Authorizer, Context, Decision, PolicySet, Request as CedarRequest, RestrictedExpression,
-};
+use cedar_policy_core::ast::Value;
 use holdpoint_receipt::{Name, Reason, Request};
 
 use crate::approvals::{Approval, Missing, Standing, UsedApproval};
 use crate::policies;
 use crate::policy::{Inner, Policy};
+use crate::slice::{Asked, Said, Slice};
 use crate::surface::{Claim, ContextFact, Terms};
 use crate::time;
+use crate::typed::Extension;
 
 pub(crate) use question::Question;
 
@@ -234,53 +234,43 @@ impl Inner {
     /// Asks Cedar, with some of the policies.
     pub(crate) fn decide_by(
         &self,
-        policies: &PolicySet,
+        policies: &Slice,
         question: &Question<'_>,
         moment: Moment<'_>,
     ) -> Result<Verdict, Silence> {
         let error = |why: String| Silence::new(Reason::EvaluationError, why);
-        let context = self.context(question, moment)?;
-        let request = CedarRequest::new(
-            question.principal.clone(),
-            question.action.uid.clone(),
-            question.resource.clone(),
-            context,
-            Some(&self.schema.cedar),
-        )
-        .map_err(|why| error(format!("the request does not fit the schema: {why}")))?;
-        let response = Authorizer::new().is_authorized(&request, policies, &self.entities);
-        let errors: BTreeSet<String> = response
-            .diagnostics()
-            .errors()
-            .map(ToString::to_string)
-            .collect();
+        let asked = Asked {
+            principal: &question.principal,
+            action: &question.action.uid,
+            resource: &question.resource,
+            context: self.context(question, moment)?,
+        };
+        let Said {
+            is_permit,
+            policies,
+            errors,
+        } = policies.ask(asked, self);
         if let Some(first) = errors.first() {
             return Err(error(format!("a policy could not be evaluated: {first}")));
         }
-        // Cedar gives the ids in hash order: the set sorts them before anything is made of them.
-        let ids: BTreeSet<&str> = response.diagnostics().reason().map(AsRef::as_ref).collect();
-        let policies: Result<Vec<Name>, _> = ids.into_iter().map(Name::new).collect();
-        let policies = policies.map_err(|why| error(why.to_string()))?;
         if policies.len() > DECIDING_MAX {
             let count = policies.len();
             return Err(error(format!(
                 "{count} policies decide this request, at most {DECIDING_MAX} can be recorded: merge some"
             )));
         }
-        Ok(match response.decision() {
-            Decision::Allow => Verdict::Permit { policies },
-            Decision::Deny => {
-                let reason = if policies.is_empty() {
-                    Reason::NotPermitted
-                } else {
-                    Reason::Policy
-                };
-                Verdict::Deny {
-                    reason,
-                    codes: policies::codes(&self.rules, &policies),
-                    policies,
-                }
-            }
+        if is_permit {
+            return Ok(Verdict::Permit { policies });
+        }
+        let reason = if policies.is_empty() {
+            Reason::NotPermitted
+        } else {
+            Reason::Policy
+        };
+        Ok(Verdict::Deny {
+            reason,
+            codes: policies::codes(&self.rules, &policies),
+            policies,
         })
     }
 
@@ -339,7 +329,11 @@ impl Inner {
         Ok(Some(needed))
     }
 
-    fn context(&self, question: &Question<'_>, moment: Moment<'_>) -> Result<Context, Silence> {
+    fn context(
+        &self,
+        question: &Question<'_>,
+        moment: Moment<'_>,
+    ) -> Result<Vec<(&'static str, Value)>, Silence> {
         let error = |why: String| Silence::new(Reason::EvaluationError, why);
         let request = question.request;
         let Moment {
@@ -347,43 +341,30 @@ impl Inner {
             evidence,
             quorums,
         } = moment;
-        let mut pairs = Vec::new();
-        for fact in &question.action.facts {
-            let (name, value) = match fact {
+        let fact = |fact: &ContextFact| {
+            Ok(match fact {
                 ContextFact::Now => {
                     let now = time::show_instant(now_ms);
                     let now =
                         now.ok_or_else(|| error("the time is after the year 9999".to_owned()))?;
-                    ("now", RestrictedExpression::new_datetime(now))
+                    ("now", Extension::Datetime.value(&now).map_err(error)?)
                 }
                 ContextFact::Windows => ("windows", set(self.calendars.open_at(now_ms))),
-                ContextFact::Caller => ("caller", string(request.caller.as_str())),
-                ContextFact::Surface => ("surface", string(request.surface.as_str())),
-                ContextFact::Action => ("action", string(request.action.as_str())),
+                ContextFact::Caller => ("caller", Value::from(request.caller.as_str())),
+                ContextFact::Surface => ("surface", Value::from(request.surface.as_str())),
+                ContextFact::Action => ("action", Value::from(request.action.as_str())),
                 ContextFact::Evidence => ("evidence", set(evidence.iter().map(String::as_str))),
                 ContextFact::Params => ("params", question.params.clone()),
                 ContextFact::Approvals => {
                     let quorums = set(quorums.iter().map(Name::as_str));
-                    let record =
-                        RestrictedExpression::new_record([("quorums".to_owned(), quorums)]);
-                    ("approvals", record.map_err(|why| error(why.to_string()))?)
+                    ("approvals", Value::record([("quorums", quorums)], None))
                 }
-            };
-            pairs.push((name.to_owned(), value));
-        }
-        Context::from_pairs(pairs).map_err(|why| {
-            Silence::new(
-                Reason::InvalidParams,
-                format!("a parameter is not what its type wants: {why}"),
-            )
-        })
+            })
+        };
+        question.action.facts.iter().map(fact).collect()
     }
 }
 
-fn string(text: &str) -> RestrictedExpression {
-    RestrictedExpression::new_string(text.to_owned())
-}
-
-fn set<'a>(texts: impl Iterator<Item = &'a str>) -> RestrictedExpression {
-    RestrictedExpression::new_set(texts.map(string))
+fn set<'a>(texts: impl Iterator<Item = &'a str>) -> Value {
+    Value::set_of_lits(texts.map(Into::into), None)
 }

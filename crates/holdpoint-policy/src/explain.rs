@@ -7,7 +7,7 @@ mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cedar_policy::{Effect, PolicySet};
+use cedar_policy::Effect;
 use holdpoint_receipt::{Caller, Json, Name, Reason};
 
 use crate::approvals::{Missing, Standing};
@@ -264,7 +264,7 @@ impl Inner {
         input: Input<'_>,
         standings: &BTreeMap<Name, Standing>,
     ) -> Result<WouldHaveToChange, Silence> {
-        let permits = permits_of(&question.action.policies);
+        let permits = question.action.policies.permits();
         let with = |quorums: &BTreeSet<Name>| -> Result<(Vec<Name>, Verdict), Silence> {
             let moment = input.moment(quorums);
             let verdict = self.decide(question, moment)?;
@@ -292,11 +292,7 @@ impl Inner {
         let lacking = standings
             .iter()
             .filter(|(name, standing)| needed.contains(*name) && !met(standing));
-        let candidates: BTreeSet<&str> = permits
-            .policies()
-            .map(|policy| policy.id().as_ref())
-            .collect();
-        let candidates: Vec<Name> = candidates.into_iter().filter_map(named).collect();
+        let candidates: Vec<Name> = permits.ids().cloned().collect();
         Ok(WouldHaveToChange {
             forbids: self.described(&forbids),
             missing: lacking.map(|(_, standing)| standing.missing()).collect(),
@@ -312,16 +308,4 @@ impl Inner {
             opening: None,
         })
     }
-}
-
-fn named(id: &str) -> Option<Name> {
-    Name::new(id).ok()
-}
-
-/// The permits among some policies.
-fn permits_of(policies: &PolicySet) -> PolicySet {
-    let permits = policies
-        .policies()
-        .filter(|policy| policy.effect() == Effect::Permit);
-    PolicySet::from_policies(permits.cloned()).unwrap_or_default()
 }

@@ -45,6 +45,7 @@ pub mod problem;
 pub mod run;
 mod scan;
 mod schema;
+mod slice;
 pub mod starter;
 mod suggest;
 mod surface;

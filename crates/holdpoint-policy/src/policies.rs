@@ -1,6 +1,7 @@
 //! `policies/*.cedar`: parsing, annotations, validation, and one slice for each action.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use cedar_policy::{
     ActionConstraint, Effect, Entities, EntityUid, Policy as CedarPolicy, PolicyId, PolicySet,
@@ -15,6 +16,7 @@ use crate::labels;
 use crate::problem::{File, Problems};
 use crate::scan::{self, Statement};
 use crate::schema::Schema;
+use crate::slice::{Condition, Slice};
 use crate::suggest::did_you_mean;
 use crate::surface::Surface;
 
@@ -28,6 +30,7 @@ const ANNOTATIONS: [&str; 3] = ["id", "reason", "code"];
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub(crate) policy: CedarPolicy,
+    condition: Arc<Condition>,
     pub(crate) reason: String,
     /// The code of a forbid. A permit has none.
     pub(crate) code: Option<String>,
@@ -99,7 +102,8 @@ fn rule(file: &File<'_>, statement: Statement<'_>) -> Option<(String, Rule)> {
         file.error(line, "the policy has no @id");
         return None;
     };
-    let id = file.name(&id, line, "policy id")?.as_str().to_owned();
+    let name = file.name(&id, line, "policy id")?;
+    let id = name.as_str().to_owned();
     check_notes(
         file,
         line,
@@ -114,6 +118,7 @@ fn rule(file: &File<'_>, statement: Statement<'_>) -> Option<(String, Rule)> {
     Some((
         id,
         Rule {
+            condition: Arc::new(Condition::of(name, &policy)),
             policy,
             reason,
             code,
@@ -248,10 +253,9 @@ pub(crate) fn check_reachable(
     surfaces: &BTreeMap<Name, Surface>,
 ) {
     for (id, rule) in rules {
-        let policy_id = rule.policy.id();
         let evaluates = |surface: &&Surface| {
             let mut actions = surface.actions.values();
-            actions.any(|action| action.policies.policy(policy_id).is_some())
+            actions.any(|action| action.policies.contains(id))
         };
         let mut its_surfaces = surfaces.values().filter(evaluates).peekable();
         if its_surfaces.peek().is_none() {
@@ -341,24 +345,15 @@ fn names_of(expression: &JsonValue) -> Option<NameKind> {
 
 /// The policies that could apply to `action`. Leaving the others out changes no answer: a policy
 /// whose scope does not match is neither satisfied nor in error.
-pub(crate) fn slice(
-    rules: &Rules,
-    action: &EntityUid,
-    groups: &BTreeSet<EntityUid>,
-) -> Option<PolicySet> {
+pub(crate) fn slice(rules: &Rules, action: &EntityUid, groups: &BTreeSet<EntityUid>) -> Slice {
     let matches = |uid: &EntityUid| uid == action || groups.contains(uid);
     let applies = |rule: &&Rule| match rule.policy.action_constraint() {
         ActionConstraint::Any => true,
         ActionConstraint::Eq(uid) => uid == *action,
         ActionConstraint::In(uids) => uids.iter().any(matches),
     };
-    PolicySet::from_policies(
-        rules
-            .values()
-            .filter(applies)
-            .map(|rule| rule.policy.clone()),
-    )
-    .ok()
+    let rules = rules.values().filter(applies);
+    Slice::new(rules.map(|rule| Arc::clone(&rule.condition)))
 }
 
 /// The codes of the forbids among `ids`, sorted, each once.

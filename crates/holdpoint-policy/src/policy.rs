@@ -10,7 +10,7 @@ use crate::approvals::Quorum;
 use crate::bundle::Bundle;
 use crate::calendar::{self, Calendars};
 use crate::cases::{self, Case};
-use crate::entities;
+use crate::entities::{self, EntityTypes};
 use crate::labels;
 use crate::manifest::{self, MANIFEST, Manifest};
 use crate::policies::{self, Known, Rules};
@@ -31,6 +31,7 @@ pub(crate) struct Inner {
     pub(crate) manifest: Manifest,
     pub(crate) schema: Schema,
     pub(crate) entities: Entities,
+    pub(crate) types: EntityTypes,
     pub(crate) rules: Rules,
     pub(crate) calendars: Calendars,
     pub(crate) surfaces: BTreeMap<Name, Surface>,
@@ -198,6 +199,7 @@ impl<'a> Loader<'a> {
         let inner = Inner {
             digest,
             manifest,
+            types: EntityTypes::of(&schema),
             schema,
             entities,
             rules,

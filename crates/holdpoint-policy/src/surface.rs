@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use cedar_policy::{EntityUid, PolicySet};
+use cedar_policy::EntityUid;
 use holdpoint_receipt::{BoundKey, Caller, Name};
 
 use crate::schema::Record;
+use crate::slice::Slice;
 use crate::template::Template;
 
 /// A registered kind of irreversible effect.
@@ -35,7 +36,7 @@ pub(crate) enum ResourceId {
 #[derive(Debug)]
 pub(crate) struct Action {
     pub(crate) uid: EntityUid,
-    pub(crate) policies: PolicySet,
+    pub(crate) policies: Slice,
     /// The facts that the context of this action has.
     pub(crate) facts: Vec<ContextFact>,
 }

@@ -354,16 +354,15 @@ impl Reader<'_> {
                     .ancestors(&uid)
                     .map(|all| all.cloned().collect());
                 let groups = groups.unwrap_or_default();
-                if let Some(policies) = policies::slice(self.loaded.rules, &uid, &groups) {
-                    actions.insert(
-                        name,
-                        Action {
-                            uid,
-                            policies,
-                            facts,
-                        },
-                    );
-                }
+                let policies = policies::slice(self.loaded.rules, &uid, &groups);
+                actions.insert(
+                    name,
+                    Action {
+                        uid,
+                        policies,
+                        facts,
+                    },
+                );
             }
         }
         actions

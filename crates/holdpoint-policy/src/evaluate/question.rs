@@ -1,13 +1,13 @@
 //! Everything that a request names, found in the bundle.
 
-use cedar_policy::{EntityUid, RestrictedExpression};
+use cedar_policy::EntityUid;
+use cedar_policy_core::ast::Value;
 use holdpoint_receipt::{Name, Reason, Request};
 
 use super::Silence;
-use crate::entities;
 use crate::policy::Inner;
 use crate::surface::{Action, ResourceId, Surface};
-use crate::typed::{self, Misfit};
+use crate::typed::{self, Known, Misfit};
 
 /// What is evaluated, once everything in the request has been found.
 pub(crate) struct Question<'a> {
@@ -16,7 +16,8 @@ pub(crate) struct Question<'a> {
     pub(crate) action: &'a Action,
     pub(crate) principal: EntityUid,
     pub(crate) resource: EntityUid,
-    pub(crate) params: RestrictedExpression,
+    /// The parameters as the record that they are typed by.
+    pub(crate) params: Value,
 }
 
 impl Inner {
@@ -41,13 +42,15 @@ impl Inner {
         let members = request.params.as_json().as_object();
         let members = members
             .ok_or_else(|| Silence::new(Reason::InvalidParams, "`params` is not an object"))?;
+        let known = Known {
+            types: &self.types,
+            entities: &self.entities,
+        };
         let params =
-            typed::record(&surface.params, members, &self.entities).map_err(
-                |misfit| match misfit {
-                    Misfit::Type(why) => Silence::new(Reason::InvalidParams, why),
-                    Misfit::Entity(why) => Silence::new(Reason::EvaluationError, why),
-                },
-            )?;
+            typed::record(&surface.params, members, known).map_err(|misfit| match misfit {
+                Misfit::Type(why) => Silence::new(Reason::InvalidParams, why),
+                Misfit::Entity(why) => Silence::new(Reason::EvaluationError, why),
+            })?;
         let principal = self.principal(surface, request)?;
         let resource = self.resource(surface, request)?;
         Ok(Question {
@@ -64,8 +67,9 @@ impl Inner {
         let caller = request.caller.as_str();
         let unknown = |why: String| Silence::new(Reason::EvaluationError, why);
         let uid = if let Some(uid) = self.callers.get(&request.caller) {
-            let type_name = uid.type_name().to_string();
-            if !surface.principals.contains(&type_name) {
+            // A schema has no namespaces: the last part of a name is all of it.
+            let type_name = uid.type_name().basename();
+            if !surface.principals.iter().any(|name| name == type_name) {
                 let name = &surface.name;
                 return Err(unknown(format!(
                     "the caller `{caller}` is {uid}, which `{name}` does not accept"
@@ -78,7 +82,8 @@ impl Inner {
                     "the caller `{caller}` is not listed under `callers`"
                 )));
             };
-            entities::uid(only, caller)
+            self.types
+                .uid(only, caller)
                 .ok_or_else(|| unknown(format!("`{only}` is not an entity type")))?
         };
         if surface.principal_must_exist && self.entities.get(&uid).is_none() {
@@ -97,7 +102,7 @@ impl Inner {
             }
             ResourceId::Template(template) => template.render(request),
         };
-        let uid = id.and_then(|id| entities::uid(&surface.resource_type, &id));
+        let uid = id.and_then(|id| self.types.uid(&surface.resource_type, &id));
         let uid =
             uid.ok_or_else(|| Silence::new(Reason::InvalidParams, "the resource cannot be named"))?;
         if surface.resource_must_exist && self.entities.get(&uid).is_none() {

@@ -129,6 +129,7 @@ const FOREIGN: &[(&str, Owners)] = &[
     ("bytes", AboveTheLine),
     ("cargo_metadata", Only(&["xtask"], BUILDS)),
     ("cedar-policy", Only(&["holdpoint-policy"], BUNDLES)),
+    ("cedar-policy-core", Only(&["holdpoint-policy"], BUNDLES)),
     ("clap", Only(&["holdpoint"], TALKS)),
     ("criterion", Tests),
     ("ed25519-dalek", Only(&["holdpoint-receipt"], SIGNS)),
