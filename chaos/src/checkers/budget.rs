@@ -3,7 +3,8 @@
 
 use std::fmt::Write as _;
 
-use crate::history::{Charge, End, Exhausted, Verdict};
+use crate::history::{Charge, End, Exhausted};
+use crate::verdict::Verdict;
 
 /// What a sum must keep to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub fn check(
         let others = counted(charges, &granted.operation, at, leaf, limit);
         let total = sum(&others).saturating_add(granted.amount);
         if total > limit.amount_max {
-            return Verdict::Broken(format!(
+            return Verdict::broken(format!(
                 "`{}`: permit {} for {} was granted at leaf {leaf}, which makes {total} of at most \
                  {}, beside{}",
                 granted.operation,
@@ -55,7 +56,7 @@ pub fn check(
         );
         let total = sum(&others).saturating_add(refused.amount);
         if total <= limit.amount_max {
-            return Verdict::Broken(format!(
+            return Verdict::broken(format!(
                 "`{}`: {} was refused at leaf {}, though it makes only {total} of at most {}, \
                  beside{}",
                 refused.operation,

@@ -1,9 +1,17 @@
 //! G3: the same attempt, request and policy version give the byte-identical statement, whichever
 //! node answers and after any crash.
+//!
+//! Source: `SPEC` section 1 (3), section 4 "authorize" (steps 1 to 5) and section 5. It never asks
+//! whether a decision is right, only whether it is one.
+
+mod over;
 
 use std::collections::BTreeMap;
 
-use crate::history::{Answer, Verdict};
+use crate::history::Answer;
+use crate::verdict::Verdict;
+
+pub use over::over;
 
 /// Checks that all answers to one attempt carry one statement.
 ///
@@ -22,7 +30,7 @@ pub fn check(answers: &[Answer], repeated_min: usize) -> Verdict {
                 repeated = repeated.saturating_add(1);
             }
             Some(statement) => {
-                return Verdict::Broken(format!(
+                return Verdict::broken(format!(
                     "attempt `{}` was answered with two statements:\n  {}\n  {}",
                     answer.attempt,
                     String::from_utf8_lossy(statement),
@@ -56,7 +64,7 @@ mod tests {
             &[answer("a", "{1}"), answer("b", "{2}"), answer("a", "{3}")],
             1,
         );
-        assert!(matches!(verdict, Verdict::Broken(why) if why.contains("`a`")));
+        assert!(matches!(verdict, Verdict::Broken(breach) if breach.why.contains("`a`")));
     }
 
     #[test]

@@ -1,8 +1,16 @@
 //! G6: fences rise strictly, and a redeemed permit cannot be redeemed again.
+//!
+//! Source: `SPEC` section 2 ("fence"), section 4 ("redeem" is once) and section 5. It never looks at who
+//! holds what: a fence is for those who cannot know.
+
+mod over;
 
 use std::collections::BTreeMap;
 
-use crate::history::{Life, Verdict};
+use crate::history::Life;
+use crate::verdict::Verdict;
+
+pub use over::over;
 
 /// Checks that fences rise with the log, that no two permits share one, and that none was redeemed
 /// twice. Unknown with fewer than `permits_min` permits.
@@ -14,7 +22,7 @@ pub fn check(lives: &[Life], permits_min: usize) -> Verdict {
     let mut by_leaf: BTreeMap<u64, &Life> = BTreeMap::new();
     for life in lives {
         if life.redeemed_leaves.len() > 1 {
-            return Verdict::Broken(format!(
+            return Verdict::broken(format!(
                 "permit {} was redeemed {} times, at leaves {:?}",
                 life.permit,
                 life.redeemed_leaves.len(),
@@ -22,7 +30,7 @@ pub fn check(lives: &[Life], permits_min: usize) -> Verdict {
             ));
         }
         if let Some(other) = by_leaf.insert(life.decided_leaf, life) {
-            return Verdict::Broken(format!(
+            return Verdict::broken(format!(
                 "permits {} and {} were both granted at leaf {}",
                 other.permit, life.permit, life.decided_leaf
             ));
@@ -32,7 +40,7 @@ pub fn check(lives: &[Life], permits_min: usize) -> Verdict {
     for pair in ordered.windows(2) {
         let [earlier, later] = pair else { continue };
         if earlier.fence >= later.fence {
-            return Verdict::Broken(format!(
+            return Verdict::broken(format!(
                 "permit {} has fence {} at leaf {}, and permit {} after it has {} at leaf {}",
                 earlier.permit,
                 earlier.fence,
@@ -76,7 +84,9 @@ mod tests {
     fn permit_redeemed_twice_is_broken() {
         let mut twice = life(1, 0);
         twice.redeemed_leaves.push(7);
-        assert!(matches!(check(&[twice], 1), Verdict::Broken(why) if why.contains("2 times")));
+        assert!(
+            matches!(check(&[twice], 1), Verdict::Broken(breach) if breach.why.contains("2 times"))
+        );
     }
 
     #[test]

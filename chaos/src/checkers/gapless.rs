@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Stated, Verdict};
+use crate::history::Stated;
+use crate::verdict::Verdict;
 
 /// Checks that what a watch saw follows leaf by leaf from `first`, and agrees with what was `read` at
 /// the same leaves in another way. Unknown if it saw fewer than `leaves_min`, or if a leaf that was
@@ -18,7 +19,7 @@ pub fn check(
     let mut hashes: BTreeMap<u64, [u8; 32]> = BTreeMap::new();
     for stated in watched {
         if stated.leaf != next {
-            return Verdict::Broken(format!("leaf {} came where {next} was due", stated.leaf));
+            return Verdict::broken(format!("leaf {} came where {next} was due", stated.leaf));
         }
         hashes.insert(stated.leaf, stated.hash);
         next = next.saturating_add(1);
@@ -27,7 +28,7 @@ pub fn check(
         match hashes.get(leaf) {
             Some(seen) if seen == hash => {}
             Some(_) => {
-                return Verdict::Broken(format!(
+                return Verdict::broken(format!(
                     "the statement at leaf {leaf} is another than the one that was watched"
                 ));
             }

@@ -1,7 +1,17 @@
 //! Every decision names the policy that is in force at its own place in the log, and nothing is
 //! granted where an activation drains.
+//!
+//! Source: `SPEC` section 2 ("activation"), section 4 ("authorize" steps 3 to 5, "redeem", "Policy
+//! changes"). [`over`] asks the same of what clients saw, by their clock and by the leaves of receipts;
+//! it never asks what the policy says.
 
-use crate::history::{Stated, Verdict, What};
+mod activations;
+mod over;
+
+use crate::history::{Stated, What};
+use crate::verdict::Verdict;
+
+pub use over::over;
 
 /// The policy that the log has put in force so far.
 #[derive(Default)]
@@ -27,7 +37,7 @@ pub fn check(log: &[Stated], drained: &[&str], activated_min: usize) -> Verdict 
     let mut now = InForce::default();
     for stated in log {
         if let Err(why) = now.take(&stated.what, drained) {
-            return Verdict::Broken(format!("leaf {}: {why}", stated.leaf));
+            return Verdict::broken(format!("leaf {}: {why}", stated.leaf));
         }
     }
     if now.activated_count < activated_min

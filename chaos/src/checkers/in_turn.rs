@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Turn, Verdict};
+use crate::history::Turn;
+use crate::verdict::Verdict;
 
 /// Checks that the turns of each operation were granted in the order of their tickets, whatever became
 /// of the leaders meanwhile. Unknown with fewer than `turns_min` turns.
@@ -18,7 +19,7 @@ pub fn check(turns: &[Turn], turns_min: usize) -> Verdict {
         turns.sort_by_key(|turn| turn.decided_leaf);
         let inversions = inversions(turns);
         if !inversions.is_empty() {
-            return Verdict::Broken(inversions.join("\n  "));
+            return Verdict::broken(inversions.join("\n  "));
         }
     }
     if turns.len() < turns_min {
@@ -68,7 +69,9 @@ mod tests {
     #[test]
     fn waiter_who_overtakes_is_broken() {
         let turns = [turn("a", 1, 5), turn("a", 2, 2)];
-        assert!(matches!(check(&turns, 2), Verdict::Broken(why) if why.contains("waiter-2")));
+        assert!(
+            matches!(check(&turns, 2), Verdict::Broken(breach) if breach.why.contains("waiter-2"))
+        );
     }
 
     #[test]
@@ -90,6 +93,8 @@ mod tests {
             turn("a", 4, 3),
             turn("a", 2, 4),
         ];
-        assert!(matches!(check(&turns, 4), Verdict::Broken(why) if why.contains("waiter-2")));
+        assert!(
+            matches!(check(&turns, 4), Verdict::Broken(breach) if breach.why.contains("waiter-2"))
+        );
     }
 }

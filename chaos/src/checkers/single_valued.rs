@@ -1,8 +1,18 @@
-//! G1: at no point in the log do two permits of one exclusive operation live.
+//! G1: at no point in the log do the permits of a bounded operation exceed its bound.
+//!
+//! Source: `SPEC` section 4 ("A bound counts live permits (`once` and `budget` also count committed
+//! ones)") and section 5. [`over`] counts what counted *surely*; whether it was needed that a lost answer
+//! took effect is what `linearizable` asks. It never believes that a permit ended because the next one
+//! was granted.
+
+mod over;
 
 use std::collections::BTreeMap;
 
-use crate::history::{Life, Verdict};
+use crate::history::Life;
+use crate::verdict::Verdict;
+
+pub use over::over;
 
 /// Checks, for every bounded operation, that each permit was over before the next was granted.
 ///
@@ -25,7 +35,7 @@ pub fn check(lives: &[Life], permits_min: usize) -> Verdict {
         for pair in lives.windows(2) {
             let [earlier, later] = pair else { continue };
             if let Some(why) = overlap(earlier, later) {
-                return Verdict::Broken(why);
+                return Verdict::broken(why);
             }
         }
     }
@@ -85,7 +95,7 @@ pub(crate) mod tests {
     #[test]
     fn permit_granted_before_the_last_was_completed_is_broken() {
         let verdict = check(&[life(1, 0), life(2, 1)], 2);
-        assert!(matches!(verdict, Verdict::Broken(why) if why.contains("pmt_2")));
+        assert!(matches!(verdict, Verdict::Broken(breach) if breach.why.contains("pmt_2")));
     }
 
     #[test]
