@@ -18,9 +18,12 @@ use holdpoint_core::codec::{decode_entry, encode_entry};
 use holdpoint_core::outcome::AuthorizeOutcome;
 use holdpoint_core::{Command, Entry, GroupId, MapView, Outcome, apply};
 use holdpoint_policy::{Facts, Input, Policy, directory};
+use holdpoint_receipt::checkpoint::{Checkpoint, Origin};
 use holdpoint_receipt::merkle::{Frontier, leaf_of, prove_inclusion, verify_inclusion};
+use holdpoint_receipt::verify::verify_head_signature;
 use holdpoint_receipt::{
-    Caller, ClusterId, ClusterTime, Digest, Name, NodeId, Params, Request, Statement, sha256,
+    Caller, ClusterId, ClusterTime, Digest, Name, NodeId, NodeSecretKeys, Params, Request,
+    SecretKey, Statement, TreeSize, sha256,
 };
 use holdpoint_storage::{
     DataDir, FaultLatch, Identity, Incarnation, LogOptions, LogStore as _, wait,
@@ -237,6 +240,34 @@ fn merkle(criterion: &mut Criterion) {
     });
 }
 
+/// What the signatures under one head cost, for each of the 64 decisions that it proves: every signer's two
+/// are its own, and the leader verifies those of the others.
+fn sign(criterion: &mut Criterion) {
+    let cluster = ClusterId::from_bytes([7; 16]);
+    let node = NodeId::new(2).unwrap();
+    let key = |seed: u8| SecretKey::from_seed(&[seed; 32]);
+    let keys = NodeSecretKeys::new(key(1), key(2)).unwrap();
+    let head = Checkpoint {
+        origin: Origin::new(&cluster, &Name::new("default").unwrap()),
+        size: TreeSize::new(100_000).unwrap(),
+        root: sha256(b"root"),
+    };
+    let now_s = NOW_MS / 1_000;
+    let signature = keys.sign_head(&cluster, node, &head, now_s);
+    let mut group = criterion.benchmark_group("sign");
+    group.throughput(Throughput::Elements(PER_ENTRY as u64));
+    group.bench_function("a head of 64 decisions, one node", |bencher| {
+        bencher.iter(|| keys.sign_head(&cluster, node, black_box(&head), now_s));
+    });
+    let public = keys.public();
+    group.bench_function("verify it", |bencher| {
+        bencher.iter(|| {
+            verify_head_signature(&cluster, &head, &public, black_box(&signature)).unwrap()
+        });
+    });
+    group.finish();
+}
+
 /// The log on the real disk, one caller who waits: a sync for each append.
 fn log(criterion: &mut Criterion) {
     let scratch = holdpoint_tests::scratch::Scratch::within(Path::new("/var/tmp"));
@@ -259,5 +290,7 @@ fn log(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(parts, judge, codec, request, policy, statement, merkle, log);
+criterion_group!(
+    parts, judge, codec, request, policy, statement, merkle, sign, log
+);
 criterion_main!(parts);
