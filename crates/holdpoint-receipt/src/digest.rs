@@ -69,7 +69,7 @@ impl FromStr for Digest {
 }
 
 /// Writes `bytes` as lower-case hexadecimal digits.
-pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+pub(crate) fn write_hex(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result {
     // Piece by piece rather than digit by digit: statements are mostly digests, and each piece is a call.
     for piece in bytes.chunks(DIGEST_BYTES) {
         let mut digits = [0; 2 * DIGEST_BYTES];

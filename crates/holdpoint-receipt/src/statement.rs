@@ -246,7 +246,7 @@ macro_rules! constant_member {
     ($type:ident, $word:expr) => {
         impl codec::Member for $type {
             fn write(&self, out: &mut String) {
-                codec::write_text(out, &$word);
+                codec::write_text(out, $word);
             }
 
             fn from_json(value: &Json) -> Option<Self> {

@@ -1,8 +1,9 @@
 //! Members of the flat object, read and written by type.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 use std::ops::Range;
 use std::str::FromStr;
 
@@ -10,7 +11,7 @@ use super::text::is_statement_character;
 use super::{
     BoundCommitments, DrainMode, KeysChange, Kind, Outcome, StatementError, StatementText,
 };
-use crate::digest::Digest;
+use crate::digest::{Digest, write_hex};
 use crate::json::Json;
 use crate::names::{
     ClusterId, ClusterTime, Fence, Name, NodeId, PermitId, PolicyVersion, TreeSize,
@@ -25,15 +26,14 @@ pub(super) trait Member: Sized {
 }
 
 /// Appends a string of the alphabet of statements, in which nothing is escaped.
-pub(super) fn write_text(out: &mut String, text: &impl Display) {
-    let start = out.len();
-    // Writing to a String does not fail.
-    let _ = write!(out, "\"{text}\"");
+pub(super) fn write_text(out: &mut String, text: &str) {
     debug_assert!(
-        unquoted(out.get(start..).unwrap_or_default())
-            .is_some_and(|text| text.chars().all(is_statement_character)),
+        text.chars().all(is_statement_character),
         "our own words and digits"
     );
+    out.push('"');
+    out.push_str(text);
+    out.push('"');
 }
 
 /// What stands between the quotes of a string without escapes.
@@ -45,12 +45,12 @@ fn text_from_json<T: FromStr>(value: &Json) -> Option<T> {
     value.as_str()?.parse().ok()
 }
 
-/// What is shown and parsed as text.
+/// Words and names, parsed from the text that they are.
 macro_rules! text_members {
     ($($type:ty),*) => {$(
         impl Member for $type {
             fn write(&self, out: &mut String) {
-                write_text(out, self);
+                write_text(out, self.as_str());
             }
 
             fn from_json(value: &Json) -> Option<Self> {
@@ -60,13 +60,42 @@ macro_rules! text_members {
     )*};
 }
 
-text_members!(
-    ClusterId, Name, Digest, PermitId, Decision, Reason, Kind, Outcome, DrainMode, KeysChange
-);
+text_members!(Name, Decision, Reason, Kind, Outcome, DrainMode, KeysChange);
+
+/// Ids, shown in a form of their own.
+macro_rules! shown_members {
+    ($($type:ty),*) => {$(
+        impl Member for $type {
+            fn write(&self, out: &mut String) {
+                // Writing to a String does not fail.
+                let _ = write!(out, "\"{self}\"");
+            }
+
+            fn from_json(value: &Json) -> Option<Self> {
+                text_from_json(value)
+            }
+        }
+    )*};
+}
+
+shown_members!(ClusterId, PermitId);
+
+impl Member for Digest {
+    fn write(&self, out: &mut String) {
+        out.push('"');
+        // Writing to a String does not fail.
+        let _ = write_hex(out, self.as_bytes());
+        out.push('"');
+    }
+
+    fn from_json(value: &Json) -> Option<Self> {
+        text_from_json(value)
+    }
+}
 
 impl Member for StatementText {
     fn write(&self, out: &mut String) {
-        write_text(out, self);
+        write_text(out, self.as_str());
     }
 
     fn from_json(value: &Json) -> Option<Self> {
@@ -112,8 +141,34 @@ macro_rules! number_members {
 
 number_members!(Fence, NodeId, PolicyVersion, ClusterTime, TreeSize);
 
-/// A member that was written: its name, and where its value ends in the text.
-type Written = (Cow<'static, str>, Range<usize>);
+/// A member that was written.
+struct Written {
+    /// How its name begins, as a number: most names differ there already, and to compare numbers costs
+    /// less.
+    beginning: u64,
+    name: Cow<'static, str>,
+    /// Where its value is in the text.
+    value: Range<usize>,
+}
+
+impl Written {
+    /// The order of the canonical form. Names are ASCII, so bytes are in the order of UTF-16.
+    fn order(&self, other: &Self) -> Ordering {
+        self.beginning
+            .cmp(&other.beginning)
+            .then_with(|| self.name.cmp(&other.name))
+    }
+}
+
+/// The first eight bytes as a number, with zeros behind a shorter name: in the order of the names, as far
+/// as these bytes tell.
+fn beginning_of(name: &str) -> u64 {
+    let mut first = [0; 8];
+    for (to, from) in first.iter_mut().zip(name.as_bytes()) {
+        *to = *from;
+    }
+    u64::from_be_bytes(first)
+}
 
 /// Collects members: a statement is written for each decision on each node, so nothing is made of a
 /// value but its canonical text.
@@ -134,10 +189,14 @@ impl Default for Writer {
 }
 
 impl Writer {
-    fn put_named(&mut self, member: Cow<'static, str>, value: &impl Member) {
+    fn put_named(&mut self, name: Cow<'static, str>, value: &impl Member) {
         let start = self.values.len();
         value.write(&mut self.values);
-        self.members.push((member, start..self.values.len()));
+        self.members.push(Written {
+            beginning: beginning_of(&name),
+            name,
+            value: start..self.values.len(),
+        });
     }
 
     pub(super) fn put(&mut self, member: &'static str, value: &impl Member) {
@@ -159,10 +218,10 @@ impl Writer {
 
     /// The members with their values as they were written.
     fn written(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.members.iter().map(|(member, place)| {
+        self.members.iter().map(|member| {
             // The ranges are of this very text, in which every character is one byte.
-            let value = self.values.get(place.clone()).unwrap_or_default();
-            (member.as_ref(), value)
+            let value = self.values.get(member.value.clone());
+            (member.name.as_ref(), value.unwrap_or_default())
         })
     }
 
@@ -179,10 +238,9 @@ impl Writer {
 
     /// The canonical form of what [`Writer::finish`] gives.
     pub(super) fn finish_canonical(mut self) -> String {
-        // Names of members are ASCII, so bytes are in the order of UTF-16.
-        self.members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        self.members.sort_unstable_by(Written::order);
         debug_assert!(
-            self.members.is_sorted_by(|(a, _), (b, _)| a < b),
+            self.members.is_sorted_by(|a, b| a.name < b.name),
             "a member is written once"
         );
         let mut out = String::with_capacity(self.length());
@@ -202,7 +260,7 @@ impl Writer {
     fn length(&self) -> usize {
         // Two quotes, a colon, and a brace or comma before each; one brace at the end.
         const AROUND: usize = 4;
-        let names = self.members.iter().map(|(member, _)| member.len());
+        let names = self.members.iter().map(|member| member.name.len());
         let names = names.fold(0_usize, |sum, length| {
             sum.saturating_add(length).saturating_add(AROUND)
         });

@@ -318,7 +318,7 @@ impl Freeze {
 
 impl Member for Freeze {
     fn write(&self, out: &mut String) {
-        write_text(out, &if self.0 { Self::FROZEN } else { Self::THAWED });
+        write_text(out, if self.0 { Self::FROZEN } else { Self::THAWED });
     }
 
     fn from_json(value: &Json) -> Option<Self> {
