@@ -268,7 +268,11 @@ fn check_steps(
         holds(previous == before, key, "its statements are not chained")?;
         before = Some(statement.receipt_hash());
     }
-    Ok(())
+    holds(
+        before == Some(permit.receipt),
+        key,
+        "the receipt hash is not that of its newest statement",
+    )
 }
 
 /// The step that a statement says, and the statement before that it names.

@@ -37,7 +37,7 @@ structs! {
         id, fence, caller, idempotency_key, actor, surface, action, session, step, prerequisites,
         request_digest, policy, evaluator_version, issued_at, expires_at, claims, held, held_until,
         approvals, state, redemption, completion, release, conflicts, contradictions, ended_at,
-        statements,
+        statements, receipt,
     }
     StatementRef { step, leaf }
     ReleaseRecord { principal, reason, released_at }

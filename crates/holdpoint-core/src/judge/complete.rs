@@ -86,7 +86,7 @@ fn settle<V: View>(
 ) -> Result<Verdict, ApplyError<V::Error>> {
     let (outcome, evidence_digest) = stated(command.result);
     let body = Body::Completed {
-        step: gate.step(&permit, Some((&command.salt, command.principal.as_str())))?,
+        step: gate.step(&permit, Some((&command.salt, command.principal.as_str()))),
         outcome,
         evidence_digest,
         reason_commitment: reason_commitment(&command.salt, command.reason.as_ref()),
@@ -174,7 +174,7 @@ fn contradict<V: View>(
     }
     let (outcome, evidence_digest) = stated(command.result);
     let body = Body::Conflict {
-        step: gate.step(permit, Some((&command.salt, command.principal.as_str())))?,
+        step: gate.step(permit, Some((&command.salt, command.principal.as_str()))),
         outcome,
         evidence_digest,
         reason_commitment: reason_commitment(&command.salt, command.reason.as_ref()),

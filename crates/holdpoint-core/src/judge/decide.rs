@@ -117,7 +117,7 @@ impl Attempt<'_> {
             reason: denial.reason,
             retry_at: denial.retry_at,
         };
-        let statement = self.state(gate, verdict, &denial.codes, &policies, None)?;
+        let (statement, _) = self.state(gate, verdict, &denial.codes, &policies, None)?;
         let answer = outcome::Decided::Deny(denial.clone());
         self.record(gate, Decided::Deny(denial), answer, policies, statement)
     }
@@ -149,7 +149,7 @@ impl Attempt<'_> {
             expires_at,
         });
         let used = gate.use_approvals(&self.evaluation.facts.approvals, id)?;
-        let statement = self.state(gate, grant, &[], &policies, used.digest)?;
+        let (statement, receipt) = self.state(gate, grant, &[], &policies, used.digest)?;
         let command = self.command;
         let permit = PermitRecord {
             id,
@@ -182,6 +182,7 @@ impl Attempt<'_> {
                 step: PermitStep::Decision,
                 leaf: statement.leaf,
             }],
+            receipt,
         };
         gate.issue(&permit)?;
         gate.forget_pending(&permit.request_digest)?;
@@ -231,7 +232,7 @@ impl Attempt<'_> {
         Ok(Judgement::Changed(Outcome::Authorized(outcome)))
     }
 
-    /// Appends the statement of the decision.
+    /// Appends the statement of the decision, and gives its receipt hash too.
     fn state<V: View>(
         &self,
         gate: &mut Gate<'_, V>,
@@ -239,7 +240,7 @@ impl Attempt<'_> {
         codes: &[String],
         policies: &[String],
         approvals_digest: Option<Digest>,
-    ) -> Result<outcome::Statement, ApplyError<V::Error>> {
+    ) -> Result<(outcome::Statement, Digest), ApplyError<V::Error>> {
         let (command, evaluation, salt) = (self.command, self.evaluation, &self.command.salt);
         let attempt_key = gate.keys.attempt(&command.caller, &command.idempotency_key);
         let inputs = encode_evaluation(evaluation).map_err(|error| ApplyError::Corrupt {
@@ -287,7 +288,7 @@ impl Attempt<'_> {
             evaluation: Some(inputs),
             erased: None,
         };
-        gate.append(Body::Decision(Box::new(body)), &disclosure)
+        gate.append_hashed(Body::Decision(Box::new(body)), &disclosure)
     }
 
     fn committed_bounds<E>(&self, key: &StateKey) -> Result<BoundCommitments, ApplyError<E>> {

@@ -122,7 +122,7 @@ impl<V: View> Gate<'_, V> {
         if permit.state_at(self.now()) != PermitState::Issued {
             return Ok(());
         }
-        let step = self.step(&permit, Some((&salt, principal)))?;
+        let step = self.step(&permit, Some((&salt, principal)));
         self.append_step(&mut permit, salt, Body::Revoked(step))?;
         self.end(&mut permit, PermitState::Revoked)
     }

@@ -222,7 +222,7 @@ impl<V: View> Gate<'_, V> {
         let mut permit = self.must_permit(&id)?;
         self.expire_if_due(&mut permit)?;
         if permit.state == PermitState::Issued && mode == ActivationMode::Revoke {
-            let step = self.step(&permit, None)?;
+            let step = self.step(&permit, None);
             self.append_step(&mut permit, salt, Body::Revoked(step))?;
             self.end(&mut permit, PermitState::Revoked)?;
         }

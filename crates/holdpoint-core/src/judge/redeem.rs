@@ -78,7 +78,7 @@ fn take<V: View>(
     let (salt, principal) = (&command.salt, command.principal.as_str());
     let redemption_id = command.redemption_id.as_str().as_bytes();
     let body = Body::Redeemed {
-        step: gate.step(&permit, Some((salt, principal)))?,
+        step: gate.step(&permit, Some((salt, principal))),
         redemption_commitment: commit(salt, "redemption_commitment", redemption_id),
         complete_by,
     };

@@ -47,7 +47,7 @@ fn take_back<V: View>(
     mut permit: PermitRecord,
     command: &Revoke,
 ) -> Result<Verdict, ApplyError<V::Error>> {
-    let step = gate.step(&permit, Some((&command.salt, command.principal.as_str())))?;
+    let step = gate.step(&permit, Some((&command.salt, command.principal.as_str())));
     let statement = gate.append_step(&mut permit, command.salt, Body::Revoked(step))?;
     gate.end(&mut permit, PermitState::Revoked)?;
     let done = done(PermitView::at(permit, gate.now()), statement, false);
@@ -116,7 +116,7 @@ impl<V: View> Gate<'_, V> {
         let step = self.step(
             permit,
             principal.map(|principal| (&salt, principal.as_str())),
-        )?;
+        );
         let body = Body::Released {
             step,
             reason_commitment: reason_commitment(&salt, release.reason.as_ref()),

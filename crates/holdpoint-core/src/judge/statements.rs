@@ -37,12 +37,22 @@ pub(super) fn evaluator(version: u32) -> StatementText {
 }
 
 impl<V: View> Gate<'_, V> {
-    /// Appends a statement that `make` gives, once its place is known.
+    /// Appends a statement of this body.
     pub(super) fn append(
         &mut self,
         body: Body,
         disclosure: &DisclosureRecord,
     ) -> Result<outcome::Statement, ApplyError<V::Error>> {
+        let (statement, _receipt) = self.append_hashed(body, disclosure)?;
+        Ok(statement)
+    }
+
+    /// Appends a statement of this body, and gives its receipt hash too.
+    pub(super) fn append_hashed(
+        &mut self,
+        body: Body,
+        disclosure: &DisclosureRecord,
+    ) -> Result<(outcome::Statement, Digest), ApplyError<V::Error>> {
         let tree_key = self.keys.single(Kind::Tree);
         let tree = self
             .draft
@@ -61,11 +71,12 @@ impl<V: View> Gate<'_, V> {
             body,
         };
         let bytes = statement.to_canonical().into_bytes();
+        let receipt = sha256(&bytes);
         let mut frontier = Frontier::from_parts(tree.size, tree.frontier).map_err(|_unfit| {
             ApplyError::contradiction(tree_key.clone(), "the frontier does not fit the size")
         })?;
         let completed = frontier
-            .append(leaf_of(&sha256(&bytes)))
+            .append(leaf_of(&receipt))
             .map_err(|_full| ApplyError::Position(at))?;
         for node in completed {
             self.draft
@@ -82,7 +93,7 @@ impl<V: View> Gate<'_, V> {
             .write(self.keys.at_leaf(Kind::Leaf, leaf), &record)?;
         self.draft
             .write(self.keys.at_leaf(Kind::Disclosure, leaf), disclosure)?;
-        Ok(outcome::Statement { bytes, leaf })
+        Ok((outcome::Statement { bytes, leaf }, receipt))
     }
 
     /// Appends a statement that discloses nothing but its salt.
@@ -132,18 +143,9 @@ impl<V: View> Gate<'_, V> {
 
     /// What every later step of a permit states: the permit, who took the step, and the receipt
     /// hash of the statement before.
-    pub(super) fn step(
-        &self,
-        permit: &PermitRecord,
-        principal: Option<(&Salt, &str)>,
-    ) -> Result<Step, ApplyError<V::Error>> {
-        let last = permit.statements.last().ok_or_else(|| {
-            let key = self.keys.permit(&permit.id);
-            ApplyError::contradiction(key, "the permit has no statement")
-        })?;
-        let previous = sha256(&self.statement(last.leaf)?.bytes);
+    pub(super) fn step(&self, permit: &PermitRecord, principal: Option<(&Salt, &str)>) -> Step {
         let active = self.namespace.active.unwrap_or(permit.policy);
-        Ok(Step {
+        Step {
             permit_id: permit.id,
             fence: permit.fence,
             surface: permit.surface.clone(),
@@ -152,8 +154,8 @@ impl<V: View> Gate<'_, V> {
             caller_commitment: principal
                 .map(|(salt, principal)| commit(salt, "caller_commitment", principal.as_bytes())),
             policy_version: active.version,
-            previous,
-        })
+            previous: permit.receipt,
+        }
     }
 
     /// Appends the statement of a later step and notes it in the permit's record.
@@ -186,11 +188,12 @@ impl<V: View> Gate<'_, V> {
                 ));
             }
         };
-        let statement = self.append_plain(body, salt)?;
+        let (statement, receipt) = self.append_hashed(body, &DisclosureRecord::of_salt(salt))?;
         permit.statements.push(StatementRef {
             step,
             leaf: statement.leaf,
         });
+        permit.receipt = receipt;
         Ok(statement)
     }
 }

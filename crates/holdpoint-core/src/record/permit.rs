@@ -139,6 +139,8 @@ pub struct PermitRecord {
     pub ended_at: Option<ClusterTime>,
     /// Its statements, oldest first: the decision, then each later step.
     pub statements: Vec<StatementRef>,
+    /// The receipt hash of the newest of them, which the next one names.
+    pub receipt: Digest,
 }
 
 impl PermitRecord {

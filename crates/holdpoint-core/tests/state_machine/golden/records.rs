@@ -92,6 +92,7 @@ pub(super) fn permit() -> PermitRecord {
                 leaf: 304,
             },
         ],
+        receipt: DIGEST,
     }
 }
 
@@ -285,7 +286,7 @@ fn records_have_these_bytes() {
             disputed decision: 010201fb8813fb"/"01(d1*32)
             attempt, permitted: 01(d2*32)fc"H;"090001(a1*16)0105"allow"03(d1*32)fb8813fb","01
             attempt, denied: 01(d2*32)fc"H;"090002ca000107"invoice"0201fc80ee"6"0009"invoice/7"01ca01"("01fb"(#"01fb"(#"0105"allow"03(d1*32)fb8813fb","01
-            permit: 01(a1*16)")"05"alice"02"k1"0003"pay"02"do"000000(d2*32)03(d1*32)01fb8813fc"H;"09000107"invoice"0201fc80ee"6"0009"invoice/7"010301fc9c"'"0a000109"four-eyes"(d1*32)04"dave"030102"r1"06"runner"fb"p"17fcd001010001fcd0de"n"0001010006"runner"0000fb"X"1b01000112"the"20"runner"20"is"20"gone"fb"@"1f02010206"runner"fb"."0101fb"X"1b0301fb","0102fb"-"0108fb"0"01
+            permit: 01(a1*16)")"05"alice"02"k1"0003"pay"02"do"000000(d2*32)03(d1*32)01fb8813fc"H;"09000107"invoice"0201fc80ee"6"0009"invoice/7"010301fc9c"'"0a000109"four-eyes"(d1*32)04"dave"030102"r1"06"runner"fb"p"17fcd001010001fcd0de"n"0001010006"runner"0000fb"X"1b01000112"the"20"runner"20"is"20"gone"fb"@"1f02010206"runner"fb"."0101fb"X"1b0301fb","0102fb"-"0108fb"0"01(d1*32)
             tombstone: 01(a1*16)")"fb"X"1b01fcd809"7"00
             usage: 0102fc"XGL"00
             once: 0118"invoice/{params.invoice}"01
