@@ -249,6 +249,15 @@ fn check_steps(
         key,
         "an outcome contradicts none",
     )?;
+    check_chain(key, permit, statements)
+}
+
+/// Each of its statements says its step and names the one before, and its record names the newest.
+fn check_chain(
+    key: &StateKey,
+    permit: &PermitRecord,
+    statements: &Statements,
+) -> Result<(), Violation> {
     let mut before: Option<Digest> = None;
     for known in &permit.statements {
         let Some(statement) = statements.get(known.leaf) else {
