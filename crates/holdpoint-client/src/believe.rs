@@ -133,6 +133,18 @@ pub(crate) fn understood(
     canonical: &[u8],
     digest_given: &[u8],
 ) -> Result<Understood, AnswerError> {
+    let digest_given = digest("request_digest", digest_given)?;
+    let digest = digest_of_canonical(canonical);
+    if let Some(action) = operation.named_action() {
+        // What was understood is mostly what was asked, byte for byte.
+        let ours = operation.request(namespace.as_str(), caller.clone(), action)?;
+        if ours.to_canonical().as_bytes() == canonical && digest_given == digest {
+            return Ok(Understood {
+                request: ours,
+                digest,
+            });
+        }
+    }
     let theirs = Request::parse_canonical(canonical).map_err(AnswerError::Request)?;
     if theirs.caller != *caller {
         return Err(AnswerError::Caller {
@@ -141,8 +153,6 @@ pub(crate) fn understood(
         });
     }
     let ours = operation.request(namespace.as_str(), caller.clone(), theirs.action.as_str())?;
-    let digest_given = digest("request_digest", digest_given)?;
-    let digest = digest_of_canonical(canonical);
     if ours != theirs || digest_given != digest {
         return Err(AnswerError::RequestDiffers);
     }

@@ -250,6 +250,11 @@ impl Operation {
         self.request(NAMESPACE_DEFAULT, anyone, action).map(drop)
     }
 
+    /// The action, if the operation names one.
+    pub(crate) fn named_action(&self) -> Option<&str> {
+        self.action.as_deref()
+    }
+
     /// The request as the gate must understand it: ours in every field but the caller, and the action
     /// where none is named.
     pub(crate) fn request(

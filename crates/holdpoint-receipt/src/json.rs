@@ -76,6 +76,13 @@ impl Json {
         out
     }
 
+    /// Whether `text` is the canonical form of this value.
+    pub(crate) fn is_written(&self, text: &[u8]) -> bool {
+        let mut out = String::with_capacity(text.len());
+        write::write(&mut out, self);
+        out.as_bytes() == text
+    }
+
     /// An integer, if `value` is within ±[`INT_MAX`].
     #[must_use]
     pub fn int(value: i64) -> Option<Self> {

@@ -119,7 +119,8 @@ impl Receipt {
         check: impl FnOnce(&Statement) -> Result<(), VerifyError>,
     ) -> Result<Self, VerifyError> {
         let value = parse(text, LIMITS).map_err(|error| malformed(&error.to_string()))?;
-        if text.strip_suffix(b"\n") != Some(value.to_canonical().as_bytes()) {
+        let canonical = text.strip_suffix(b"\n").ok_or(VerifyError::NotCanonical)?;
+        if !value.is_written(canonical) {
             return Err(VerifyError::NotCanonical);
         }
         let mut members = Members::of(value, "the receipt")?;
@@ -131,11 +132,12 @@ impl Receipt {
         let (proof, receipt_hash) = read_proof(members.take("proof")?)?;
         members.finish()?;
         // Before anything reads the statement: whoever changed it hears that, and nothing else.
-        if sha256(statement.to_canonical().as_bytes()) != receipt_hash {
+        let stated = statement_of(canonical).ok_or(VerifyError::NotCanonical)?;
+        if sha256(stated) != receipt_hash {
             return Err(VerifyError::ReceiptHashMismatch);
         }
         let statement = Statement::from_json(statement).map_err(VerifyError::StatementMalformed)?;
-        if statement.receipt_hash() != receipt_hash {
+        if statement.to_canonical().as_bytes() != stated {
             return Err(VerifyError::ReceiptHashMismatch);
         }
         check(&statement)?;
@@ -148,6 +150,17 @@ impl Receipt {
             checkpoint,
         })
     }
+}
+
+/// The bytes of the statement in the canonical form of a receipt, whose last member it is.
+///
+/// What stands before it is the schema's whole member, which stands nowhere else before: a quote in the
+/// text of the checkpoint is escaped, and a proof has no text but digests.
+fn statement_of(canonical: &[u8]) -> Option<&[u8]> {
+    let text = str::from_utf8(canonical).ok()?;
+    let before = format!("\"schema\":\"{RECEIPT_SCHEMA}\",\"statement\":");
+    let (_, from) = text.split_once(&before)?;
+    from.strip_suffix('}').map(str::as_bytes)
 }
 
 fn read_proof(value: Json) -> Result<(Proof, Digest), VerifyError> {

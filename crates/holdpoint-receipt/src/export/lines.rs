@@ -50,7 +50,7 @@ pub(super) fn read(line: &[u8], leaf: u64) -> Result<Line, LogError> {
     let malformed = |problem: String| LogError::Line { leaf, problem };
     let misfit = |Misfit(member)| malformed(format!("`{member}` is missing or malformed"));
     let value = parse(line, LIMITS).map_err(|error| malformed(error.to_string()))?;
-    if value.to_canonical().as_bytes() != line {
+    if !value.is_written(line) {
         return Err(malformed(
             "it is not in its one encoding (RFC 8785)".to_owned(),
         ));
