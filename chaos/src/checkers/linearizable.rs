@@ -20,7 +20,7 @@ use crate::history::{Answered, Event};
 use crate::story::Story;
 use crate::verdict::Verdict;
 
-use collect::{Key, Operation};
+use collect::{Key, Meaning, Operation};
 use search::Found;
 
 /// Steps that the search takes at one key before it gives up.
@@ -34,9 +34,6 @@ pub fn over(story: &Story<'_>) -> Verdict {
     if let Some(broken) = unheard_of(story) {
         return broken;
     }
-    if story.permits.is_empty() {
-        return Verdict::Unknown("no permit was granted".to_owned());
-    }
     let mut given_up: Vec<String> = Vec::new();
     for key in collect::keys(story) {
         match search::explain(&key, STEPS_MAX) {
@@ -44,6 +41,9 @@ pub fn over(story: &Story<'_>) -> Verdict {
             Found::GaveUp => given_up.push(format!("`{}` in `{}`", key.name, key.namespace)),
             Found::Nothing { stuck, held } => return broken(story, &key, &stuck, &held),
         }
+    }
+    if story.permits.is_empty() {
+        return Verdict::Unknown("no permit was granted".to_owned());
     }
     if given_up.is_empty() {
         return Verdict::Holds;
@@ -79,7 +79,13 @@ fn broken(story: &Story<'_>, key: &Key<'_>, stuck: &[usize], held: &[usize]) -> 
         let permit = operation.meaning.permit();
         events.extend(permit.into_iter().flat_map(|permit| key.life_of(permit)));
     }
-    events.extend(held.iter().flat_map(|permit| key.life_of(*permit)));
+    // Who counts matters only to those who claim.
+    let claims = stuck.iter().filter_map(|place| key.operations.get(*place));
+    let mut claims =
+        claims.filter(|one| matches!(one.meaning, Meaning::Issue(_) | Meaning::Deny { .. }));
+    if claims.next().is_some() {
+        events.extend(held.iter().flat_map(|permit| key.life_of(*permit)));
+    }
     let unexplained: Vec<String> = stuck
         .iter()
         .filter_map(|place| key.operations.get(*place))

@@ -54,11 +54,12 @@ pub(super) struct Operation<'s> {
 }
 
 impl Operation<'_> {
-    /// For sentences: `redeem: done`.
+    /// For sentences: what was asked, and what was told.
     pub(super) fn said(&self) -> String {
         let told = self.events.first().map(|event| {
-            let permit = event.permit.as_deref().unwrap_or_default();
-            format!("{} {permit}: {}", event.op.as_str(), event.answer.as_str())
+            let about = event.permit.as_deref().or(event.idem.as_deref());
+            let (op, about) = (event.op.as_str(), about.unwrap_or_default());
+            format!("`{op} {about}` ({})", event.answer.as_str())
         });
         told.unwrap_or_default()
     }

@@ -163,14 +163,20 @@ impl<'k, 's> Search<'k, 's> {
             .filter_map(|place| self.operation(*place)?.return_us)
             .min()
             .unwrap_or(u64::MAX);
-        if self.left < self.furthest.0 {
-            self.furthest = (self.left, window.clone(), self.state.held.clone());
-        }
         let in_order = |place: &usize| {
             let has_leaf = self.operation(*place).is_some_and(|one| one.leaf.is_some());
             !has_leaf || next == Some(*place)
         };
-        let mut choices: Vec<usize> = window.into_iter().filter(in_order).collect();
+        let mut choices: Vec<usize> = window.iter().copied().filter(in_order).collect();
+        if self.left < self.furthest.0 {
+            // Where nothing is in order, the log contradicts real time: all of it is shown.
+            let stuck = if choices.is_empty() {
+                window
+            } else {
+                choices.clone()
+            };
+            self.furthest = (self.left, stuck, self.state.held.clone());
+        }
         // What has a leaf first: mostly it is right, and nothing else need be tried.
         choices.sort_by_key(|place| next != Some(*place));
         let lost = self.key.required..self.key.operations.len();
