@@ -8,9 +8,14 @@
 
 mod race;
 
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chaos::checkers::{convergent, fenced, single_valued};
+use chaos::checkers::{self, convergent, fenced, single_valued};
+use chaos::history::{History, Recorder};
+use chaos::report::{Overall, overall, table};
 use holdpoint_client::{Gate, Operation, Refusal};
 use holdpoint_receipt::{KeySet, verify};
 use holdpoint_tests::cluster::Cluster;
@@ -19,6 +24,8 @@ use holdpoint_tests::repository;
 use holdpoint_tests::worker::gate;
 use race::Race;
 
+/// What runs this test again.
+const REPRODUCE: &str = "cargo test -p holdpoint-tests --test failover";
 const KILLS: usize = 5;
 const WORKERS: usize = 64;
 const PERMITS_MIN: usize = 100;
@@ -35,7 +42,7 @@ async fn workers_racing_for_one_key_while_leaders_are_killed_never_hold_two_perm
     let endpoints = cluster.endpoints();
     let race = Race::start(&endpoints, WORKERS).await;
 
-    let mut waits = Vec::new();
+    let (mut waits, mut marks) = (Vec::new(), Vec::new());
     for kill in 1..=KILLS {
         // The race goes on while the leader dies: the kill hits requests in flight.
         let permits = PERMITS_MIN * kill / (KILLS + 1) + 1;
@@ -56,11 +63,13 @@ async fn workers_racing_for_one_key_while_leaders_are_killed_never_hold_two_perm
         let leader = cluster.wait_for_leader();
         cluster.kill(leader);
         let killed = Instant::now();
+        marks.push(race.recording.killed(leader));
         let waited = decides_again(&endpoints, kill, killed).await;
         eprintln!("kill {kill}: node {leader} led; decided again after {waited:?}");
         waits.push(waited);
         race.ask_again(&endpoints, answered).await;
         cluster.start(leader);
+        marks.push(race.recording.healed());
     }
 
     until(
@@ -76,7 +85,9 @@ async fn workers_racing_for_one_key_while_leaders_are_killed_never_hold_two_perm
         },
     )
     .await;
+    let recording = Arc::clone(&race.recording);
     let history = race.finish().await;
+    explained(&recording.history(REPRODUCE, marks));
     waits.sort_unstable();
     let median = waits.get(KILLS / 2).copied().unwrap();
     assert!(median <= DECIDES_AGAIN_WITHIN, "{waits:?} after the kills");
@@ -116,6 +127,24 @@ async fn decides_again(endpoints: &[String], kill: usize, killed: Instant) -> Du
         "the first decision came {waited:?} after the kill"
     );
     waited
+}
+
+/// Asks every checker about what the workers saw, operation by operation.
+fn explained(history: &History) {
+    let findings = checkers::check_all(history);
+    let operations = history.events.len();
+    eprintln!("{operations} operations\n{}", table(&findings));
+    if overall(&findings) != Overall::Holds {
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("failover.jsonl");
+        let mut recorder = Recorder::begin(File::create(&file).unwrap(), &history.header).unwrap();
+        for mark in &history.marks {
+            recorder.mark(mark).unwrap();
+        }
+        for event in &history.events {
+            recorder.event(event).unwrap();
+        }
+        panic!("the history is kept: `chaos check {}`", file.display());
+    }
 }
 
 async fn every_receipt_verifies(endpoints: &[String], receipts: &[Vec<u8>]) {

@@ -1,15 +1,20 @@
 //! Workers that take turns on one exclusive key, and what they were answered.
 
+mod recording;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chaos::history::{Answer, Life};
+use chaos::history::{Answer, Life, Op};
 use holdpoint_client::{
     CompleteError, Gate, Granted, Operation, Permit, RedeemError, Redeemed, Refusal,
 };
 use holdpoint_receipt::{Digest, sha256};
 use tokio::task::JoinHandle;
+
+use recording::Asked;
+pub(crate) use recording::Recording;
 
 /// The key that all want.
 const WORKSPACE: &str = "the-one";
@@ -38,6 +43,8 @@ pub(crate) struct History {
 /// A race that runs.
 pub(crate) struct Race {
     history: Arc<Mutex<History>>,
+    /// The same, operation by operation.
+    pub(crate) recording: Arc<Recording>,
     stopped: Arc<AtomicBool>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -46,6 +53,7 @@ impl Race {
     /// Starts `count` workers, each beginning with another node.
     pub(crate) async fn start(endpoints: &[String], count: usize) -> Self {
         let history = Arc::new(Mutex::new(History::default()));
+        let recording = Arc::new(Recording::new());
         let stopped = Arc::new(AtomicBool::new(false));
         let mut workers = Vec::new();
         for worker in 0..count {
@@ -53,11 +61,12 @@ impl Race {
             let first = worker % endpoints.len();
             endpoints.rotate_left(first);
             let gate = Gate::connect(&endpoints).await.unwrap();
-            let (history, stopped) = (Arc::clone(&history), Arc::clone(&stopped));
-            workers.push(tokio::spawn(work(gate, worker, history, stopped)));
+            let told = (Arc::clone(&history), Arc::clone(&recording));
+            workers.push(tokio::spawn(work(gate, worker, told, Arc::clone(&stopped))));
         }
         Self {
             history,
+            recording,
             stopped,
             workers,
         }
@@ -85,7 +94,11 @@ impl Race {
                 .await
                 .unwrap()
                 .with_deadline(Duration::from_secs(20));
-            let (statement, receipt) = match gate.authorize(&operation).await {
+            let attempt = name_of(&operation);
+            let asked = self.recording.asks(&key(), &attempt, plan_of(&attempt));
+            let answer = gate.authorize(&operation).await;
+            self.recording.decided(&asked, &answer);
+            let (statement, receipt) = match answer {
                 Ok(permit) => {
                     let receipt = permit
                         .decision_receipt()
@@ -120,18 +133,24 @@ impl Race {
     }
 }
 
-async fn work(gate: Gate, worker: usize, history: Arc<Mutex<History>>, stopped: Arc<AtomicBool>) {
+async fn work(
+    gate: Gate,
+    worker: usize,
+    (history, recording): (Arc<Mutex<History>>, Arc<Recording>),
+    stopped: Arc<AtomicBool>,
+) {
     for attempt in 0_u64.. {
         if stopped.load(Ordering::Relaxed) {
             return;
         }
-        let plan: Digest = sha256(format!("plan of {worker}/{attempt}").as_bytes());
+        let attempt = format!("worker-{worker}/attempt-{attempt}");
         let operation = Operation::new("infra.apply")
             .param("workspace", WORKSPACE)
-            .bind_sha256("plan", plan)
-            .key(format!("worker-{worker}/attempt-{attempt}"));
-        if let Some(permit) = decided(&gate, &operation, &history).await {
-            turn(permit, &history).await;
+            .bind_sha256("plan", plan_of(&attempt))
+            .key(attempt);
+        let (asked, permit) = decided(&gate, &operation, &history, &recording).await;
+        if let Some(permit) = permit {
+            turn(permit, &history, &recording, &asked).await;
         }
         tokio::time::sleep(BETWEEN_ATTEMPTS).await;
     }
@@ -142,9 +161,14 @@ async fn decided(
     gate: &Gate,
     operation: &Operation,
     history: &Mutex<History>,
-) -> Option<Permit<Granted>> {
+    recording: &Recording,
+) -> (Asked, Option<Permit<Granted>>) {
+    let attempt = name_of(operation);
     for _ in 0..SILENCES_MAX {
-        let (receipt, permit) = match gate.authorize(operation).await {
+        let asked = recording.asks(&key(), &attempt, plan_of(&attempt));
+        let answer = gate.authorize(operation).await;
+        recording.decided(&asked, &answer);
+        let (receipt, permit) = match answer {
             Ok(permit) => {
                 let receipt = permit
                     .decision_receipt()
@@ -174,7 +198,7 @@ async fn decided(
                 ended_leaf: None,
             });
         }
-        return permit;
+        return (asked, permit);
     }
     panic!(
         "`{}` has no decision after {SILENCES_MAX} deadlines",
@@ -183,24 +207,39 @@ async fn decided(
 }
 
 /// Redeems, acts and completes. What has no answer is asked again: the permit is held until then.
-async fn turn(permit: Permit<Granted>, history: &Mutex<History>) {
+async fn turn(
+    permit: Permit<Granted>,
+    history: &Mutex<History>,
+    recording: &Recording,
+    granted: &Asked,
+) {
     let id = permit.id().to_string();
+    let mut asked = recording.goes_on(granted, Op::Redeem, &id);
     let mut redeeming = permit.redeem().await;
     let redeemed: Permit<Redeemed> = loop {
+        recording.redeemed(&asked, &redeeming);
         match redeeming {
             Ok(redeemed) => break redeemed,
-            Err(RedeemError::Silence(open)) => redeeming = open.retry().await,
+            Err(RedeemError::Silence(open)) => {
+                asked = recording.goes_on(granted, Op::Redeem, &id);
+                redeeming = open.retry().await;
+            }
             Err(error) => panic!("a live permit was not redeemed: {error}"),
         }
     };
     note(history, &id, redeemed.receipt(), |life, leaf| {
         life.redeemed_leaves.push(leaf);
     });
+    let mut asked = recording.goes_on(granted, Op::Complete, &id);
     let mut completing = redeemed.commit().await;
     let receipt = loop {
+        recording.completed(&asked, &completing);
         match completing {
             Ok(receipt) => break receipt,
-            Err(CompleteError::Silence(open)) => completing = open.retry().await,
+            Err(CompleteError::Silence(open)) => {
+                asked = recording.goes_on(granted, Op::Complete, &id);
+                completing = open.retry().await;
+            }
             Err(error) => panic!("a redeemed permit was not completed: {error}"),
         }
     };
@@ -231,4 +270,14 @@ fn name_of(operation: &Operation) -> String {
         .attempt_key()
         .expect("every operation of the race has a key")
         .to_owned()
+}
+
+/// The plan of an attempt, which no other has.
+fn plan_of(attempt: &str) -> Digest {
+    sha256(format!("plan of {attempt}").as_bytes())
+}
+
+/// The bounded operation, as a history names it.
+fn key() -> String {
+    format!("workspace/{WORKSPACE}")
 }
