@@ -16,7 +16,7 @@ use crate::manifest::{self, MANIFEST, Manifest};
 use crate::policies::{self, Known, Rules};
 use crate::problem::{File, LoadError, Problems};
 use crate::schema::{self, Schema};
-use crate::surface::{BoundOutline, Surface, SurfaceOutline};
+use crate::surface::{BoundOutline, Surface, SurfaceOutline, Terms};
 use crate::surfaces::{self, Declared, Loaded};
 use crate::yaml;
 
@@ -109,6 +109,12 @@ impl Policy {
             terms: surface.terms.clone(),
         };
         self.0.surfaces.values().map(outline).collect()
+    }
+
+    /// What permits of `surface` carry; none if the bundle does not register it.
+    #[must_use]
+    pub fn terms(&self, surface: &Name) -> Option<&Terms> {
+        Some(&self.0.surfaces.get(surface)?.terms)
     }
 
     /// The action that a request which names none means: the surface's only one.

@@ -8,9 +8,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use holdpoint_core::{ApplyError, GroupId, Query, View};
+use holdpoint_core::{ApplyError, Entry, GroupId, Query, View};
 use holdpoint_receipt::{ClusterTime, Name};
 use tokio::sync::watch;
+
+use crate::payload::Proposal;
+use crate::types::{LogEntry, Payload, term_of};
 
 /// How far a node has applied the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,9 +54,41 @@ impl Applied {
     }
 }
 
+/// The commands of an applied entry, as they were decoded to apply it. Cheap to clone: whoever holds
+/// one keeps the entry in memory.
+#[derive(Clone, Debug)]
+pub struct AppliedCommands(Proposal);
+
+impl AppliedCommands {
+    /// The bytes of the entry in the log. In memory it takes a small multiple of that.
+    #[must_use]
+    pub fn payload_bytes(&self) -> usize {
+        self.0.payload_bytes()
+    }
+
+    /// The entry; none if it does not decode, and then it was not applied.
+    #[must_use]
+    pub fn entry(&self) -> Option<&Entry> {
+        self.0.entry().ok()
+    }
+}
+
+/// An entry, after its rows are in the state.
+#[derive(Debug)]
+pub struct AppliedEntry<'a> {
+    /// The term of the leader that proposed it.
+    pub term: u64,
+    /// What it meant.
+    pub meant: &'a holdpoint_core::Applied,
+    /// Its commands; none where it set who votes.
+    pub commands: Option<AppliedCommands>,
+    /// The leaves in the log of statements of each namespace before it.
+    pub sizes_before: &'a BTreeMap<Name, u64>,
+}
+
 /// Sees each entry with commands, and each set of voters that comes into force, after its rows are in
-/// the state: its index and what it meant.
-pub type AppliedHook = Arc<dyn Fn(u64, &holdpoint_core::Applied) + Send + Sync>;
+/// the state.
+pub type AppliedHook = Arc<dyn Fn(&AppliedEntry<'_>) + Send + Sync>;
 
 /// Tells how far the log is applied.
 #[derive(Default)]
@@ -87,10 +122,20 @@ impl Teller {
         self.told.send_replace(applied);
     }
 
-    /// The entry at `index` is applied; `meant` if it had commands or set who votes.
-    pub(crate) fn entry(&self, index: u64, meant: Option<&holdpoint_core::Applied>) {
+    /// `entry` is applied; `meant` if it had commands or set who votes.
+    pub(crate) fn entry(&self, entry: &LogEntry, meant: Option<&holdpoint_core::Applied>) {
+        let index = entry.log_id.index;
         if let (Some(hook), Some(meant)) = (self.hook.get(), meant) {
-            hook(index, meant);
+            let told = self.told.borrow();
+            hook(&AppliedEntry {
+                term: term_of(&entry.log_id),
+                meant,
+                commands: match &entry.payload {
+                    Payload::Normal(proposal) => Some(AppliedCommands(proposal.clone())),
+                    Payload::Blank | Payload::Membership(_) => None,
+                },
+                sizes_before: &told.tree_sizes,
+            });
         }
         self.told.send_modify(|told| {
             assert!(told.index < Some(index), "entries are applied in order");

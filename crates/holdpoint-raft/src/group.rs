@@ -212,7 +212,8 @@ impl Group {
     /// for each that sets who votes. The first hook stays; returns whether this is it.
     ///
     /// It runs on the task that applies, after the entry's rows are in the state and before any
-    /// caller is answered: it may read the state and must not wait for anything. What a snapshot brings
+    /// caller is answered: it may read the state and must not wait for anything, [`Group::applied`]
+    /// least of all. What a snapshot brings
     /// passes it by, as does what is applied before this call: [`Group::applied`] tells of both, so
     /// who must miss nothing reads the state when the index there moved further than the hook saw.
     #[must_use = "only the first hook counts"]

@@ -54,7 +54,7 @@ mod wire;
 #[cfg(test)]
 mod suite_tests;
 
-pub use applied::{Applied, AppliedHook};
+pub use applied::{Applied, AppliedCommands, AppliedEntry, AppliedHook};
 pub use clock::{Clock, SystemClock};
 pub use clock_status::ClockStatus;
 pub use committed::Committed;

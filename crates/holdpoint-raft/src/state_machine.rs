@@ -172,7 +172,7 @@ impl StateMachine {
         if let (Payload::Normal(_), Some(meant)) = (&entry.payload, &meant) {
             self.progress.see(meant.now);
         }
-        self.progress.teller.entry(id.index, meant.as_ref());
+        self.progress.teller.entry(entry, meant.as_ref());
         self.progress.applied.send_replace(Some(id));
         let outcomes = meant.map(|meant| meant.outcomes).unwrap_or_default();
         Ok(self.committed(id, outcomes))

@@ -3,6 +3,7 @@
 //! ```text
 //! applied leaves ─▶ one thread of low priority ─▶ the same ─▶ counted
 //!       ▲ from where the last look ended  └ otherwise ─▶ ALARM ─▶ leader ─▶ Dispute in the log
+//!       └ in memory, if they were applied a moment ago; else in the state
 //! ```
 //!
 //! Policy is evaluated once, by the leader, and apply takes its word. A leader that was tampered with
@@ -13,11 +14,13 @@
 //! what bounds, freezes and drains said: every node computes those in apply. A leader is never asked
 //! to evaluate what another node disputes; it only puts the dispute in the log.
 
+mod again;
 mod answer;
 mod batch;
 mod compare;
 mod findings;
 mod follow;
+mod fresh;
 mod tell;
 
 use std::sync::Arc;

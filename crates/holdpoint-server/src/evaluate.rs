@@ -190,9 +190,7 @@ impl<V: View<Error = StoreError>> Attempt<'_, V> {
             None => self.unnamed_action(&policy, record.as_ref())?,
         };
         let Some(action) = action else {
-            let known = policy.outline();
-            let is_known = known.iter().any(|known| known.surface == *draft.surface());
-            let reason = if is_known {
+            let reason = if policy.terms(draft.surface()).is_some() {
                 Reason::UnknownAction
             } else {
                 Reason::UnknownSurface

@@ -103,8 +103,11 @@ impl Gate {
     pub(crate) fn new(parts: Parts) -> Self {
         let waiting = WaitingCalls::default();
         let heard = waiting.clone();
-        let is_first = parts.group.on_applied(Arc::new(move |_, meant| {
+        let audit = parts.audit.clone();
+        let is_first = parts.group.on_applied(Arc::new(move |entry| {
+            let meant = entry.meant;
             heard.offered(&meant.offers);
+            audit.fresh().applied(entry);
             // Claims of another policy are not this policy's bounds.
             if meant.outcomes.iter().any(puts_in_force) {
                 heard.wake_all();

@@ -78,6 +78,12 @@ pub const SHADOW_DIFFERENCES_MAX: usize = 100;
 /// Leaves that the audit of verdicts looks at before it looks at other namespaces.
 pub const AUDIT_BATCH_MAX: u64 = 64;
 
+/// Entries of the log whose decisions wait in memory to be audited, and their bytes in the log. What
+/// comes beyond either is read from the state instead.
+pub const AUDIT_FRESH_ENTRIES_MAX: usize = 1_024;
+/// See [`AUDIT_FRESH_ENTRIES_MAX`].
+pub const AUDIT_FRESH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Disputes that a node has found and not told the leader yet. Beyond it nothing else is audited.
 pub const DISPUTES_FOUND_MAX: usize = 1_024;
 

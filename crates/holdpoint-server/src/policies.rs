@@ -85,10 +85,8 @@ impl Policies {
     pub(crate) fn failed_exit_aborts(&self, digest: &Digest, surface: &Name) -> bool {
         let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         let policy = loaded.iter().find(|policy| policy.digest() == *digest);
-        let surfaces = policy.map(Policy::outline).unwrap_or_default();
-        surfaces.iter().any(|known| {
-            known.surface == *surface && known.terms.failed_exit == FailedExit::Aborted
-        })
+        let terms = policy.and_then(|policy| policy.terms(surface));
+        terms.is_some_and(|terms| terms.failed_exit == FailedExit::Aborted)
     }
 
     /// What the policies `ids` of a bundle say to people, each with its id; none if the bundle is not

@@ -118,21 +118,30 @@ impl Kept {
     /// The facts of the policy, as they were when it was asked. An approval of a forgotten time counted
     /// then, so it is taken for one that was given at that moment.
     pub(crate) fn facts(&self) -> policy::Facts {
-        let given = |(name, given_at): &(ApprovalName, Option<ClusterTime>)| policy::Approval {
-            quorum: name.quorum.clone(),
-            subject: name.subject,
-            approver: name.approver.clone(),
-            given_at_ms: given_at.unwrap_or(self.evaluation.evaluated_at).get(),
-        };
-        policy::Facts {
-            approvals: self.approvals.iter().map(given).collect(),
-            ..policy::Facts::default()
-        }
+        facts(&self.evaluation, &self.approvals)
+    }
+}
+
+/// The facts of the policy under which `evaluation` was made, with the `approvals` that it used. See
+/// [`Kept::facts`].
+pub(crate) fn facts(
+    evaluation: &Evaluation,
+    approvals: &[(ApprovalName, Option<ClusterTime>)],
+) -> policy::Facts {
+    let given = |(name, given_at): &(ApprovalName, Option<ClusterTime>)| policy::Approval {
+        quorum: name.quorum.clone(),
+        subject: name.subject,
+        approver: name.approver.clone(),
+        given_at_ms: given_at.unwrap_or(evaluation.evaluated_at).get(),
+    };
+    policy::Facts {
+        approvals: approvals.iter().map(given).collect(),
+        ..policy::Facts::default()
     }
 }
 
 /// The approvals that a verdict used, with the time of those that are still known.
-fn approvals<V: View<Error = StoreError>>(
+pub(crate) fn approvals<V: View<Error = StoreError>>(
     log: &NamespaceQuery<'_, V>,
     evaluation: &Evaluation,
 ) -> Result<Vec<(ApprovalName, Option<ClusterTime>)>, ReadFault> {

@@ -62,15 +62,15 @@ async fn hook_sees_each_outcome_after_its_rows_are_in_the_state_on_every_node() 
     let seen: Arc<Mutex<Vec<(u64, u64)>>> = Arc::default();
     for (node, group) in &cluster.groups {
         let (node, seen, hooked) = (*node, Arc::clone(&seen), group.clone());
-        let is_first = group.on_applied(Arc::new(move |_, meant| {
+        let is_first = group.on_applied(Arc::new(move |entry| {
             let has = |outcome: &Outcome| matches!(outcome, Outcome::Activated(_));
-            if meant.outcomes.iter().any(has) {
+            if entry.meant.outcomes.iter().any(has) {
                 seen.lock().unwrap().push((node, tree_size(&hooked)));
             }
         }));
         assert!(is_first);
         assert!(
-            !group.on_applied(Arc::new(|_, _| panic!("the second hook"))),
+            !group.on_applied(Arc::new(|_| panic!("the second hook"))),
             "the first hook stays"
         );
     }

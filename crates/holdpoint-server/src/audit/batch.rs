@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use holdpoint_core::command::Evaluation;
 use holdpoint_core::query::NamespaceQuery;
 use holdpoint_core::{GroupId, Query, View};
 use holdpoint_policy::{EVALUATOR_VERSION, Policy};
@@ -10,12 +11,12 @@ use holdpoint_receipt::{Name, PermitId, Statement};
 use holdpoint_storage::StoreError;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::compare::{Disagreement, Subject, compare};
+use super::compare::{Disagreement, Subject, Words, compare};
 use super::findings::Counts;
 use crate::evaluate::{Engine, EvaluateError, Evaluator};
 use crate::limits::AUDIT_BATCH_MAX;
 use crate::policies::Policies;
-use crate::recorded::{Kept, Recorded, RestsOn};
+use crate::recorded::{Recorded, RestsOn};
 
 /// What is to be looked at.
 #[derive(Clone, Debug)]
@@ -111,32 +112,68 @@ impl Looked {
         let verdict = match (&recorded.rests_on, policy) {
             (RestsOn::Unreadable, _) => Err(Disagreement::Unreadable),
             (RestsOn::Kept(kept), Some(policy)) => {
+                let words = Words::Stated {
+                    decision: &recorded.statement,
+                    salt: &kept.salt,
+                    granted: granted.as_deref(),
+                };
                 let subject = Subject {
                     namespace,
-                    decision: &recorded.statement,
-                    kept,
-                    granted: granted.as_deref(),
+                    words,
+                    request: &kept.request,
+                    evaluation: &kept.evaluation,
+                    facts: &kept.facts(),
                 };
                 compare(evaluator, &policy, subject)
             }
             (RestsOn::Gone, _) | (RestsOn::Kept(_), None) => {
-                let is_foreign = recorded.kept().is_some_and(is_foreign);
-                let counts = &mut self.counts;
-                counts.skipped = counts.skipped.saturating_add(1);
-                counts.foreign = counts.foreign.saturating_add(u64::from(is_foreign));
-                return;
+                let is_foreign = recorded
+                    .kept()
+                    .is_some_and(|kept| is_foreign(&kept.evaluation));
+                return self.skip(is_foreign);
             }
         };
+        self.checked(verdict, |disagreement| Found {
+            namespace: namespace.clone(),
+            leaf: recorded.place.leaf_index(),
+            term: recorded.place.log_term(),
+            surface: recorded.statement.surface,
+            disagreement,
+        });
+    }
+
+    /// Counts a decision that could not be evaluated.
+    pub(super) fn skip(&mut self, is_foreign: bool) {
+        let counts = &mut self.counts;
+        counts.skipped = counts.skipped.saturating_add(1);
+        counts.foreign = counts.foreign.saturating_add(u64::from(is_foreign));
+    }
+
+    /// Counts a decision that was, and what is found in it.
+    pub(super) fn checked(
+        &mut self,
+        verdict: Result<(), Disagreement>,
+        found: impl FnOnce(Disagreement) -> Found,
+    ) {
         self.counts.checked = self.counts.checked.saturating_add(1);
         if let Err(disagreement) = verdict {
-            self.found.push(Found {
-                namespace: namespace.clone(),
-                leaf: recorded.place.leaf_index(),
-                term: recorded.place.log_term(),
-                surface: recorded.statement.surface,
-                disagreement,
-            });
+            self.found.push(found(disagreement));
         }
+    }
+}
+
+/// A policy, if this node has one that loads.
+pub(super) fn loaded(
+    policy: Result<Policy, EvaluateError>,
+) -> Result<Option<Policy>, EvaluateError> {
+    match policy {
+        Ok(policy) => Ok(Some(policy)),
+        Err(EvaluateError::NoBundle(_)) => Ok(None),
+        Err(error @ EvaluateError::Policy(_)) => {
+            tracing::warn!(%error, "decisions under this bundle cannot be audited");
+            Ok(None)
+        }
+        Err(error @ (EvaluateError::Read(_) | EvaluateError::Store(_))) => Err(error),
     }
 }
 
@@ -177,7 +214,7 @@ fn case<V: View<Error = StoreError>>(
     let Some(kept) = recorded.kept() else {
         return Ok(nothing(recorded));
     };
-    if is_foreign(kept) {
+    if is_foreign(&kept.evaluation) {
         return Ok(nothing(recorded));
     }
     let digest = recorded.statement.policy_digest;
@@ -185,14 +222,8 @@ fn case<V: View<Error = StoreError>>(
         Some(record) => Ok(record.bundle),
         None => Err(EvaluateError::NoBundle(digest)),
     });
-    let policy = match policy {
-        Ok(policy) => policy,
-        Err(EvaluateError::NoBundle(_)) => return Ok(nothing(recorded)),
-        Err(error @ EvaluateError::Policy(_)) => {
-            tracing::warn!(%error, "decisions under this bundle cannot be audited");
-            return Ok(nothing(recorded));
-        }
-        Err(error @ (EvaluateError::Read(_) | EvaluateError::Store(_))) => return Err(error),
+    let Some(policy) = loaded(policy)? else {
+        return Ok(nothing(recorded));
     };
     let mut granted = None;
     if let Some(grant) = recorded.statement.verdict.grant()
@@ -209,8 +240,8 @@ fn case<V: View<Error = StoreError>>(
 }
 
 /// Whether another version of the evaluator made it, which this node does not have.
-fn is_foreign(kept: &Kept) -> bool {
-    kept.evaluation.evaluator_version != EVALUATOR_VERSION
+pub(super) fn is_foreign(evaluation: &Evaluation) -> bool {
+    evaluation.evaluator_version != EVALUATOR_VERSION
 }
 
 /// The term of the statement at `leaf`.
@@ -224,7 +255,7 @@ fn term_at<V: View<Error = StoreError>>(
 }
 
 /// The processor time that this thread has used.
-fn thread_time() -> Duration {
+pub(super) fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))

@@ -7,13 +7,13 @@
 #[cfg(test)]
 mod tests;
 
-use holdpoint_core::command::Verdict;
-use holdpoint_policy::{Evaluation, Input, Policy};
+use holdpoint_core::command::{Authorize, Evaluation as Recorded, Verdict};
+use holdpoint_policy::{Evaluation, Facts, Input, Policy};
+use holdpoint_receipt::request::digest_of_canonical;
 use holdpoint_receipt::statement::DecisionStatement;
-use holdpoint_receipt::{Actor, Name, PermitId, SessionId, commit};
+use holdpoint_receipt::{Actor, Name, PermitId, Request, Salt, SessionId, commit};
 
 use crate::evaluate::Evaluator;
-use crate::recorded::Kept;
 use crate::translate;
 
 /// What a node finds otherwise than it was recorded.
@@ -46,12 +46,31 @@ pub(super) enum Disagreement {
 pub(super) struct Subject<'a> {
     /// The namespace that it stands in.
     pub(super) namespace: &'a Name,
-    /// What was stated.
-    pub(super) decision: &'a DecisionStatement,
-    /// What it rests on.
-    pub(super) kept: &'a Kept,
-    /// The prerequisites of the permit, if one was granted and is kept.
-    pub(super) granted: Option<&'a [PermitId]>,
+    /// What it says of its request.
+    pub(super) words: Words<'a>,
+    /// What was asked.
+    pub(super) request: &'a Request,
+    /// How the leader evaluated that.
+    pub(super) evaluation: &'a Recorded,
+    /// The facts of the policy then.
+    pub(super) facts: &'a Facts,
+}
+
+/// What a decision says of its request. The state machine does not read requests: it takes these from
+/// the command, and the statement has them from there.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Words<'a> {
+    /// As the statement has them.
+    Stated {
+        /// What was stated.
+        decision: &'a DecisionStatement,
+        /// Under which it commits to what it does not say.
+        salt: &'a Salt,
+        /// The prerequisites of the permit, if one was granted and is kept.
+        granted: Option<&'a [PermitId]>,
+    },
+    /// As the command that this node applied had them.
+    Applied(&'a Authorize),
 }
 
 /// Evaluates a decision again under `policy`, which is the one that it names.
@@ -65,12 +84,16 @@ pub(super) fn compare(
     subject: Subject<'_>,
 ) -> Result<(), Disagreement> {
     same_request(subject)?;
-    let Subject { kept, .. } = subject;
-    let (evaluation, facts) = (&kept.evaluation, kept.facts());
+    let Subject {
+        request,
+        evaluation,
+        facts,
+        ..
+    } = subject;
     let input = Input {
-        request: &kept.request,
+        request,
         now_ms: evaluation.evaluated_at.get(),
-        facts: &facts,
+        facts,
     };
     let said = evaluator.evaluate(policy, input);
     let decided = match said {
@@ -109,43 +132,58 @@ pub(super) fn compare(
     }
 }
 
-/// That the statement is about the request that was stored with it. The state machine does not read
-/// requests: it takes their words from the command.
+/// That the decision is about the request that came with it.
 fn same_request(subject: Subject<'_>) -> Result<(), Disagreement> {
     let Subject {
-        namespace,
-        decision,
-        kept,
-        granted,
+        namespace, request, ..
     } = subject;
-    let (request, salt) = (&kept.request, &kept.salt);
-    let committed = |member: &str, value: Option<&str>| {
-        value.map(|value| commit(salt, member, value.as_bytes()))
+    let prerequisites = &request.prerequisites;
+    let seen = subject.evaluation.facts.prerequisites.len() == prerequisites.len();
+    let same = match subject.words {
+        Words::Stated {
+            decision,
+            salt,
+            granted,
+        } => {
+            let committed = |member: &str, value: Option<&str>| {
+                value.map(|value| commit(salt, member, value.as_bytes()))
+            };
+            let caller = committed("caller_commitment", Some(request.caller.as_str()));
+            let actor = request.actor.as_ref().map(Actor::as_str);
+            let actor = committed("actor_commitment", actor);
+            let session = request.session.as_ref().map(SessionId::as_str);
+            let session = committed("session_commitment", session);
+            [
+                ("namespace", request.namespace == *namespace),
+                ("digest", request.digest() == decision.request_digest),
+                ("surface", request.surface == decision.surface),
+                ("action", request.action == decision.action),
+                ("caller", caller == Some(decision.caller_commitment)),
+                ("actor", actor == decision.actor_commitment),
+                ("session", session == decision.session_commitment),
+                (
+                    "list of prerequisites",
+                    seen && granted.is_none_or(|granted| granted == prerequisites),
+                ),
+            ]
+        }
+        Words::Applied(command) => {
+            let digest = digest_of_canonical(&command.request);
+            [
+                ("namespace", request.namespace == *namespace),
+                ("digest", digest == command.request_digest),
+                ("surface", request.surface == command.surface),
+                ("action", request.action == command.action),
+                ("caller", request.caller == command.caller),
+                ("actor", request.actor == command.actor),
+                ("session", request.session == command.session),
+                (
+                    "list of prerequisites",
+                    seen && command.prerequisites == *prerequisites,
+                ),
+            ]
+        }
     };
-    let caller = committed("caller_commitment", Some(request.caller.as_str()));
-    let actor = request.actor.as_ref().map(Actor::as_str);
-    let session = request.session.as_ref().map(SessionId::as_str);
-    let seen = kept.evaluation.facts.prerequisites.len();
-    let same = [
-        ("namespace", request.namespace == *namespace),
-        ("digest", request.digest() == decision.request_digest),
-        ("surface", request.surface == decision.surface),
-        ("action", request.action == decision.action),
-        ("caller", caller == Some(decision.caller_commitment)),
-        (
-            "actor",
-            committed("actor_commitment", actor) == decision.actor_commitment,
-        ),
-        (
-            "session",
-            committed("session_commitment", session) == decision.session_commitment,
-        ),
-        (
-            "list of prerequisites",
-            request.prerequisites.len() == seen
-                && granted.is_none_or(|granted| granted == request.prerequisites),
-        ),
-    ];
     match same.iter().find(|(_, is_same)| !is_same) {
         Some((what, _)) => Err(Disagreement::Request(what)),
         None => Ok(()),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use holdpoint_receipt::Name;
 
+use super::fresh::Fresh;
 use crate::pool::Pool;
 
 /// The audit of one node. Cheap to clone; clones are one.
@@ -19,6 +20,8 @@ struct Inner {
     thread: Option<Pool>,
     /// Whether this node audits, as it last looked.
     audits: AtomicBool,
+    /// What was applied and waits in memory.
+    fresh: Fresh,
     /// The first leaf of each namespace that was not looked at.
     next: Mutex<BTreeMap<Name, u64>>,
     checked: AtomicU64,
@@ -94,6 +97,7 @@ impl Audit {
         Self(Arc::new(Inner {
             thread,
             audits: AtomicBool::new(false),
+            fresh: Fresh::default(),
             next: Mutex::default(),
             checked: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
@@ -114,6 +118,12 @@ impl Audit {
     /// Takes note of whether this node audits.
     pub(super) fn set_audits(&self, audits: bool) {
         self.0.audits.store(audits, Ordering::Relaxed);
+        self.0.fresh.set_wanted(audits);
+    }
+
+    /// What was applied and waits in memory.
+    pub(crate) fn fresh(&self) -> &Fresh {
+        &self.0.fresh
     }
 
     /// Takes note of the first leaf of a namespace that was not looked at.

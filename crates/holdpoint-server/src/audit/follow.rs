@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdpoint_policy::EVALUATOR_VERSION;
-use holdpoint_raft::{GroupMembership, MemberPlace};
+use holdpoint_raft::{Group, GroupMembership, MemberPlace};
 use holdpoint_receipt::Name;
 use tokio::sync::mpsc::Sender;
 use tokio::time::sleep;
 
+use super::again::look_at_fresh;
 use super::batch::{Asked, Found, Looked, look};
 use super::findings::{Audit, Counts, Duty};
+use super::fresh::{Next, Run};
 use crate::evaluate::Engine;
 use crate::gate::Gate;
 use crate::limits::AUDIT_BATCH_MAX;
@@ -96,13 +98,19 @@ impl Walk<'_> {
             if from >= *size {
                 continue;
             }
-            let asked = Asked {
-                namespace: namespace.clone(),
-                from,
-                to: *size,
-                own_term: self.own_term,
+            let fresh = self.gate.audit().fresh();
+            let looked = match fresh.next(namespace, from, *size, self.own_term) {
+                Next::Fresh { runs, to } => self.look_at_fresh(namespace, from, runs, to).await,
+                Next::Stored { to } => {
+                    let asked = Asked {
+                        namespace: namespace.clone(),
+                        from,
+                        to,
+                        own_term: self.own_term,
+                    };
+                    self.look(asked).await
+                }
             };
-            let looked = self.look(asked).await;
             assert!(looked.next > from, "each look gets on");
             is_done &= looked.next >= *size;
             self.gate.audit().looked(looked.counts);
@@ -136,34 +144,63 @@ impl Walk<'_> {
     }
 
     async fn look(&self, asked: Asked) -> Looked {
-        let nothing = Looked {
-            next: asked.to.min(asked.from.saturating_add(AUDIT_BATCH_MAX)),
-            counts: Counts::default(),
-            found: Vec::new(),
+        let to = asked.to.min(asked.from.saturating_add(AUDIT_BATCH_MAX));
+        let (from, namespace) = (asked.from, asked.namespace.clone());
+        let work = move |group: &Group, engine: Engine<'_>| look(group, engine, &asked);
+        self.run(&namespace, (from, to), work).await
+    }
+
+    async fn look_at_fresh(&self, namespace: &Name, from: u64, runs: Vec<Run>, to: u64) -> Looked {
+        if runs.is_empty() {
+            return nothing(to);
+        }
+        let name = namespace.clone();
+        let work = move |group: &Group, engine: Engine<'_>| {
+            look_at_fresh(group, engine, &name, (&runs, to))
         };
+        self.run(namespace, (from, to), work).await
+    }
+
+    /// Looks at the leaves of `from` and before `to` on the thread of the audit.
+    async fn run(
+        &self,
+        namespace: &Name,
+        (from, to): (u64, u64),
+        look: impl FnOnce(&Group, Engine<'_>) -> Looked + Send + 'static,
+    ) -> Looked {
         let Some(thread) = self.gate.audit().thread() else {
-            return nothing;
+            return nothing(to);
         };
         let (group, policies) = (self.gate.group().clone(), Arc::clone(&self.policies));
-        let (from, namespace) = (asked.from, asked.namespace.clone());
         let evaluator = Arc::clone(self.gate.evaluator());
         let work = move || {
             let engine = Engine {
                 policies: &policies,
                 evaluator: &*evaluator,
             };
-            look(&group, engine, &asked)
+            look(&group, engine)
         };
         let looked = thread.run(work).await;
         looked.unwrap_or_else(|error| {
             tracing::error!(%namespace, from, %error, "these leaves were not audited");
-            let skipped = nothing.next.saturating_sub(from);
             let counts = Counts {
-                skipped,
+                skipped: to.saturating_sub(from),
                 ..Counts::default()
             };
-            Looked { counts, ..nothing }
+            Looked {
+                counts,
+                ..nothing(to)
+            }
         })
+    }
+}
+
+/// Nothing was to be looked at before `next`.
+fn nothing(next: u64) -> Looked {
+    Looked {
+        next,
+        counts: Counts::default(),
+        found: Vec::new(),
     }
 }
 

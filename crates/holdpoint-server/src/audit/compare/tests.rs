@@ -1,15 +1,18 @@
 use holdpoint_core::command::{ApprovalFact, ApprovalName, Evaluation, Facts};
 use holdpoint_policy::{self as policy, EVALUATOR_VERSION, starter};
+use holdpoint_receipt::request::digest_of_canonical;
 use holdpoint_receipt::statement::{BoundCommitments, Verdict as Stated};
 use holdpoint_receipt::{
-    Caller, ClusterTime, Digest, PolicyVersion, Reason, Request, Salt, StatementText,
+    Caller, ClusterTime, Digest, IdempotencyKey, PolicyVersion, Reason, Request, Salt,
+    StatementText,
 };
 
 use super::{
-    DecisionStatement, Disagreement, Input, Kept, Name, PermitId, Policy, Subject, Verdict, commit,
-    compare, translate,
+    Authorize, DecisionStatement, Disagreement, Input, Name, PermitId, Policy, Subject, Verdict,
+    Words, commit, compare, translate,
 };
 use crate::evaluate::ByPolicy;
+use crate::recorded::Kept;
 
 const NOW_MS: u64 = 1_800_000_000_000;
 
@@ -138,13 +141,45 @@ impl Case {
     }
 
     fn compared(&self) -> Result<(), Disagreement> {
+        self.compared_to(Words::Stated {
+            decision: &self.decision,
+            salt: &self.kept.salt,
+            granted: self.granted.as_deref(),
+        })
+    }
+
+    fn compared_to(&self, words: Words<'_>) -> Result<(), Disagreement> {
         let subject = Subject {
             namespace: &self.namespace,
-            decision: &self.decision,
-            kept: &self.kept,
-            granted: self.granted.as_deref(),
+            words,
+            request: &self.kept.request,
+            evaluation: &self.kept.evaluation,
+            facts: &self.kept.facts(),
         };
         compare(&ByPolicy, &self.policy, subject)
+    }
+
+    /// The command that a leader would have proposed for it.
+    fn command(&self) -> Authorize {
+        let request = &self.kept.request;
+        let canonical = request.to_canonical().into_bytes();
+        Authorize {
+            namespace: request.namespace.clone(),
+            caller: request.caller.clone(),
+            idempotency_key: IdempotencyKey::new("k1").unwrap(),
+            not_after: self.kept.evaluation.evaluated_at,
+            wait_until: None,
+            request_digest: digest_of_canonical(&canonical),
+            request: canonical,
+            surface: request.surface.clone(),
+            action: request.action.clone(),
+            actor: request.actor.clone(),
+            session: request.session.clone(),
+            step: None,
+            prerequisites: request.prerequisites.clone(),
+            evaluation: Some(self.kept.evaluation.clone()),
+            salt: self.kept.salt,
+        }
     }
 
     /// What is found once the record says something else.
@@ -264,5 +299,38 @@ fn statement_about_another_request_is_found() {
     assert_eq!(
         prerequisites,
         "its list of prerequisites is not the one of its request"
+    );
+}
+
+#[test]
+fn command_about_another_request_is_found_as_its_statement_would_be() {
+    let case = Case::of(echo("hello"));
+    let found = |change: fn(&mut Authorize)| {
+        let mut command = case.command();
+        assert_eq!(case.compared_to(Words::Applied(&command)), Ok(()));
+        change(&mut command);
+        let found = case.compared_to(Words::Applied(&command)).unwrap_err();
+        found.to_string()
+    };
+    let other = |what: &str| format!("its {what} is not the one of its request");
+    assert_eq!(
+        found(|it| it.surface = Name::new("other").unwrap()),
+        other("surface")
+    );
+    assert_eq!(
+        found(|it| it.action = Name::new("other").unwrap()),
+        other("action")
+    );
+    assert_eq!(
+        found(|it| it.caller = Caller::new("loopback:mallory").unwrap()),
+        other("caller")
+    );
+    assert_eq!(
+        found(|it| it.request_digest = Digest::from_bytes([0; 32])),
+        other("digest")
+    );
+    assert_eq!(
+        found(|it| it.prerequisites = vec![PermitId::from_bytes([1; 16])]),
+        other("list of prerequisites")
     );
 }
