@@ -12,6 +12,8 @@ mod misfit;
 mod reader;
 mod recorder;
 
+use std::io::Write;
+
 pub use event::{Answered, Event, Op, Outcome, PermitState, Proof};
 pub use header::{Bound, Demands, FORMAT, Header, Mark};
 pub use lives::{Answer, Charge, End, Exhausted, Life, Stated, Turn, What};
@@ -31,6 +33,23 @@ pub struct History {
 }
 
 impl History {
+    /// Writes all of it, marks first.
+    ///
+    /// # Errors
+    ///
+    /// An event cannot be, or the bytes could not be written.
+    pub fn write(&self, out: impl Write) -> Result<(), RecordError> {
+        let mut recorder = Recorder::begin(out, &self.header)?;
+        for mark in &self.marks {
+            recorder.mark(mark)?;
+        }
+        for event in &self.events {
+            recorder.event(event)?;
+        }
+        recorder.finish()?;
+        Ok(())
+    }
+
     /// The bound that `key` is of; none if the header does not name it.
     #[must_use]
     pub fn bound_of(&self, key: &str) -> Option<&Bound> {

@@ -68,6 +68,18 @@ fn clean_history_of_some_length_is_found_to_keep_every_promise() {
 }
 
 #[test]
+fn history_in_which_nothing_happened_shows_nothing() {
+    let mut history = invent(&plan(1));
+    history.events.clear();
+    history.marks.clear();
+    for finding in checkers::check_all(&history) {
+        let verdict = finding.verdict.expect("every checker is asked");
+        let name = finding.checker.name;
+        assert!(matches!(verdict, Verdict::Unknown(_)), "{name}: {verdict}");
+    }
+}
+
+#[test]
 fn same_seed_gives_the_same_history() {
     assert_eq!(invent(&plan(7)), invent(&plan(7)));
     assert_ne!(invent(&plan(7)).events, invent(&plan(8)).events);

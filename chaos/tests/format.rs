@@ -30,14 +30,9 @@ fn refused(text: &str, sentence: &str) {
 }
 
 fn written(history: &History) -> String {
-    let mut recorder = Recorder::begin(Vec::new(), &history.header).unwrap();
-    for mark in &history.marks {
-        recorder.mark(mark).unwrap();
-    }
-    for event in &history.events {
-        recorder.event(event).unwrap();
-    }
-    String::from_utf8(recorder.finish().unwrap()).unwrap()
+    let mut bytes = Vec::new();
+    history.write(&mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
 }
 
 #[test]

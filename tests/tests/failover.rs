@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chaos::checkers::{self, convergent, fenced, single_valued};
-use chaos::history::{History, Recorder};
+use chaos::history::History;
 use chaos::report::{Overall, overall, table};
 use holdpoint_client::{Gate, Operation, Refusal};
 use holdpoint_receipt::{KeySet, verify};
@@ -136,13 +136,7 @@ fn explained(history: &History) {
     eprintln!("{operations} operations\n{}", table(&findings));
     if overall(&findings) != Overall::Holds {
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("failover.jsonl");
-        let mut recorder = Recorder::begin(File::create(&file).unwrap(), &history.header).unwrap();
-        for mark in &history.marks {
-            recorder.mark(mark).unwrap();
-        }
-        for event in &history.events {
-            recorder.event(event).unwrap();
-        }
+        history.write(File::create(&file).unwrap()).unwrap();
         panic!("the history is kept: `chaos check {}`", file.display());
     }
 }

@@ -4,7 +4,7 @@
 //! Source: Herlihy and Wing, "Linearizability" (1990), which is local: each key is checked apart; Wing and
 //! Gong, "Testing and verifying concurrent objects" (1993); Lowe, "Testing for linearizability" (2017),
 //! for the just-in-time order and the memory of states that led nowhere. What a key means is in
-//! [`model`], from `SPEC` section 4.
+//! `model`, from `SPEC` section 4.
 //!
 //! Three facts of this gate keep the search small: an attempt is one operation however often it was sent;
 //! leaves and fences say in which order the log took effect, so only what has no receipt (refusals, reads,

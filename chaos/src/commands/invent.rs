@@ -1,10 +1,10 @@
 //! `chaos invent`: writes the history of a gate that keeps every promise, or of one with a planted bug.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 use std::process::ExitCode;
 
-use chaos::history::{History, RecordError, Recorder};
+use chaos::history::History;
 use chaos::planted;
 use chaos::reference::{Dice, Plan, invent};
 
@@ -48,9 +48,9 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode, String> {
     let written = match out {
         Some(file) => {
             let created = File::create(file).map_err(|error| format!("`{file}`: {error}"))?;
-            write(&history, BufWriter::new(created))
+            history.write(BufWriter::new(created))
         }
-        None => write(&history, BufWriter::new(io::stdout().lock())),
+        None => history.write(BufWriter::new(io::stdout().lock())),
     };
     written.map_err(|error| said(&error))?;
     Ok(ExitCode::SUCCESS)
@@ -66,16 +66,4 @@ fn plant(history: &mut History, name: &str, seed: u64) -> Result<(), String> {
     Err(format!(
         "the history has no place for `{name}`: take another seed, or more operations"
     ))
-}
-
-fn write(history: &History, out: impl Write) -> Result<(), RecordError> {
-    let mut recorder = Recorder::begin(out, &history.header)?;
-    for mark in &history.marks {
-        recorder.mark(mark)?;
-    }
-    for event in &history.events {
-        recorder.event(event)?;
-    }
-    recorder.finish()?;
-    Ok(())
 }

@@ -5,7 +5,7 @@
 
 use super::collect::{Key, Meaning, Operation};
 use crate::history::{Answered, Bound, Event, Op, Outcome, PermitState};
-use crate::story::{Granted, StepKind};
+use crate::story::{Attempt, Granted, StepKind};
 
 /// The state of a permit, as far as operations showed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +165,7 @@ impl State {
         }
         let asker = Asker::of(granted);
         let counting = self.counting(key, &asker);
-        if !fits(key, self, &counting, &asker) {
+        if !fits(key, &counting, &asker) {
             return None;
         }
         let mut undo = self.unchanged();
@@ -208,7 +208,7 @@ impl State {
                 let mut held = self.held.iter();
                 excused || held.any(|permit| self.local(*permit) == Local::Committed)
             }
-            "BOUND_HELD" | "BOUND_EXHAUSTED" => excused || !fits(key, self, &counting, &asker),
+            "BOUND_HELD" | "BOUND_EXHAUSTED" => excused || !fits(key, &counting, &asker),
             // The policy denied it.
             _ => true,
         };
@@ -261,7 +261,7 @@ impl State {
 
 /// Who claims a key, and when.
 struct Asker<'s> {
-    attempt: crate::story::Attempt<'s>,
+    attempt: Attempt<'s>,
     version: u64,
     amount: u64,
     at_ms: u64,
@@ -279,12 +279,7 @@ impl<'s> Asker<'s> {
 }
 
 /// Whether a claim fits beside those who still count.
-fn fits(
-    key: &Key<'_>,
-    state: &State,
-    counting: &[(usize, Option<Local>)],
-    asker: &Asker<'_>,
-) -> bool {
+fn fits(key: &Key<'_>, counting: &[(usize, Option<Local>)], asker: &Asker<'_>) -> bool {
     let left = counting.iter().filter(|(_, ended)| ended.is_none());
     match key.bound {
         Bound::Exclusive {} | Bound::Once {} => left.count() == 0,
@@ -297,7 +292,6 @@ fn fits(
                 .fold(asker.amount, |sum, granted| {
                     sum.saturating_add(granted.amount)
                 });
-            debug_assert!(state.held.len() >= counting.len(), "only holders count");
             sum <= limit
         }
     }

@@ -278,3 +278,34 @@ const fn mixed(place: usize, what: u64) -> u64 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::collect::keys;
+    use super::*;
+    use crate::reference::{Plan, invent};
+    use crate::story::Story;
+
+    #[test]
+    fn search_that_runs_out_of_steps_says_so_and_not_that_something_is_broken() {
+        let history = invent(&Plan::default());
+        let story = Story::of(&history);
+        let keys = keys(&story);
+        let busiest = keys.iter().max_by_key(|key| key.required).unwrap();
+        assert!(matches!(explain(busiest, 5), Found::GaveUp));
+        assert!(matches!(explain(busiest, 100_000), Found::Order));
+    }
+
+    #[test]
+    fn clean_history_needs_about_one_step_for_each_operation() {
+        let history = invent(&Plan {
+            keys: 1,
+            ..Plan::default()
+        });
+        let story = Story::of(&history);
+        for key in keys(&story) {
+            let found = explain(&key, key.operations.len() * 2);
+            assert!(matches!(found, Found::Order), "{}: {found:?}", key.name);
+        }
+    }
+}
