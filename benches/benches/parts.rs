@@ -17,7 +17,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use holdpoint_core::codec::{decode_entry, encode_entry};
 use holdpoint_core::outcome::AuthorizeOutcome;
 use holdpoint_core::{Command, Entry, GroupId, MapView, Outcome, apply};
-use holdpoint_policy::{Facts, Input, Policy, directory};
+use holdpoint_policy::{Bundle, Facts, Input, Policy, directory};
 use holdpoint_receipt::checkpoint::{Checkpoint, Origin};
 use holdpoint_receipt::merkle::{Frontier, leaf_of, prove_inclusion, verify_inclusion};
 use holdpoint_receipt::verify::verify_head_signature;
@@ -183,6 +183,72 @@ fn policy(criterion: &mut Criterion) {
     });
 }
 
+/// The bundle of the benches with `count` surfaces in place of its own, each with an action of its own,
+/// all under the eight policies of `job.run` and every fourth under one more.
+fn with_surfaces(bundle: &Bundle, count: usize) -> Bundle {
+    let text = |path: &str| str::from_utf8(bundle.file(path).unwrap()).unwrap();
+    let (types, _) = text("schema.cedarschema").split_once("action \"").unwrap();
+    let mut schema = format!("{types}action jobs;\n");
+    let mut surfaces =
+        String::from("callers: { 'loopback:bench': 'Caller::\"bench\"' }\nsurfaces:\n");
+    let shared = text("policies/job.cedar");
+    let mut policies = shared.replace(
+        "action == Action::\"job.run\"",
+        "action in Action::\"jobs\"",
+    );
+    for number in 0..count {
+        schema += &format!(
+            "action \"j{number}\" in [jobs] appliesTo {{ principal: Caller, resource: Job, context: JobContext }};\n"
+        );
+        surfaces += &format!(
+            "  j{number}: {{ principal: Caller, actions: {{ run: j{number} }}, resource: 'Job::\"{{params.key}}\"', \
+             resource_must_exist: false, params: JobParams, executors: [caller], \
+             bounds: [{{ name: job, exclusive: 'j{number}/{{params.key}}' }}], permit_for: 10m, \
+             complete_within: 10m }}\n"
+        );
+        if number % 4 == 0 {
+            policies += &format!(
+                "@id(\"o{number}\")@reason(\"-\")permit(principal,action==Action::\"j{number}\",resource)\
+                 when{{context.params.adds==1}};\n"
+            );
+        }
+    }
+    let manifest = text("bundle.yaml").replace(", policies/others.cedar", "");
+    let files = [
+        ("bundle.yaml", manifest),
+        ("schema.cedarschema", schema),
+        ("surfaces.yaml", surfaces),
+        ("policies/job.cedar", policies),
+        ("entities.json", text("entities.json").to_owned()),
+    ];
+    Bundle::new(files).unwrap()
+}
+
+/// That it costs the same however many surfaces there are.
+fn surfaces(criterion: &mut Criterion) {
+    let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let bundle = directory::read(&bundle).unwrap();
+    let mut group = criterion.benchmark_group("policy, among surfaces");
+    for count in [10, 100, 1_000] {
+        let policy = Policy::load(&with_surfaces(&bundle, count)).unwrap();
+        let request = Request {
+            surface: Name::new(format!("j{}", count / 2 - 1)).unwrap(),
+            ..asked()
+        };
+        let facts = Facts::default();
+        group.bench_function(format!("evaluate, {count} surfaces"), |bencher| {
+            bencher.iter(|| {
+                policy.evaluate(Input {
+                    request: black_box(&request),
+                    now_ms: NOW_MS,
+                    facts: &facts,
+                })
+            });
+        });
+    }
+    group.finish();
+}
+
 fn statement(criterion: &mut Criterion) {
     let mut machine = Machine::founded();
     let entry = machine.authorize();
@@ -291,6 +357,6 @@ fn log(criterion: &mut Criterion) {
 }
 
 criterion_group!(
-    parts, judge, codec, request, policy, statement, merkle, sign, log
+    parts, judge, codec, request, policy, surfaces, statement, merkle, sign, log
 );
 criterion_main!(parts);

@@ -35,7 +35,7 @@ pub const BUNDLE_BYTES_MAX: usize = 384 * 1024;
 pub const BUNDLES_MAX: u64 = 1_024;
 
 /// Surfaces of one bundle.
-pub const SURFACES_MAX: usize = 256;
+pub const SURFACES_MAX: usize = 1_024;
 
 /// Actions of one surface.
 pub const ACTIONS_MAX: usize = 64;
@@ -171,8 +171,9 @@ pub const PENDING_REFRESH_MS: u64 = 60 * 1_000;
 /// spent it. Afterwards it is given anew: at least as long as a client waits for an answer.
 pub const APPROVAL_REPEAT_MS: u64 = ATTEMPT_KEPT_MS;
 
-/// Surfaces that operators have frozen.
-pub const FROZEN_SURFACES_MAX: usize = SURFACES_MAX;
+/// Surfaces that operators have frozen: fewer than a bundle can have, because the list is read for each
+/// decision. Whoever has to stop more freezes the namespace.
+pub const FROZEN_SURFACES_MAX: usize = 256;
 
 /// How long what a waiting attempt wants is kept for it once it is free: for a client whose leader
 /// stands still, longer than it takes to notice that and to find the next leader.

@@ -22,7 +22,7 @@ use crate::template::{Params, Template};
 use crate::yaml::Node;
 
 /// The most surfaces in a bundle.
-const SURFACES_MAX: usize = 128;
+const SURFACES_MAX: usize = 1_024;
 /// The most actions of a surface; the state machine takes no more.
 const ACTIONS_MAX: usize = 64;
 /// The most quorums that a surface lists: each is a question more to the policies.
