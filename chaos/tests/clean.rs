@@ -1,11 +1,13 @@
 //! Histories in which every promise is kept raise no alarm, and each planted bug does.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chaos::checkers::{self, Finding};
-use chaos::history::History;
+use chaos::history::{Event, History};
 use chaos::planted::{self, Bug, Expected};
 use chaos::reference::{Dice, Plan, invent};
 use chaos::story::Story;
-use chaos::verdict::Verdict;
+use chaos::verdict::{Breach, EXCERPT_MAX, Verdict};
 
 /// Clean histories that are checked.
 const CLEAN: u64 = 2_000;
@@ -106,7 +108,7 @@ fn each_planted_bug_is_found_by_its_checker_which_shows_it() {
             ..Plan::default()
         });
         for (bug, places) in planted::ALL.iter().zip(&mut places) {
-            match found(bug, clean.clone(), seed) {
+            match found(bug, &clean, seed) {
                 None => {}
                 Some(Ok(())) => *places += 1,
                 Some(Err(why)) => missed.push(format!("{} in seed {seed}: {why}", bug.name)),
@@ -122,7 +124,8 @@ fn each_planted_bug_is_found_by_its_checker_which_shows_it() {
 }
 
 /// Plants the bug in a clean history, and says whether it is found; none if it has no place there.
-fn found(bug: &Bug, mut history: History, seed: u64) -> Option<Result<(), String>> {
+fn found(bug: &Bug, clean: &History, seed: u64) -> Option<Result<(), String>> {
+    let mut history = clean.clone();
     if !(bug.plant)(&mut history, &mut Dice::new(seed)) {
         return None;
     }
@@ -136,12 +139,36 @@ fn found(bug: &Bug, mut history: History, seed: u64) -> Option<Result<(), String
     let verdict = (checker.over)(&Story::of(&history));
     Some(match (bug.expected, &verdict) {
         (Expected::Unknown, Verdict::Unknown(_)) => Ok(()),
-        (Expected::Broken, Verdict::Broken(breach)) => {
-            let is_shown = !breach.excerpt.is_empty() && breach.reproduce.is_some();
-            is_shown
-                .then_some(())
-                .ok_or_else(|| "nothing shows it".to_owned())
-        }
+        (Expected::Broken, Verdict::Broken(breach)) => shows(breach, clean, &history),
         (_, verdict) => Err(verdict.to_string()),
     })
+}
+
+/// The excerpt is short, and has an operation that the plant changed, if it changed any.
+fn shows(breach: &Breach, clean: &History, planted: &History) -> Result<(), String> {
+    let before = by_call(&clean.events);
+    let is_new = |event: &&Event| {
+        let same = before.get(&(event.call_us, event.client.as_str()));
+        !same.is_some_and(|events| events.contains(event))
+    };
+    let changed = planted.events.iter().filter(is_new);
+    let changed: BTreeSet<String> = changed
+        .filter_map(|event| serde_json::to_string(event).ok())
+        .collect();
+    let is_shown = changed.is_empty() || breach.excerpt.iter().any(|line| changed.contains(line));
+    let is_short = (1..=EXCERPT_MAX).contains(&breach.excerpt.len());
+    if is_shown && is_short && breach.reproduce.is_some() {
+        Ok(())
+    } else {
+        Err(format!("what was planted is not shown: {breach}"))
+    }
+}
+
+fn by_call(events: &[Event]) -> BTreeMap<(u64, &str), Vec<&Event>> {
+    let mut sorted: BTreeMap<(u64, &str), Vec<&Event>> = BTreeMap::new();
+    for event in events {
+        let name = (event.call_us, event.client.as_str());
+        sorted.entry(name).or_default().push(event);
+    }
+    sorted
 }
