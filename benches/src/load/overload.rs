@@ -21,12 +21,13 @@ use crate::system::holdpoint::Holdpoint;
 use crate::usage::resident_bytes;
 use crate::workload::Workload;
 
-/// Streams to the gate: one alone is not read any further when a thousand of its requests are in flight.
+/// Streams to the gate: one alone may not have every place.
 const CONNECTIONS: usize = 8;
 /// Requests in flight at once, at most; who comes then waits here, and the waiting counts.
 const WORKERS: usize = 16_384;
-/// In flight when the capacity is measured, before and after.
-const FULL: usize = 1_024;
+/// In flight when the capacity is measured, before and after: enough for full entries, and not so many
+/// that the gate sheds some with the deadline of a second, of which it gets half.
+const FULL: usize = 512;
 /// How many times the capacity is asked for.
 const TIMES: u64 = 3;
 /// How long the cluster gets to be at full speed again.

@@ -13,7 +13,7 @@ use crate::gate::{ATTEMPT_FOR_MAX, Gate};
 use crate::operation::{Operation, OperationError};
 use crate::permit::{Granted, Permit};
 use crate::refusal::{AttemptName, Denied, Refusal, Silence, WaitingPlace};
-use crate::retry::PAUSE_MIN;
+use crate::retry::{PAUSE_MAX, PAUSE_MIN};
 use crate::steps::{Decision, Submission};
 
 /// The longest time for which one call asks for an attempt that waits. A node that is there but does
@@ -67,9 +67,8 @@ impl<'a> Authorize<'a> {
         let silence = |error| Refusal::Silence(Silence::operation(error));
         operation.check().map_err(silence)?;
         let wire = operation.to_wire(gate.namespace()).map_err(silence)?;
-        let attempt = operation
-            .attempt(attempt_end(gate, wait))
-            .map_err(silence)?;
+        let attempt = operation.attempt(attempt_end(gate, wait));
+        let attempt = attempt.map_err(silence)?;
         let wait_end = (!wait.is_zero()).then(|| gate.nodes().clock().wall_after(wait));
         let began = gate.nodes().now();
         let whole = gate.deadline().saturating_add(wait);
@@ -94,6 +93,7 @@ impl<'a> Authorize<'a> {
                 Err(NoAnswer::Unanswered(unanswered))
                     if round < left && unanswered.reason() != Reason::ReceiptInvalid =>
                 {
+                    pause_if_early(gate, unanswered.waited, round).await;
                     continue;
                 }
                 Err(error) => return Err(silenced(error, &attempt)),
@@ -138,6 +138,14 @@ impl<'a> IntoFuture for Authorize<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.perform())
+    }
+}
+
+/// Pauses before the next round where this one ended early, which says that there is no room: who waits
+/// for bounds can wait for that too.
+async fn pause_if_early(gate: &Gate, waited: Duration, round: Duration) {
+    if waited < round / 2 {
+        gate.nodes().clock().pause(PAUSE_MAX).await;
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use holdpoint_proto::v1;
 
+use crate::allowance::Allowance;
 use crate::clock::Clock;
 use crate::connection::{Connection, Connections};
 use crate::endpoints::{Address, Endpoints, Slot};
@@ -39,6 +40,8 @@ pub(crate) struct Nodes {
     clock: Clock,
     endpoints: Mutex<Endpoints>,
     connections: Connections,
+    /// For attempts that are shed.
+    allowance: Allowance,
     /// What answers are verified against; none while nothing is pinned.
     keys: Option<Pinned>,
 }
@@ -49,6 +52,7 @@ impl Nodes {
             clock,
             endpoints: Mutex::new(endpoints),
             connections,
+            allowance: Allowance::default(),
             keys: None,
         }
     }
@@ -81,6 +85,35 @@ impl Nodes {
     pub(crate) async fn call<T, F, Fut>(
         &self,
         deadline: Duration,
+        ask: F,
+    ) -> Result<Answered<T>, NoAnswer>
+    where
+        F: Fn(Arc<Connection>, Duration) -> Fut,
+        Fut: Future<Output = Result<T, Failure>>,
+    {
+        self.repeat(deadline, || true, ask).await
+    }
+
+    /// The same for an attempt, which is one of many: where a node has no room for it, it is repeated
+    /// only while this client's [`Allowance`] lasts.
+    pub(crate) async fn call_sparingly<T, F, Fut>(
+        &self,
+        deadline: Duration,
+        ask: F,
+    ) -> Result<Answered<T>, NoAnswer>
+    where
+        F: Fn(Arc<Connection>, Duration) -> Fut,
+        Fut: Future<Output = Result<T, Failure>>,
+    {
+        self.allowance.earn();
+        self.repeat(deadline, || self.allowance.take(), ask).await
+    }
+
+    /// `may_repeat` is asked each time that a node had no room.
+    async fn repeat<T, F, Fut>(
+        &self,
+        deadline: Duration,
+        may_repeat: impl Fn() -> bool,
         ask: F,
     ) -> Result<Answered<T>, NoAnswer>
     where
@@ -121,6 +154,9 @@ impl Nodes {
                     }
                     Err(Failure::Again { fault, hint }) => {
                         self.note(slot, &fault, hint);
+                        if fault.is_of_load() && !may_repeat() {
+                            retry.end();
+                        }
                         retry.failed(slot, fault);
                     }
                 },

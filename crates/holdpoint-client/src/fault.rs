@@ -71,6 +71,17 @@ impl Fault {
         }
     }
 
+    /// Whether the node has more to do than it admits: asking more often makes it worse.
+    pub(crate) const fn is_of_load(&self) -> bool {
+        matches!(
+            self,
+            Self::CannotDecide {
+                reason: Reason::Overloaded,
+                ..
+            }
+        )
+    }
+
     /// Whether the node answered at all.
     #[must_use]
     pub const fn is_answer(&self) -> bool {

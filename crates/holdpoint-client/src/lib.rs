@@ -43,6 +43,7 @@
 //! see what an executor really does: the executor's honesty about its bytes
 //! ([`Permit::redeem_with`]) is its own.
 
+mod allowance;
 mod approvals;
 mod attempt;
 mod authorize;

@@ -3,7 +3,8 @@
 //! A call goes in rounds. A round asks every known node at most once, each for a share of the time
 //! that is left, so that every node comes in turn before the deadline. A node that answered last time
 //! gets half, for it may just be slow; one that was never heard of gets little, for it may be a black
-//! hole. Between rounds the call pauses, longer each time. Nothing here connects, waits, reads a clock
+//! hole. Between rounds the call pauses, longer each time. A node that has no room ends the round: the
+//! others have none for it either, and it is asked again after the pause. Nothing here connects, waits, reads a clock
 //! or draws a random number; and nothing here ever changes what is asked: the same request goes
 //! everywhere.
 
@@ -47,6 +48,10 @@ pub(crate) struct Retry {
     /// Submissions whose effect is not known.
     // INVARIANT: never goes down; an effect that was possible once stays possible.
     unsettled_count: u32,
+    /// Whether the node that was asked last had no room.
+    is_shed: bool,
+    /// Whether it is over, though there is time left.
+    is_over: bool,
 }
 
 impl Retry {
@@ -58,6 +63,8 @@ impl Retry {
             tried: BTreeSet::new(),
             faults: BTreeMap::new(),
             unsettled_count: 0,
+            is_shed: false,
+            is_over: false,
         }
     }
 
@@ -65,10 +72,12 @@ impl Retry {
     pub(crate) fn next(&mut self, endpoints: &Endpoints, now: Duration, jitter: u32) -> Step {
         let last = self.deadline.saturating_sub(TRY_MIN);
         // Too late to hear of it, a submission would only leave open what is certain now.
-        if now >= self.deadline || (now > last && !self.faults.is_empty()) {
+        if self.is_over || now >= self.deadline || (now > last && !self.faults.is_empty()) {
             return Step::GiveUp;
         }
-        if let Some(slot) = endpoints.choose(&self.tried, now) {
+        if !self.is_shed
+            && let Some(slot) = endpoints.choose(&self.tried, now)
+        {
             self.tried.insert(slot);
             return Step::Ask {
                 slot,
@@ -84,6 +93,7 @@ impl Retry {
         }
         self.round = self.round.saturating_add(1);
         self.tried.clear();
+        self.is_shed = false;
         Step::Pause { until }
     }
 
@@ -114,7 +124,13 @@ impl Retry {
         if fault.decided() == Decided::Unknown {
             self.unsettled_count = self.unsettled_count.saturating_add(1);
         }
+        self.is_shed = fault.is_of_load();
         self.faults.insert(slot, fault);
+    }
+
+    /// Ends the call with what is known so far.
+    pub(crate) fn end(&mut self) {
+        self.is_over = true;
     }
 
     /// Whether anything that was submitted may have taken effect.

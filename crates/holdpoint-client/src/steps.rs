@@ -93,7 +93,7 @@ impl Gate {
                 answer
             }
         };
-        Ok(self.nodes().call(deadline, ask).await?.answer)
+        Ok(self.nodes().call_sparingly(deadline, ask).await?.answer)
     }
 
     fn read_decision(

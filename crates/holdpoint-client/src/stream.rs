@@ -2,17 +2,19 @@
 //!
 //! Frames go out in the order in which they were asked and answers come in any order, each with the
 //! id of its request. A stream never repeats a request: when it ends, every request that waits on it
-//! fails, and its call decides what to do.
+//! fails, and its call decides what to do. It never sends what nobody waits for any more.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 
 use holdpoint_proto::v1;
 use holdpoint_proto::v1::authorize_stream_response::Result as StreamResult;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::Stream;
 use tonic::{Request, Status, Streaming};
 
 use crate::testkit::Link;
@@ -20,8 +22,27 @@ use crate::testkit::Link;
 /// How many frames may wait to go out. Further requests wait for a place.
 pub(crate) const QUEUE_MAX: usize = 1_024;
 
-/// The frames that go out.
-pub(crate) type Frames = ReceiverStream<v1::AuthorizeStreamRequest>;
+/// The frames that go out, as far as somebody still waits for their answers when it is their turn.
+#[derive(Debug)]
+pub(crate) struct Frames {
+    queued: mpsc::Receiver<v1::AuthorizeStreamRequest>,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+impl Stream for Frames {
+    type Item = v1::AuthorizeStreamRequest;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            let Some(frame) = ready!(self.queued.poll_recv(context)) else {
+                return Poll::Ready(None);
+            };
+            if lock(&self.waiting).by_id.contains_key(&frame.request_id) {
+                return Poll::Ready(Some(frame));
+            }
+        }
+    }
+}
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -56,9 +77,12 @@ impl AuthorizeStream {
         mut client: v1::gate_client::GateClient<Link>,
         request: impl FnOnce(Frames) -> Request<Frames>,
     ) -> Self {
-        let (queue, frames) = mpsc::channel(QUEUE_MAX);
+        let (queue, queued) = mpsc::channel(QUEUE_MAX);
         let waiting = Arc::new(Mutex::new(Waiting::default()));
-        let request = request(ReceiverStream::new(frames));
+        let request = request(Frames {
+            queued,
+            waiting: Arc::clone(&waiting),
+        });
         let answers_to = Arc::clone(&waiting);
         let reader = tokio::spawn(async move {
             let ended = match client.authorize_stream(request).await {

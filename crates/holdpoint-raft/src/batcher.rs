@@ -285,11 +285,11 @@ impl Batcher {
             }
         }
         let now = Instant::now();
-        // Whoever gave up was told so; what was never proposed need not be.
+        // Whoever gave up was told so, or is gone; what was never proposed need not be.
         let waiting = batch
             .waiting
             .into_iter()
-            .filter(|waiting| waiting.deadline > now);
+            .filter(|waiting| waiting.deadline > now && !waiting.answer.is_closed());
         let (commands, callers): (Vec<_>, Vec<_>) = waiting
             .map(|waiting| {
                 (

@@ -98,7 +98,8 @@ impl Group {
     ///
     /// # Cancellation
     ///
-    /// Dropping the future gives up the answer, not the command.
+    /// Dropping the future gives up the answer, and the command unless an entry has it already, which
+    /// cannot be told from here.
     ///
     /// Raft §8 (client interaction) is why the key, and not the connection, identifies a retry.
     pub async fn propose(

@@ -50,8 +50,8 @@ pub const APPEND_BYTES_MAX: usize = 1024 * 1024;
 /// Entries of one replication request.
 pub const APPEND_ENTRIES_MAX: u64 = 256;
 
-/// Bytes of the recent log kept in memory for followers and apply. What is not yet on disk stays in
-/// any case.
+/// Memory for the recent log, kept for followers and apply: as bytes and decoded. What is not yet on disk
+/// stays in any case.
 pub const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
 /// Bytes of one frame between nodes: a full replication request and room for its envelope.

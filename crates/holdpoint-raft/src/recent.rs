@@ -12,13 +12,24 @@ pub(crate) struct Recent {
     bytes: usize,
 }
 
-/// What an entry counts against the bound: its encoded bytes and something for itself.
-fn weight(entry: &LogEntry) -> usize {
-    const OWN: usize = 128;
+/// Something for an entry itself.
+const OWN: usize = 128;
+
+/// How much more than its bytes an entry takes in memory once it is decoded: names, keys and facts are
+/// allocations of their own.
+const DECODED: usize = 3;
+
+/// The bytes of an entry.
+fn size(entry: &LogEntry) -> usize {
     match &entry.payload {
         Payload::Normal(proposal) => proposal.payload_bytes().saturating_add(OWN),
         Payload::Blank | Payload::Membership(_) => OWN,
     }
+}
+
+/// The memory of an entry, which is what counts against the bound.
+fn weight(entry: &LogEntry) -> usize {
+    size(entry).saturating_mul(1 + DECODED)
 }
 
 impl Recent {
@@ -86,7 +97,7 @@ impl Recent {
             .take(take)
             .take_while(|entry| {
                 let fits = bytes < bytes_max;
-                bytes = bytes.saturating_add(weight(entry));
+                bytes = bytes.saturating_add(size(entry));
                 fits
             });
         Some(within.cloned().collect())

@@ -1,13 +1,20 @@
 //! A place for every request that waits, or the answer that there is none.
 //!
 //! A request without a place has reached nothing yet, so the refusal is certain: `decided: never`.
-//! Places are given back by drop, never by a call. Nothing here waits.
+//! Places are given back by drop, never by a call. Who asks for a decision needs more than a free place:
+//! with as many before it as there are, it must be expected to be decided in time ([`meter`]). Settling
+//! steps and reads are only counted, so that a crowd of askers never sheds them. Nothing here looks at
+//! what is asked, or waits, but who worked before and works again.
+
+mod meter;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
+
+use meter::Meter;
 
 use crate::limits::{
     ASKING_MAX, DEADLINE_DEFAULT, DEADLINE_MAX, READING_MAX, SETTLING_MAX, WAITING_MAX,
@@ -31,6 +38,8 @@ pub(crate) struct Admission {
     settle: Arc<Semaphore>,
     read: Arc<Semaphore>,
     wait: Arc<Semaphore>,
+    /// What a place in [`Lane::Ask`] costs.
+    meter: Arc<Meter>,
     /// Becomes `true` when the node stops.
     closed: Arc<watch::Sender<bool>>,
 }
@@ -40,12 +49,16 @@ pub(crate) struct Admission {
 pub(crate) struct Admitted {
     deadline: Instant,
     place: OwnedSemaphorePermit,
+    /// When it began to work.
+    since: Instant,
+    /// How many worked then.
+    beside: usize,
 }
 
 /// Why there is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotAdmitted {
-    /// As many requests wait as may.
+    /// As many requests wait as may, or so many that this one would be late.
     Overloaded,
     /// The node stops.
     Stopping,
@@ -81,21 +94,43 @@ impl Admission {
             settle: places(SETTLING_MAX),
             read: places(READING_MAX),
             wait: places(WAITING_MAX),
+            meter: Arc::default(),
             closed: Arc::default(),
         }
     }
 
     /// Takes a place in `lane` for at most `wait`.
     pub(crate) fn admit(&self, lane: Lane, wait: Duration) -> Result<Admitted, NotAdmitted> {
+        let beside = match lane {
+            Lane::Ask => self.asking(),
+            Lane::Settle | Lane::Read => 0,
+        };
         let place = take(match lane {
             Lane::Ask => &self.ask,
             Lane::Settle => &self.settle,
             Lane::Read => &self.read,
         })?;
+        if lane == Lane::Ask && !self.meter.admits(beside, wait) {
+            return Err(NotAdmitted::Overloaded);
+        }
+        let since = Instant::now();
         Ok(Admitted {
-            deadline: Instant::now() + wait,
+            deadline: since + wait,
             place,
+            since,
+            beside,
         })
+    }
+
+    /// Takes note that a request of [`Lane::Ask`] was worked on to its end, or until its time was over.
+    pub(crate) fn worked(&self, admitted: &Admitted) {
+        let took = admitted.since.elapsed();
+        self.meter.took(took, admitted.beside, self.asking());
+    }
+
+    /// How many hold a place in [`Lane::Ask`].
+    fn asking(&self) -> usize {
+        ASKING_MAX.saturating_sub(self.ask.available_permits())
     }
 
     /// Whether the node stops.
@@ -139,11 +174,18 @@ impl Admission {
         Ok(())
     }
 
+    /// Counts the time of `admitted` from now on: what it waited for so far was not its turn.
+    pub(crate) fn begin(&self, admitted: &mut Admitted) {
+        admitted.since = Instant::now();
+        admitted.beside = self.asking();
+    }
+
     /// Lets it work again: waits for a place in [`Lane::Ask`], at most until its deadline.
     pub(crate) async fn resume(&self, admitted: &mut Admitted) -> Result<(), NotAdmitted> {
         let place = timeout_at(admitted.deadline, Arc::clone(&self.ask).acquire_owned()).await;
         let place = place.map_err(|_| NotAdmitted::Overloaded)?;
         admitted.place = place.map_err(|_| NotAdmitted::Stopping)?;
+        self.begin(admitted);
         Ok(())
     }
 }
@@ -161,6 +203,11 @@ impl Admitted {
     /// The instant until which the holder waits.
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// Whether nobody waits for it any more.
+    pub(crate) fn is_late(&self) -> bool {
+        self.left().is_zero()
     }
 
     /// What is left until the deadline.
@@ -189,6 +236,26 @@ mod tests {
     }
 
     #[test]
+    fn who_would_be_late_is_shed_at_once_and_settling_steps_are_not() {
+        let admission = Admission::new();
+        let ask = |wait| admission.admit(Lane::Ask, wait);
+        let mut crowd: Vec<_> = (0..200).map(|_| ask(WAIT).unwrap()).collect();
+        for asked in &mut crowd {
+            asked.since -= WAIT;
+            (0..9).for_each(|_| admission.worked(asked));
+        }
+        assert_eq!(ask(WAIT).unwrap_err(), NotAdmitted::Overloaded);
+        assert_eq!(admission.in_flight(), 200, "who is shed holds no place");
+        assert!(admission.admit(Lane::Settle, WAIT).is_ok());
+        drop(crowd);
+        let few: Vec<_> = (0..meter::ALWAYS).map(|_| ask(WAIT).unwrap()).collect();
+        for asked in &few {
+            (0..99).for_each(|_| admission.worked(asked));
+        }
+        assert!(ask(WAIT).is_ok(), "they were answered at once");
+    }
+
+    #[test]
     fn nothing_is_admitted_once_the_node_stops() {
         let admission = Admission::new();
         let held = admission.admit(Lane::Ask, WAIT).unwrap();
@@ -204,6 +271,8 @@ mod tests {
     async fn who_waits_holds_no_place_of_those_who_work_until_it_works_again() {
         let admission = Admission::new();
         let ask = || admission.admit(Lane::Ask, WAIT);
+        // It has learnt that nothing takes long.
+        (0..5_000).for_each(|_| admission.worked(&ask().unwrap()));
         let mut held: Vec<_> = (0..ASKING_MAX).map(|_| ask().unwrap()).collect();
         let mut waiting = held.pop().unwrap();
         admission.park(&mut waiting).unwrap();

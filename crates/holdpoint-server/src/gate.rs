@@ -38,7 +38,7 @@ use holdpoint_raft::{Clock, Group, Leadership, ProposeError, ReadError, StateVie
 use holdpoint_receipt::note::Note;
 use holdpoint_receipt::{ClusterTime, Name, Reason};
 use tokio::sync::Semaphore;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 pub(crate) use authorize::Asked;
 pub(crate) use read::ReceiptSubject;
@@ -217,13 +217,21 @@ impl Gate {
         ClusterTime::new(self.parts.clock.wall_ms()).unwrap_or(ClusterTime::MAX)
     }
 
+    /// The same for an attempt that has just come: while there is no leader its turn has not begun.
+    pub(crate) async fn lead_first(&self, admitted: &mut Admitted) -> Result<(), Refused> {
+        let is_known = *self.parts.group.leadership().borrow() != Leadership::Unknown;
+        self.lead(admitted).await?;
+        if !is_known {
+            self.admission.begin(admitted);
+        }
+        Ok(())
+    }
+
     /// Waits a moment for a leader, and refuses if that is another node.
     ///
     /// Nothing has been proposed yet, so the refusal is certain.
     pub(crate) async fn lead(&self, admitted: &Admitted) -> Result<(), Refused> {
-        let until = admitted
-            .deadline()
-            .min(tokio::time::Instant::now() + LEADER_WAIT);
+        let until = admitted.deadline().min(Instant::now() + LEADER_WAIT);
         let mut leadership = self.parts.group.leadership();
         let known = timeout_at(
             until,
@@ -238,8 +246,11 @@ impl Gate {
         }
     }
 
-    /// Proposes `command` and waits for its outcome.
+    /// Proposes `command` and waits for its outcome. Nothing is proposed for a caller that has given up.
     async fn propose(&self, command: Command, admitted: &Admitted) -> Result<Outcome, Refused> {
+        if admitted.is_late() {
+            return Err(Refused::never(Reason::Timeout));
+        }
         let left = admitted.left();
         let committed = self.parts.group.propose(command, left).await;
         match committed.map(holdpoint_raft::Committed::into_value) {
@@ -315,18 +326,22 @@ impl Gate {
         self.look_on(&self.parts.reads, admitted, look).await
     }
 
-    /// Does work on a pool thread. Nothing is proposed by it, so a refusal is certain.
+    /// Does work on a pool thread, unless its time is over when its turn comes. Nothing is proposed by
+    /// it, so a refusal is certain.
     async fn work_on<T: Send + 'static>(
         &self,
         pool: &Pool,
         admitted: &Admitted,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refused> {
-        match timeout_at(admitted.deadline(), pool.run(work)).await {
-            Ok(Ok(answer)) => Ok(answer),
+        let deadline = admitted.deadline();
+        // The runtime may be too busy to end the waiting: then the work itself says that it is late.
+        let in_time = move || (Instant::now() < deadline).then(work);
+        match timeout_at(deadline, pool.run(in_time)).await {
+            Ok(Ok(Some(answer))) => Ok(answer),
             Ok(Err(PoolError::Full)) => Err(Refused::never(Reason::Overloaded)),
             Ok(Err(error @ PoolError::Died)) => Err(fault(&error)),
-            Err(_) => Err(Refused::never(Reason::Timeout)),
+            Ok(Ok(None)) | Err(_) => Err(Refused::never(Reason::Timeout)),
         }
     }
 

@@ -17,7 +17,8 @@ pub const DEADLINE_MAX: Duration = Duration::from_mins(1);
 /// As long as an election usually takes, so that a client rarely sees one.
 pub const LEADER_WAIT: Duration = Duration::from_secs(2);
 
-/// Attempts that wait for a decision at once. More are refused before anything is evaluated.
+/// Attempts that wait for a decision at once. More are refused before anything is evaluated, and fewer
+/// where so many would be late (`admit`).
 ///
 /// Four clients with a thousand requests in flight each, at most 128 KiB a request.
 pub const ASKING_MAX: usize = 4_096;
@@ -96,8 +97,9 @@ pub const DISPUTES_ASKED_MAX: usize = 256;
 /// Reads and policy changes that wait at once.
 pub const READING_MAX: usize = 512;
 
-/// Requests in flight on one `AuthorizeStream`. The stream is not read while so many are.
-pub const STREAM_IN_FLIGHT_MAX: usize = 1_024;
+/// Requests in flight on one `AuthorizeStream`. One more is refused, so that a single client cannot take
+/// every place.
+pub const STREAM_IN_FLIGHT_MAX: usize = 2_048;
 
 /// Client connections open at once. More wait in the listener's queue.
 pub const CONNECTIONS_MAX: usize = 1_024;
@@ -187,8 +189,8 @@ pub const RELEASE: Duration = Duration::from_secs(5);
 const _: () = assert!(DEADLINE_DEFAULT.as_millis() <= DEADLINE_MAX.as_millis());
 const _: () = assert!(AUDIT_BATCH_MAX > 0, "the audit gets on");
 const _: () = assert!(
-    STREAM_IN_FLIGHT_MAX <= ASKING_MAX,
-    "one stream can use every place, not more"
+    STREAM_IN_FLIGHT_MAX * 2 <= ASKING_MAX,
+    "one stream leaves half of the places to others"
 );
 const _: () = assert!(
     HTTP_CONNECTIONS_MAX * 2 <= CONNECTIONS_MAX,

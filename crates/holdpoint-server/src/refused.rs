@@ -48,6 +48,14 @@ impl Refused {
         self.reason
     }
 
+    /// Whether it says how long this node takes: not if it was given without trying.
+    pub(crate) fn is_of_work(&self) -> bool {
+        !matches!(
+            self.reason,
+            Reason::Overloaded | Reason::NotLeader | Reason::NoQuorum
+        )
+    }
+
     /// Names what has to be approved before there can be a permit.
     pub(crate) fn missing(mut self, missing: Vec<v1::MissingApproval>) -> Self {
         self.missing = missing;

@@ -27,6 +27,8 @@ enum Behaviour {
     Follower,
     /// Says that it cannot tell.
     Doubtful,
+    /// Has no room.
+    Full,
     /// Gives a receipt that does not verify.
     Liar,
     /// Answers within a millisecond.
@@ -43,6 +45,10 @@ fn fault(behaviour: Behaviour, waited: Duration) -> Option<Fault> {
         Behaviour::BlackHoled => Some(Fault::NoAnswer(waited)),
         Behaviour::Follower => Some(cannot(Decided::Never)),
         Behaviour::Doubtful => Some(cannot(Decided::Unknown)),
+        Behaviour::Full => Some(Fault::CannotDecide {
+            reason: Reason::Overloaded,
+            decided: Decided::Never,
+        }),
         Behaviour::Liar => Some(Fault::NotBelieved(Arc::new(AnswerError::ReceiptMissing))),
         Behaviour::Healthy => None,
     }
@@ -107,7 +113,9 @@ fn play(
                     now = give_up_at;
                 }
                 match behaviour {
-                    Behaviour::Follower | Behaviour::Doubtful => endpoints.alive(slot),
+                    Behaviour::Follower | Behaviour::Doubtful | Behaviour::Full => {
+                        endpoints.alive(slot);
+                    }
                     _ => endpoints.failed(slot, now),
                 }
                 retry.failed(slot, fault);
@@ -173,6 +181,35 @@ fn answer_that_is_not_believed_is_asked_for_once_of_every_node() {
     assert_eq!(run.asked, [Slot(0), Slot(1), Slot(2)]);
     assert_eq!(run.ended_at, Duration::ZERO);
     assert_eq!(run.decided, Decided::Unknown);
+}
+
+#[test]
+fn node_without_room_is_asked_again_after_pauses_and_the_others_are_left_alone() {
+    use Behaviour::{Follower, Full, Healthy};
+    let mut nodes = endpoints(3);
+    play(&mut nodes, &[Healthy, Follower, Follower], DEADLINE, 0);
+    let run = play(&mut nodes, &[Full, Follower, Follower], DEADLINE, 0);
+    assert!(
+        run.asked.iter().all(|slot| *slot == Slot(0)),
+        "{:?}",
+        run.asked
+    );
+    assert!((5..20).contains(&run.asked.len()), "{:?}", run.asked);
+    assert_eq!((run.answered_at, run.decided), (None, Decided::Never));
+}
+
+#[test]
+fn call_that_is_ended_asks_nobody_any_more() {
+    let mut retry = Retry::new(DEADLINE);
+    let nodes = endpoints(3);
+    assert!(matches!(
+        retry.next(&nodes, Duration::ZERO, 0),
+        Step::Ask { .. }
+    ));
+    retry.end();
+    retry.failed(Slot(0), fault(Behaviour::Full, Duration::ZERO).unwrap());
+    assert_eq!(retry.next(&nodes, Duration::ZERO, 0), Step::GiveUp);
+    assert_eq!(retry.decided(), Decided::Never);
 }
 
 #[test]

@@ -223,3 +223,30 @@ async fn attempt_whose_future_was_dropped_is_found_by_the_same_operation() {
     assert_eq!(node.world().permit_count(), 1);
     permit.set_aside();
 }
+
+#[tokio::test]
+async fn attempts_that_are_shed_are_told_so_and_hardly_repeated_and_settling_steps_are() {
+    const ASKED: usize = 200;
+    let node = FakeNode::start(&world()).await;
+    let gate = gate_at(&node, &[node.address], Duration::from_secs(2)).await;
+    let held = gate.authorize(&apply("held")).await.unwrap();
+    node.always(Twist::Refuse(Reason::Overloaded, v1::Decided::Never));
+    for call in 0..ASKED {
+        let Err(Refusal::Silence(silence)) = gate.authorize(&apply(&format!("w-{call}"))).await
+        else {
+            panic!("there is no room");
+        };
+        assert_eq!(silence.reason(), Reason::Overloaded);
+        assert_eq!(silence.decided(), Decided::Never);
+        assert!(silence.attempt().is_some(), "{silence}");
+    }
+    let calls = node.seen().calls;
+    assert!(calls <= ASKED + ASKED / 10 + 20, "{calls} calls");
+    // What it was granted before is settled all the same: a step is repeated as often as it takes.
+    node.always(Twist::Answer);
+    node.next(vec![
+        Twist::Refuse(Reason::Overloaded, v1::Decided::Never);
+        3
+    ]);
+    held.redeem().await.unwrap().commit().await.unwrap();
+}

@@ -1,16 +1,19 @@
 //! Many attempts over one stream.
 //!
 //! ```text
-//! client ──▶ reader ──▶ at most STREAM_IN_FLIGHT_MAX tasks, ──▶ answers ──▶ client
-//!                       and those that wait for bounds
+//! client ──▶ reader ─┬▶ at most STREAM_IN_FLIGHT_MAX tasks, ─┬▶ answers ──▶ client
+//!                    │  and those that wait for bounds       │
+//!                    └▶ no place: SILENCE at once ───────────┘
 //! ```
 //!
-//! While as many requests are in flight as may, the stream is not read, so the client is held back
-//! by the transport. A client that goes away gives up its answers, not its attempts: what was proposed
-//! stays proposed.
+//! The stream is read as fast as it comes, so that no request waits where nobody counts its time: what
+//! finds no place is told so by the reader, without a task. Only a client that does not take its answers
+//! is held back by the transport. A client that goes away gives up its answers and whatever is not
+//! proposed yet; what was proposed stays proposed.
 
 use std::sync::Arc;
 
+use holdpoint_proto::convert::Malformed;
 use holdpoint_proto::v1::{self, authorize_stream_response::Result as StreamResult};
 use holdpoint_receipt::Caller;
 use tokio::sync::mpsc;
@@ -19,10 +22,12 @@ use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::gate::authorize;
+use super::gate::{admit, authorize};
+use crate::admit::{Admitted, NotAdmitted};
 use crate::gate::Gate;
 use crate::limits::{STREAM_IN_FLIGHT_MAX, WAITING_MAX};
 use crate::listener::Call;
+use crate::refused::Refused;
 
 /// The answers of one stream.
 pub(crate) type Answers = ReceiverStream<Result<v1::AuthorizeStreamResponse, Status>>;
@@ -59,19 +64,23 @@ async fn read(
     loop {
         match next(&mut calls, &mut in_flight, &answers).await {
             Event::Call(call) => {
-                let asked = call.authorize.as_ref();
-                let may_wait = asked.is_some_and(|asked| asked.wait_until_ms > 0);
-                let tasks = if may_wait {
-                    &mut in_flight.waiting
-                } else {
-                    &mut in_flight.working
-                };
-                tasks.spawn(answer(
-                    Arc::clone(&gate),
-                    caller.clone(),
-                    *call,
-                    answers.clone(),
-                ));
+                let request_id = call.request_id;
+                let call = call.authorize.unwrap_or_default();
+                match in_flight.admit(&gate, &call) {
+                    Ok((tasks, admitted)) => {
+                        let gate = Arc::clone(&gate);
+                        let (caller, answers) = (caller.clone(), answers.clone());
+                        tasks.spawn(async move {
+                            let result = authorize(&gate, call, caller, admitted).await;
+                            let result = match result {
+                                Ok(answer) => StreamResult::Answer(answer),
+                                Err(error) => malformed(&error),
+                            };
+                            send(&answers, request_id, result).await;
+                        });
+                    }
+                    Err(result) => send(&answers, request_id, *result).await,
+                }
             }
             Event::Answered => (),
             Event::Failed(status) => {
@@ -100,8 +109,26 @@ struct InFlight {
 }
 
 impl InFlight {
-    fn has_room(&self) -> bool {
-        self.working.len() < STREAM_IN_FLIGHT_MAX && self.waiting.len() < WAITING_MAX
+    /// A place for `call` among those of its kind, or the answer that it gets at once.
+    fn admit(
+        &mut self,
+        gate: &Gate,
+        call: &v1::AuthorizeRequest,
+    ) -> Result<(&mut JoinSet<()>, Admitted), Box<StreamResult>> {
+        let (tasks, most) = if call.wait_until_ms > 0 {
+            (&mut self.waiting, WAITING_MAX)
+        } else {
+            (&mut self.working, STREAM_IN_FLIGHT_MAX)
+        };
+        if tasks.len() >= most {
+            let refused = Refused::from(NotAdmitted::Overloaded);
+            return Err(Box::new(StreamResult::Answer(refused.into_silence())));
+        }
+        match admit(gate, call) {
+            Ok(Ok(admitted)) => Ok((tasks, admitted)),
+            Ok(Err(shed)) => Err(Box::new(StreamResult::Answer(shed))),
+            Err(error) => Err(Box::new(malformed(&error))),
+        }
     }
 
     /// Resolves when all have been answered.
@@ -111,18 +138,17 @@ impl InFlight {
     }
 }
 
-/// Only waits: for the next call while there is room, for room, or for the client to leave.
+/// Only waits: for the next call, for an answer, or for the client to leave.
 async fn next(
     calls: &mut Streaming<v1::AuthorizeStreamRequest>,
     in_flight: &mut InFlight,
     answers: &Sender,
 ) -> Event {
-    let room = in_flight.has_room();
     tokio::select! {
         () = answers.closed() => Event::ClientGone,
         Some(_) = in_flight.working.join_next() => Event::Answered,
         Some(_) = in_flight.waiting.join_next() => Event::Answered,
-        call = calls.next(), if room => match call {
+        call = calls.next() => match call {
             Some(Ok(call)) => Event::Call(Box::new(call)),
             Some(Err(status)) => Event::Failed(status),
             None => Event::Ended,
@@ -130,19 +156,13 @@ async fn next(
     }
 }
 
-async fn answer(
-    gate: Arc<Gate>,
-    caller: Caller,
-    call: v1::AuthorizeStreamRequest,
-    answers: Sender,
-) {
-    let request_id = call.request_id;
-    let result = match authorize(&gate, call.authorize.unwrap_or_default(), caller).await {
-        Ok(answer) => StreamResult::Answer(answer),
-        Err(malformed) => StreamResult::Malformed(v1::MalformedRequest {
-            message: malformed.to_string(),
-        }),
-    };
+fn malformed(malformed: &Malformed) -> StreamResult {
+    StreamResult::Malformed(v1::MalformedRequest {
+        message: malformed.to_string(),
+    })
+}
+
+async fn send(answers: &Sender, request_id: u64, result: StreamResult) {
     let response = v1::AuthorizeStreamResponse {
         request_id,
         result: Some(result),

@@ -13,7 +13,7 @@ use super::authorize_stream::{self, Answers};
 use super::caller::authenticate;
 use super::gate_calls::{OperationCall, PermitsCall, SessionCall};
 use super::{invalid, wait};
-use crate::admit::Lane;
+use crate::admit::{Admitted, Lane};
 use crate::gate::{Asked, Gate, ReceiptSubject};
 use crate::refused::Refused;
 
@@ -69,20 +69,27 @@ fn asked(call: v1::AuthorizeRequest, caller: Caller) -> Result<Asked, Malformed>
     })
 }
 
-/// Decides one attempt, as a call of its own or from a stream.
+/// A place for one attempt, or the answer of a gate that has none: before anything of it is read, so
+/// that it costs next to nothing.
+pub(super) fn admit(
+    gate: &Gate,
+    call: &v1::AuthorizeRequest,
+) -> Result<Result<Admitted, v1::AuthorizeResponse>, Malformed> {
+    let wait = wait(call.deadline_ms)?;
+    let admitted = gate.admit(Lane::Ask, wait);
+    Ok(admitted.map_err(Refused::into_silence))
+}
+
+/// Decides one admitted attempt, as a call of its own or from a stream.
 pub(super) async fn authorize(
     gate: &Gate,
     call: v1::AuthorizeRequest,
     caller: Caller,
+    mut admitted: Admitted,
 ) -> Result<v1::AuthorizeResponse, Malformed> {
-    let wait = wait(call.deadline_ms)?;
     let asked = asked(call, caller)?;
-    let admitted = match gate.admit(Lane::Ask, wait) {
-        Ok(admitted) => admitted,
-        Err(refused) => return Ok(refused.into_silence()),
-    };
     // Another node is told who leads before anything is held against it.
-    if let Err(refused) = gate.lead(&admitted).await {
+    if let Err(refused) = gate.lead_first(&mut admitted).await {
         return Ok(refused.into_silence());
     }
     gate.check_not_after(&asked)?;
@@ -101,7 +108,12 @@ impl v1::gate_server::Gate for GateService {
         request: Request<v1::AuthorizeRequest>,
     ) -> Result<Response<v1::AuthorizeResponse>, Status> {
         let (caller, _call) = authenticate(&request)?;
-        let answer = authorize(&self.gate, request.into_inner(), caller).await;
+        let call = request.into_inner();
+        let answer = match admit(&self.gate, &call) {
+            Ok(Ok(admitted)) => authorize(&self.gate, call, caller, admitted).await,
+            Ok(Err(shed)) => Ok(shed),
+            Err(malformed) => Err(malformed),
+        };
         answer.map(Response::new).map_err(|error| invalid(&error))
     }
 

@@ -77,6 +77,9 @@ impl Gate {
                 seat.hear();
             }
             let step = self.step_of(&submission, seat.as_mut(), &admitted).await;
+            if step.as_ref().err().is_none_or(Refused::is_of_work) {
+                self.admission.worked(&admitted);
+            }
             match (step, &mut seat) {
                 (Ok(Step::Answer(answer)), _) => return Ok(*answer),
                 (Ok(Step::Waits(waiting)), Some(seat)) => {

@@ -18,6 +18,7 @@ mod doubt;
 mod history;
 mod life;
 mod log;
+mod overload;
 mod policies;
 mod privacy;
 mod public_log;
