@@ -80,6 +80,10 @@ pub(crate) struct Table<'a> {
 }
 
 /// What the wait for an answer ended with.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time; a box for each answer would cost more"
+)]
 enum Event {
     Answer(Wanted, Option<Answer>),
     /// Everybody who was asked has answered.
