@@ -9,6 +9,7 @@
 #[path = "../src/history/lives.rs"]
 mod lives;
 
+use std::fmt::Write as _;
 use std::hint::black_box;
 use std::path::Path;
 
@@ -197,20 +198,26 @@ fn with_surfaces(bundle: &Bundle, count: usize) -> Bundle {
         "action in Action::\"jobs\"",
     );
     for number in 0..count {
-        schema += &format!(
-            "action \"j{number}\" in [jobs] appliesTo {{ principal: Caller, resource: Job, context: JobContext }};\n"
-        );
-        surfaces += &format!(
+        writeln!(
+            schema,
+            "action \"j{number}\" in [jobs] appliesTo {{ principal: Caller, resource: Job, context: JobContext }};"
+        )
+        .unwrap();
+        writeln!(
+            surfaces,
             "  j{number}: {{ principal: Caller, actions: {{ run: j{number} }}, resource: 'Job::\"{{params.key}}\"', \
              resource_must_exist: false, params: JobParams, executors: [caller], \
              bounds: [{{ name: job, exclusive: 'j{number}/{{params.key}}' }}], permit_for: 10m, \
-             complete_within: 10m }}\n"
-        );
+             complete_within: 10m }}"
+        )
+        .unwrap();
         if number % 4 == 0 {
-            policies += &format!(
+            writeln!(
+                policies,
                 "@id(\"o{number}\")@reason(\"-\")permit(principal,action==Action::\"j{number}\",resource)\
-                 when{{context.params.adds==1}};\n"
-            );
+                 when{{context.params.adds==1}};"
+            )
+            .unwrap();
         }
     }
     let manifest = text("bundle.yaml").replace(", policies/others.cedar", "");
