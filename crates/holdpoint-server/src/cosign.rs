@@ -193,6 +193,7 @@ impl Cosigner {
             standing: standing.clone(),
             applied: applied.clone(),
             quick: quick::Quick::default(),
+            gave_up_at: Mutex::default(),
         };
         let work = Work {
             prover: Prover::new(desk.clone(), Arc::new(attempt)),

@@ -1,7 +1,7 @@
 //! One attempt to have a head proven: a round of this node's own if it leads, else a question to who
 //! does.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use holdpoint_core::command::RecordHandover;
@@ -9,7 +9,7 @@ use holdpoint_raft::Clock;
 use holdpoint_receipt::note::Note;
 use holdpoint_receipt::{ClusterId, Name, NodeId};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::epochs::Wanted;
 use super::error::SignError;
@@ -34,6 +34,9 @@ const CATCH_UP: Duration = Duration::from_millis(500);
 /// How often a round is begun anew because somebody has signed a larger head.
 const LARGER_MAX: usize = 4;
 
+/// How often a node that cannot prove anything any more lets another one lead, while it does.
+const GIVE_UP_EVERY: Duration = Duration::from_secs(3);
+
 /// What an attempt needs.
 #[derive(Debug)]
 pub(crate) struct Attempt {
@@ -47,6 +50,8 @@ pub(crate) struct Attempt {
     pub(crate) applied: watch::Receiver<holdpoint_raft::Applied>,
     /// Who is asked first.
     pub(crate) quick: Quick,
+    /// When this node last let another one lead.
+    pub(crate) gave_up_at: Mutex<Option<Instant>>,
 }
 
 impl Attempt {
@@ -88,6 +93,8 @@ impl Attempt {
     /// Collects signatures.
     async fn lead(&self, namespace: &Name, at_least: u64) -> Result<Arc<Proven>, SignError> {
         if let Some(diverged) = self.standing.diverged() {
+            // It may have learned that while another node led, and have been elected since.
+            self.give_leadership_up();
             return Err(SignError::Diverged(diverged));
         }
         let mut floor = at_least;
@@ -114,7 +121,7 @@ impl Attempt {
                          signing and leading"
                     );
                     let diverged = self.standing.diverge(namespace);
-                    self.nodes.step_down();
+                    self.give_leadership_up();
                     return Err(diverged);
                 }
                 Collected::TooFew { signed, needed } => {
@@ -126,6 +133,19 @@ impl Attempt {
             signed: 0,
             needed: 1,
         })
+    }
+
+    /// Lets another node lead, unless that is under way.
+    fn give_leadership_up(&self) {
+        let now = Instant::now();
+        let mut last = self
+            .gave_up_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| now.saturating_duration_since(last) >= GIVE_UP_EVERY) {
+            *last = Some(now);
+            self.nodes.step_down();
+        }
     }
 
     /// Collects the signatures under `plan`'s head.

@@ -159,6 +159,18 @@ async fn leader_with_another_history_proves_nothing_and_gives_leadership_up() {
     assert_eq!(signers(&verified), [2, 3]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn node_that_diverged_while_it_followed_gives_leadership_up_when_it_is_elected() {
+    let sim = start(3).await;
+    let leaf = sim.state_something();
+    sim.receipt(1, leaf).await;
+    let _diverged = sim.node(3).cosigner().standing().diverge(&default());
+    sim.lead(Some(3));
+    let leaf = sim.state_something();
+    sim.no_receipt(3, leaf).await;
+    assert!(sim.stepped_down.lock().unwrap().contains(&id(3)));
+}
+
 impl Sim {
     /// Nodes 2 and 3 apply what node 1 does not have.
     fn apply_on_others(&self) {
