@@ -4,9 +4,9 @@
 //! that is left, so that every node comes in turn before the deadline. A node that answered last time
 //! gets half, for it may just be slow; one that was never heard of gets little, for it may be a black
 //! hole. Between rounds the call pauses, longer each time. A node that has no room ends the round: the
-//! others have none for it either, and it is asked again after the pause. Nothing here connects, waits, reads a clock
-//! or draws a random number; and nothing here ever changes what is asked: the same request goes
-//! everywhere.
+//! others have none for it either, and it is asked again after the pause. Nothing here connects, waits,
+//! reads a clock or draws a random number; and nothing here ever changes what is asked: the same request
+//! goes everywhere.
 
 #[cfg(test)]
 mod tests;
