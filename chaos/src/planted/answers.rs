@@ -1,7 +1,8 @@
 //! Bugs of what is answered twice, forgotten, fenced wrongly, or decided under the wrong policy.
 
 use super::places::{
-    any, change, events, forged, last_leaf, permits, place_of, redeemed, regrant, restate,
+    any, change, events, forged, last_leaf, permits, place_of, read_after_redeem, redeemed,
+    regrant, restate,
 };
 use crate::history::{Answered, Event, History, Op, PermitState};
 use crate::reference::Dice;
@@ -108,17 +109,7 @@ pub(super) fn permit_forgotten(history: &mut History, dice: &mut Dice) -> bool {
 
 /// A permit that was redeemed has expired later.
 pub(super) fn redemption_forgotten(history: &mut History, dice: &mut Dice) -> bool {
-    let found = permits(history, |story, permit| {
-        let done_us = redeemed(permit)?.return_us;
-        let looks = permit.looks.iter().filter(|look| look.call_us > done_us);
-        let mut reads = looks.filter(|look| matches!(look.answer, Answered::State { .. }));
-        place_of(story.history, reads.next()?)
-    });
-    change(history, any(found, dice), |event| {
-        event.answer = Answered::State {
-            state: PermitState::Expired,
-        };
-    })
+    read_after_redeem(history, dice, PermitState::Expired)
 }
 
 /// Two permits have one fence.

@@ -1,6 +1,8 @@
 //! Bugs of what a key means: too much is granted, or an answer has no instant at which it is true.
 
-use super::places::{any, change, events, is_about, permits, place_of, redeemed, regrant, restate};
+use super::places::{
+    any, change, events, is_about, permits, place_of, read_after_redeem, redeemed, regrant, restate,
+};
 use crate::history::{Answered, Bound, Event, History, Op, Outcome, PermitState, bound_name};
 use crate::reference::Dice;
 use crate::story::{Granted, StepKind, Story};
@@ -169,17 +171,7 @@ pub(super) fn refused_as_expired_too_early(history: &mut History, dice: &mut Dic
 
 /// A read shows a permit as issued after it was redeemed.
 pub(super) fn stale_read(history: &mut History, dice: &mut Dice) -> bool {
-    let found = permits(history, |story, permit| {
-        let done_us = redeemed(permit)?.return_us;
-        let looks = permit.looks.iter().filter(|look| look.call_us > done_us);
-        let mut reads = looks.filter(|look| matches!(look.answer, Answered::State { .. }));
-        place_of(story.history, reads.next()?)
-    });
-    change(history, any(found, dice), |event| {
-        event.answer = Answered::State {
-            state: PermitState::Issued,
-        };
-    })
+    read_after_redeem(history, dice, PermitState::Issued)
 }
 
 /// A read shows a permit as committed before anybody asked for that.
@@ -251,12 +243,17 @@ pub(super) fn completed_without_redeem(history: &mut History, dice: &mut Dice) -
     true
 }
 
-/// A permit is redeemed, then taken back.
-pub(super) fn revoked_after_redeem(history: &mut History, dice: &mut Dice) -> bool {
+/// A step that was refused for `refused_for` is done after all.
+fn done_though_refused(
+    history: &mut History,
+    dice: &mut Dice,
+    refused_for: &str,
+    is_meant: impl Fn(&Event) -> bool,
+) -> bool {
     let found = permits(history, |story, permit| {
         let refused = permit.looks.iter().find(|look| {
-            matches!(&look.answer, Answered::Refused { reason } if reason == "ALREADY_REDEEMED")
-                && look.op == Op::Revoke
+            matches!(&look.answer, Answered::Refused { reason } if reason == refused_for)
+                && is_meant(look)
         })?;
         place_of(story.history, refused)
     });
@@ -268,21 +265,16 @@ pub(super) fn revoked_after_redeem(history: &mut History, dice: &mut Dice) -> bo
     })
 }
 
+/// A permit is redeemed, then taken back.
+pub(super) fn revoked_after_redeem(history: &mut History, dice: &mut Dice) -> bool {
+    let is_revoke = |look: &Event| look.op == Op::Revoke;
+    done_though_refused(history, dice, "ALREADY_REDEEMED", is_revoke)
+}
+
 /// A permit is completed both ways.
 pub(super) fn both_outcomes(history: &mut History, dice: &mut Dice) -> bool {
-    let found = permits(history, |story, permit| {
-        let refused = permit.looks.iter().find(|look| {
-            matches!(&look.answer, Answered::Refused { reason } if reason == "OUTCOME_CONFLICT")
-                && look.outcome == Some(Outcome::Aborted)
-        })?;
-        place_of(story.history, refused)
-    });
-    change(history, any(found, dice), |event| {
-        event.answer = Answered::Done {
-            version: None,
-            receipt: None,
-        };
-    })
+    let is_abort = |look: &Event| look.outcome == Some(Outcome::Aborted);
+    done_though_refused(history, dice, "OUTCOME_CONFLICT", is_abort)
 }
 
 /// A redemption stands in the log before the permit that it redeems.

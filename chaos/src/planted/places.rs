@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use crate::history::{Answered, Event, History, Op, Proof};
+use crate::history::{Answered, Event, History, Op, PermitState, Proof};
 use crate::reference::Dice;
 use crate::story::{Granted, Story};
 
@@ -112,4 +112,21 @@ pub(super) fn redeemed<'a>(permit: &Granted<'a>) -> Option<&'a Event> {
         .iter()
         .filter_map(|step| step.done)
         .find(|event| event.op == Op::Redeem)
+}
+
+/// A read after a permit was redeemed shows it in `state`.
+pub(super) fn read_after_redeem(
+    history: &mut History,
+    dice: &mut Dice,
+    state: PermitState,
+) -> bool {
+    let found = permits(history, |story, permit| {
+        let done_us = redeemed(permit)?.return_us;
+        let looks = permit.looks.iter().filter(|look| look.call_us > done_us);
+        let mut reads = looks.filter(|look| matches!(look.answer, Answered::State { .. }));
+        place_of(story.history, reads.next()?)
+    });
+    change(history, any(found, dice), |event| {
+        event.answer = Answered::State { state };
+    })
 }
